@@ -1,0 +1,1 @@
+"""The grid and its devices: trio around the engines in protocols."""

@@ -1,0 +1,1 @@
+"""Links: profiles, the built-in shaper, seeded draws."""

@@ -1,0 +1,1 @@
+"""Views of a recorded run: HTML, JUnit, Markdown."""
