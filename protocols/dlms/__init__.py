@@ -1,0 +1,1 @@
+"""DLMS/COSEM: wrapper, A-XDR, APDUs, security, associations, interface classes."""
