@@ -70,7 +70,7 @@ class BitString:
 
 
 Value: TypeAlias = (
-    "None | bool | int | float | bytes | str | BitString | CompactArray | tuple[Data, ...]"
+    "bool | int | float | bytes | str | BitString | CompactArray | tuple[Data, ...] | None"
 )
 
 
@@ -131,6 +131,6 @@ def enum(value: int) -> Data:
     return Data(DataType.ENUM, value)
 
 
-def boolean(value: bool) -> Data:  # noqa: FBT001 - the value itself is a boolean
+def boolean(value: bool) -> Data:
     """Return a boolean."""
     return Data(DataType.BOOLEAN, value)
