@@ -1,0 +1,75 @@
+"""The framing between Meterstorm's own processes: a length and one msgpack map.
+
+Locust bridge, head-end control, HTTP API and command submission all speak it over Unix sockets
+and socket pairs::
+
+    length (u32, big-endian) | msgpack map with string keys
+
+A peer never chooses our memory use: a length over ``MAX_MESSAGE_SIZE`` is refused unread.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Mapping
+from typing import Any, Final, TypeAlias
+
+import msgpack
+
+from protocols.errors import CodecError
+
+Message: TypeAlias = Mapping[str, Any]
+
+MAX_MESSAGE_SIZE: Final = 64 * 1024 * 1024
+_LENGTH: Final = struct.Struct(">I")
+
+
+def encode_message(message: Message) -> bytes:
+    """Return ``message`` framed. Raises `CodecError` when it is too large or not encodable."""
+    try:
+        body: bytes = msgpack.packb(message)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise CodecError(str(error), codec="message") from error
+    if len(body) > MAX_MESSAGE_SIZE:
+        raise CodecError(f"{len(body)} octets", codec="message", path="length")
+    return _LENGTH.pack(len(body)) + body
+
+
+class MessageReader:
+    """Cuts a byte stream into messages. Feed it any split of the stream."""
+
+    def __init__(self, *, max_message_size: int = MAX_MESSAGE_SIZE) -> None:
+        self._buffer = bytearray()
+        self._max_message_size = max_message_size
+
+    def feed(self, data: bytes) -> None:
+        """Append octets from the stream."""
+        self._buffer += data
+
+    def next_message(self) -> Message | None:
+        """Return the next whole message, or ``None`` when more octets are needed.
+
+        Raises:
+            CodecError: the announced length is over the bound, or the body is no msgpack map.
+        """
+        if len(self._buffer) < _LENGTH.size:
+            return None
+        (length,) = _LENGTH.unpack_from(self._buffer)
+        if length > self._max_message_size:
+            raise CodecError(f"{length} octets announced", codec="message", path="length")
+        end = _LENGTH.size + length
+        if len(self._buffer) < end:
+            return None
+        body = bytes(self._buffer[_LENGTH.size : end])
+        del self._buffer[:end]
+        return _decode_body(body)
+
+
+def _decode_body(body: bytes) -> Message:
+    try:
+        message = msgpack.unpackb(body, strict_map_key=True)
+    except (ValueError, msgpack.exceptions.UnpackException) as error:
+        raise CodecError(str(error) or "malformed", codec="message", path="body") from error
+    if not isinstance(message, dict):
+        raise CodecError(f"a {type(message).__name__}, not a map", codec="message", path="body")
+    return message
