@@ -1,0 +1,1 @@
+"""Where a head-end keeps readings: one interface, DuckDB or PostgreSQL underneath."""

@@ -1,0 +1,124 @@
+"""What every store can do, whatever is underneath.
+
+Two sides. `Store` belongs to the one process that writes: a head-end shard. `StoredReader` belongs
+to whoever judges or shows what was stored. The rules both back ends keep:
+
+* A reading is identified by (meter, capture profile, capture time). The first to arrive stays.
+  A later one with equal status and registers is *repeated*: counted, not stored. One with other
+  values is *conflicting*: counted and kept aside, every arrival of it. This holds within one batch
+  as it does between batches; how a reading came (``via``) is no part of the comparison.
+* `Store.put` is one durable transaction: rows, conflicts and counters together or none of them.
+  When it has returned, a SIGKILL loses nothing of it.
+* An invocation counter never goes down.
+* All methods may be called from any thread; writers wait for one another. They block: from trio,
+  call them through ``trio.to_thread.run_sync`` and never abandon the thread on cancellation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.store.commands import Command
+from harness.store.rows import Rows, StoredRows
+
+ExportFormat = Literal["parquet", "csv"]
+
+
+@dataclass(frozen=True, slots=True)
+class PutResult:
+    """What became of the rows of one `Store.put`; the three add up to their number."""
+
+    inserted: int
+    repeated: int
+    conflicting: int
+
+
+class Store(Protocol):
+    """The writing side. Every method raises `StoreError` when the back end fails."""
+
+    @property
+    def registers(self) -> tuple[str, ...]:
+        """Names of the register columns, in the order of `Rows.values`."""
+
+    def put(self, rows: Rows, counters: Mapping[bytes, int], stored_at_us: int) -> PutResult:
+        """Store new rows and the last accepted invocation counters in one durable transaction.
+
+        Args:
+            rows: the readings, in order of arrival; ``values`` has one column per register.
+            counters: invocation counter (0..2**63-1) per system title.
+            stored_at_us: the time to note with each row, POSIX microseconds (UTC).
+
+        Raises:
+            StoreUnavailableError: outcome unknown; repeat the call.
+            StoreError: nothing was stored.
+            ValueError: another number of registers.
+        """
+
+    def counters(self) -> dict[bytes, int]:
+        """Return the highest counter stored per system title."""
+
+    def slots(self) -> NDArray[np.int64]:
+        """Return the capture times (POSIX seconds) that have rows, ascending."""
+
+    def present(self, captured_at_s: int, profile: int, meters: range) -> NDArray[np.bool_]:
+        """Tell which of ``meters`` (step 1) have a row in that slot, shape (len(meters),)."""
+
+    def readings(self, meter: int, from_s: int, to_s: int) -> StoredRows:
+        """Return one meter's rows captured in [from_s, to_s), by capture time and profile."""
+
+    def export(self, path: Path, *, file_format: ExportFormat, from_s: int, to_s: int) -> Path:
+        """Write the rows captured in [from_s, to_s) to ``path`` and return it.
+
+        Order: capture time, meter, profile, time of storing. Columns: those of the table. The file
+        appears whole or not at all.
+        """
+
+    def conflict_count(self) -> int:
+        """Return how many conflicting arrivals are kept aside."""
+
+    def add_command(self, command: Command) -> None:
+        """Add a command, durably. Raises `CommandError` if its id exists."""
+
+    def update_command(self, command: Command) -> None:
+        """Replace the command of that id, durably. Raises `CommandError` if there is none."""
+
+    def commands(self) -> list[Command]:
+        """Return the journal, by id."""
+
+    def size_bytes(self) -> int:
+        """Return the bytes the store takes on disk."""
+
+    def close(self) -> None:
+        """Let go of the store; idempotent. Any other call afterwards raises `StoreError`."""
+
+
+class StoredReader(Protocol):
+    """The reading side: what a store holds, duplicates and all. Raises `StoreError`."""
+
+    @property
+    def registers(self) -> tuple[str, ...]:
+        """Names of the register columns, in the order of `Rows.values`."""
+
+    def slots(self) -> NDArray[np.int64]:
+        """Return the capture times (POSIX seconds) that have rows, ascending."""
+
+    def rows(self, captured_at_s: int) -> StoredRows:
+        """Return all rows of one slot, by meter, profile and time of storing."""
+
+    def conflicts(self) -> StoredRows:
+        """Return the arrivals kept aside, by capture time, meter, profile and time of storing."""
+
+    def count(self) -> int:
+        """Return the number of rows, duplicates included."""
+
+    def commands(self) -> list[Command]:
+        """Return the commands journal, by id; of several shards, their union."""
+
+    def close(self) -> None:
+        """Let go of the store; idempotent."""
