@@ -1,0 +1,70 @@
+"""Why a verb did not do its job, and the exit code that says so."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """What the exit status of ``meterstorm`` means; a script may rely on each of them."""
+
+    PASSED = 0
+    """The run passed, or the verb did what it was asked."""
+    FAILED = 1
+    """A check of the run failed: the system under test did something wrong."""
+    INCONCLUSIVE = 2
+    """The run proves nothing either way; the reasons are in the report."""
+    BAD_SCENARIO = 3
+    """The scenario or the arguments are wrong; the message names file, line and key."""
+    ENVIRONMENT = 4
+    """This machine cannot run it; ``meterstorm doctor`` says what is missing."""
+    BUG = 70
+    """A mistake of Meterstorm itself; the message names the file with the traceback."""
+    INTERRUPTED = 130
+    """Interrupted from the keyboard; what was recorded is kept and reported."""
+
+
+class HarnessError(Exception):
+    """Base of the errors that end a verb with an exit code of their own; never raised itself."""
+
+    exit_code: ExitCode
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing wrong with a scenario and the place where it is written.
+
+    ``line`` counts from 1 and is None when the place has none, as an override on the command line.
+    ``key`` is the dotted path including list indices, empty for the file as a whole. ``nearest``
+    is the valid key (or value) that was probably meant.
+    """
+
+    file: str
+    line: int | None
+    key: str
+    message: str
+    nearest: str | None = None
+
+    def __str__(self) -> str:
+        """Return the problem in one line, as compilers write theirs."""
+        place = self.file if self.line is None else f"{self.file}:{self.line}"
+        parts = [place, self.key, self.message] if self.key else [place, self.message]
+        hint = "" if self.nearest is None else f'; did you mean "{self.nearest}"?'
+        return ": ".join(parts) + hint
+
+
+class ScenarioError(HarnessError):
+    """A scenario cannot be used; ``problems`` holds everything found, in the order of the file."""
+
+    exit_code = ExitCode.BAD_SCENARIO
+
+    def __init__(self, problems: tuple[Problem, ...]) -> None:
+        super().__init__("\n".join(map(str, problems)))
+        self.problems = problems
+
+
+class EnvironmentUnfitError(HarnessError):
+    """This machine lacks something the job needs; the message says what and how to get it."""
+
+    exit_code = ExitCode.ENVIRONMENT
