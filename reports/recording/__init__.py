@@ -1,0 +1,96 @@
+"""The recorded run: its schema, its writer and its reader.
+
+The harness writes through `RunRecorder`; every view is a function of what `RunRecord.load` returns.
+"""
+
+from reports.recording.errors import RecordError
+from reports.recording.events import (
+    CommandDone,
+    Event,
+    FaultBegan,
+    FaultEnded,
+    FramesRefused,
+    GapFilled,
+    Note,
+    PhaseEnded,
+    PhaseStarted,
+    ProcessDied,
+    ProcessRestarted,
+    ProcessStarted,
+    RunStarted,
+    Warned,
+)
+from reports.recording.files import RunFiles
+from reports.recording.latency import (
+    LatencyInterval,
+    merge_intervals,
+    new_histogram,
+    percentiles,
+    record_latency,
+)
+from reports.recording.record import RunRecord
+from reports.recording.recorder import RunRecorder, write_atomically, write_verdict
+from reports.recording.series import Metric, Sample, Series
+from reports.recording.times import RunTime
+from reports.recording.verdict import (
+    Check,
+    ClassCounts,
+    CommandCounts,
+    Environment,
+    FailureCause,
+    Generator,
+    Grid,
+    LatencyPercentiles,
+    LinkMeasurement,
+    Outcome,
+    Readings,
+    Throughput,
+    Verdict,
+    load_verdict,
+)
+
+__all__ = [
+    "Check",
+    "ClassCounts",
+    "CommandCounts",
+    "CommandDone",
+    "Environment",
+    "Event",
+    "FailureCause",
+    "FaultBegan",
+    "FaultEnded",
+    "FramesRefused",
+    "GapFilled",
+    "Generator",
+    "Grid",
+    "LatencyInterval",
+    "LatencyPercentiles",
+    "LinkMeasurement",
+    "Metric",
+    "Note",
+    "Outcome",
+    "PhaseEnded",
+    "PhaseStarted",
+    "ProcessDied",
+    "ProcessRestarted",
+    "ProcessStarted",
+    "Readings",
+    "RecordError",
+    "RunFiles",
+    "RunRecord",
+    "RunRecorder",
+    "RunStarted",
+    "RunTime",
+    "Sample",
+    "Series",
+    "Throughput",
+    "Verdict",
+    "Warned",
+    "load_verdict",
+    "merge_intervals",
+    "new_histogram",
+    "percentiles",
+    "record_latency",
+    "write_atomically",
+    "write_verdict",
+]
