@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import astuple, dataclass, fields
 from enum import StrEnum
+from typing import Any, Final
 
 
 class CommandState(StrEnum):
@@ -44,3 +46,20 @@ class Command:
     done_at_us: int | None = None
     attempts: int = 0
     outcome: str = ""
+
+
+_FIELDS: Final = tuple(field.name for field in fields(Command))
+
+COMMAND_COLUMNS: Final = tuple(name.removesuffix("_us") for name in _FIELDS)
+"""Columns of the table ``commands``, in the order of the fields."""
+
+
+def command_row(command: Command) -> tuple[object, ...]:
+    """Return the command as values for `COMMAND_COLUMNS`."""
+    return astuple(command)
+
+
+def command_of(row: Sequence[Any]) -> Command:
+    """Return the command that a row of `COMMAND_COLUMNS` holds."""
+    values = dict(zip(_FIELDS, row, strict=True))
+    return Command(**values | {"state": CommandState(values["state"])})
