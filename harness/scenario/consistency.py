@@ -1,0 +1,89 @@
+"""What no single part of a scenario can see: that its parts fit together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from pydantic_core import InitErrorDetails
+
+from harness.nearest import nearest
+from harness.scenario.base import complaint
+from harness.scenario.target import External
+from harness.scenario.timeline import Freeze, Kill, Outage
+from netem.profiles import ProfileError, load_profiles
+
+if TYPE_CHECKING:
+    from harness.scenario.model import Scenario
+
+
+def complaints(scenario: Scenario) -> list[InitErrorDetails]:
+    """Return what does not fit together in ``scenario``, each with the key to change."""
+    return [
+        *_unknown_links(scenario),
+        *_later_protocols(scenario),
+        *_impossible_events(scenario),
+        *_unfit_target(scenario),
+        *_too_many_users(scenario),
+    ]
+
+
+def _unknown_links(scenario: Scenario) -> Iterator[InitErrorDetails]:
+    if scenario.link == "none":
+        return
+    try:
+        profiles = load_profiles(scenario.link_profiles)
+    except ProfileError as error:
+        yield complaint(("link_profiles",), None, str(error))
+        return
+    for index, link in enumerate(scenario.grid.links):
+        if link.profile not in profiles:
+            meant = nearest(link.profile, profiles)
+            path = ("grid", "links", index, "profile")
+            yield complaint(path, link.profile, "there is no such link profile", meant)
+
+
+def _later_protocols(scenario: Scenario) -> Iterator[InitErrorDetails]:
+    if scenario.grid.protocols.c12:
+        path = ("grid", "protocols", "c12")
+        yield complaint(path, None, 'ANSI C12 comes in a later version; use "0 %"')
+
+
+def _impossible_events(scenario: Scenario) -> Iterator[InitErrorDetails]:
+    names = {link.profile for link in scenario.grid.links}
+    for index, event in enumerate(scenario.timeline):
+        place = ("timeline", index)
+        if event.at >= scenario.span_s:
+            end = f"the last step is over after {scenario.span_s:g} s"
+            yield complaint((*place, "at"), event.at, f"happens too late: {end}")
+        if isinstance(event, Outage):
+            for position, link in enumerate(event.links or ()):
+                if link not in names:
+                    path = (*place, "links", position)
+                    message = "no concentrator of the grid has this link"
+                    yield complaint(path, link, message, nearest(link, names))
+        elif isinstance(scenario.target, External) and _is_headend(event):
+            message = "an external head-end is not ours to kill or freeze"
+            yield complaint((*place, "do"), event.do, message)
+
+
+def _is_headend(event: Kill | Freeze) -> bool:
+    return isinstance(event, Kill) or event.part == "headend"
+
+
+def _unfit_target(scenario: Scenario) -> Iterator[InitErrorDetails]:
+    target = scenario.target
+    if not isinstance(target, External):
+        return
+    if scenario.behaviour.mode == "push" and target.push is None:
+        yield complaint(("target", "push"), None, "is missing: the fleet pushes, so say where to")
+    if scenario.commands.count:
+        message = "commands go through the reference head-end's API only"
+        yield complaint(("commands", "count"), None, message)
+
+
+def _too_many_users(scenario: Scenario) -> Iterator[InitErrorDetails]:
+    users, stations = scenario.load_driver.users, scenario.grid.transformer_stations
+    if users is not None and users > stations:
+        message = f"a user is a slice of concentrators, and there are {stations:,} of them"
+        yield complaint(("load", "users"), users, message)

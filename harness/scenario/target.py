@@ -1,0 +1,175 @@
+"""The system under test: this project's reference systems, or somebody's own."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, StrictBool
+
+from harness.scenario.base import Part, ScenarioFile
+from netem.units import Duration
+
+
+class DuckDbStore(Part):
+    """The embedded store; nothing to install."""
+
+    kind: Literal["duckdb"] = "duckdb"
+    """Which store."""
+
+
+class PostgreSqlStore(Part):
+    """A PostgreSQL server; the run creates and drops its own schema in the database."""
+
+    kind: Literal["postgresql"]
+    """Which store."""
+    url: str = Field(pattern=r"^postgres(ql)?://")
+    """Connection URL. A password is better left to PGPASSFILE: the scenario is in the report."""
+
+
+Store = Annotated[DuckDbStore | PostgreSqlStore, Field(discriminator="kind")]
+
+
+class GapFilling(Part):
+    """Fetching what is missing from the concentrators' buffers."""
+
+    enabled: StrictBool = True
+    """Whether the head-end looks for gaps at all."""
+    after: Duration = Field(default="20 min", validate_default=True)
+    """Scenario time from a reading's capture until its absence counts as a gap."""
+    attempts: int = Field(default=5, ge=1, le=1000)
+    """How often one gap is fetched before it is given up."""
+
+
+class Pull(Part):
+    """How the head-end reads concentrators that do not push."""
+
+    concurrency: int = Field(default=200, ge=1, le=20_000)
+    """Concentrators read at the same time, per head-end shard."""
+    timeout: Duration = Field(default="30 s", validate_default=True)
+    """Wall time one request may take before the exchange is given up."""
+
+
+class Api(Part):
+    """The head-end's HTTP API, in a process of its own."""
+
+    enabled: StrictBool = True
+    """Whether it is started."""
+    host: str = "127.0.0.1"
+    """Address it listens on; loopback unless told otherwise."""
+    port: int = Field(default=0, ge=0, le=65_535)
+    """Port it listens on; 0 lets the system choose, and the run says which."""
+
+
+class Defects(Part):
+    """Ways to break the reference head-end on purpose, to see that the checks notice."""
+
+    acknowledge_before_store: StrictBool = False
+    """Acknowledge a push on arrival, before it is durable."""
+
+
+class Reference(Part):
+    """This project's head-end and store, started and stopped by the run."""
+
+    kind: Literal["reference"] = "reference"
+    """Which system under test."""
+    store: Store = DuckDbStore()
+    """Where readings are kept."""
+    shards: int | None = Field(default=None, ge=1, le=1000)
+    """Head-end processes; computed from the descriptor limit when left out."""
+    group_commit: Duration = Field(default="100 ms", validate_default=True)
+    """Wall time over which arrivals are gathered into one durable commit."""
+    gap_filling: GapFilling = GapFilling()
+    """Fetching what is missing."""
+    pull: Pull = Pull()
+    """Reading by request."""
+    api: Api = Api()
+    """The HTTP API."""
+    defects: Defects = Defects()
+    """Deliberate faults of the head-end itself."""
+
+
+class Address(Part):
+    """Where somebody's head-end listens."""
+
+    host: str
+    """Host name or address."""
+    port: int = Field(ge=1, le=65_535)
+    """TCP port."""
+
+
+class PullClient(Part):
+    """How somebody's head-end introduces itself when it reads our concentrators."""
+
+    client_sap: int = Field(default=1, ge=1, le=0x7F)
+    """Client address (wPort) of its associations."""
+    system_title: str | None = Field(default=None, pattern=r"^[0-9A-Fa-f]{16}$")
+    """Its system title, 8 octets in hexadecimal; needed when its requests are ciphered."""
+
+
+class ReadBackSql(Part):
+    """Reading what was stored by a query."""
+
+    kind: Literal["sql"]
+    """How stored readings are read back."""
+    url: str
+    """Database URL: ``postgresql://...`` or ``duckdb:///path``."""
+    query: str
+    """Query giving meter, captured_at and one column for each register name, in any order."""
+
+
+class ReadBackFiles(Part):
+    """Reading what was stored from exported files."""
+
+    kind: Literal["files"]
+    """How stored readings are read back."""
+    folder: str
+    """Folder that the head-end fills; relative to the scenario."""
+    format: Literal["csv", "parquet"] = "csv"
+    """Format of every file in it."""
+    columns: dict[str, str] = Field(default_factory=dict)
+    """Our name (meter, captured_at, register names) to the name in the files, where different."""
+
+
+ReadBack = Annotated[ReadBackSql | ReadBackFiles, Field(discriminator="kind")]
+
+
+class LogWatch(Part):
+    """A log file of the foreign system and what to count in it."""
+
+    file: str
+    """Path of the log file; it need not exist yet."""
+    count: str
+    """Regular expression; lines matching it are counted over time."""
+
+
+class Watch(Part):
+    """What to observe of the foreign system while it runs."""
+
+    processes: tuple[int, ...] = ()
+    """Process ids whose CPU and memory are recorded."""
+    prometheus: str | None = Field(default=None, pattern=r"^https?://")
+    """URL of a Prometheus text endpoint that is recorded."""
+    logs: tuple[LogWatch, ...] = ()
+    """Log files that are followed."""
+
+
+class External(Part):
+    """Somebody's own head-end: we export devices, keys and plan, and read back what it stored."""
+
+    kind: Literal["external"]
+    """Which system under test."""
+    push: Address | None = None
+    """Where concentrators push to; needed when the plan pushes."""
+    pull: PullClient = PullClient()
+    """How it reads our concentrators when the plan pulls."""
+    read_back: ReadBack
+    """How to learn what it stored."""
+    watch: Watch = Watch()
+    """What to observe of it."""
+    keys: ScenarioFile | None = None
+    """Key file it shares with the fleet; left out, the seeded test keys are exported."""
+    settle: Duration = Field(default="10 s", validate_default=True)
+    """Wall time it gets after the drain to finish storing before it is read back."""
+
+
+Target = Annotated[Reference | External, Field(discriminator="kind")]

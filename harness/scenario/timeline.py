@@ -1,0 +1,56 @@
+"""What happens to the fleet and the head-end while a run goes on."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from harness.scenario.base import Part, ScenarioTime
+from netem.units import Duration, PartsPerMillion
+
+
+class Outage(Part):
+    """Concentrators cut off: connections break and none can be made until it is over."""
+
+    do: Literal["outage"]
+    """What happens."""
+    at: ScenarioTime
+    """Scenario time since the start at which it begins."""
+    lasts: Duration = Field(alias="for", gt=0)
+    """Scenario time it lasts."""
+    share: PartsPerMillion = Field(default="100 %", gt=0, validate_default=True)
+    """Share of the concentrators (of these links) it hits, drawn from the seed."""
+    links: tuple[str, ...] | None = None
+    """Communication-line categories it hits; all of them when left out."""
+
+
+class Kill(Part):
+    """The head-end shard dies at once (SIGKILL) and is started again."""
+
+    do: Literal["kill"]
+    """What happens."""
+    at: ScenarioTime
+    """Scenario time since the start at which it dies."""
+    restart_after: Duration = Field(default="1 s", validate_default=True)
+    """Wall time until it is started again."""
+    shard: int = Field(default=0, ge=0)
+    """Which head-end shard, from 0."""
+
+
+class Freeze(Part):
+    """A process stands still (SIGSTOP) and goes on again, as under a paused virtual machine."""
+
+    do: Literal["freeze"]
+    """What happens."""
+    at: ScenarioTime
+    """Scenario time since the start at which it stops."""
+    lasts: Duration = Field(alias="for", gt=0)
+    """Wall time it stands still."""
+    part: Literal["fleet", "headend"]
+    """Whose process."""
+    shard: int = Field(default=0, ge=0)
+    """Which shard of it, from 0."""
+
+
+TimelineEvent = Annotated[Outage | Kill | Freeze, Field(discriminator="do")]
