@@ -1,0 +1,137 @@
+"""The verdict as Markdown for a job summary: the answer first, under 100 kB."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from reports.recording import RunRecord, Verdict
+from reports.story import account, check_words, concluded, distrust, headline, order_checks, scale
+from reports.text import clip, count, measured, printable, seconds, share
+
+__all__ = ["SUMMARY_BYTES_MAX", "render_summary"]
+
+SUMMARY_BYTES_MAX: Final = 100_000
+"""GitHub refuses a job summary over 1024 kB for all steps together; this leaves room for others."""
+
+_ROWS_MAX: Final = 60
+_TEXT_MAX: Final = 240
+_SPECIAL: Final = re.compile(r"([\\`*_{}\[\]()#+!|~$@:])")
+_SIGN: Final = {"passed": "✅", "failed": "❌", "inconclusive": "⚠️"}
+_MARK: Final = {True: "✅", False: "❌", None: "⚠️"}
+
+
+def render_summary(record: RunRecord) -> str:
+    """Return the whole summary."""
+    verdict = concluded(record)
+    sections = (
+        _opening(verdict),
+        _account(verdict),
+        _checks(verdict),
+        _latency(verdict),
+        _classes(verdict),
+        _failures(verdict),
+        _distrust(record, verdict),
+        _reproduce(record, verdict),
+    )
+    return "\n\n".join(section for section in sections if section) + "\n"
+
+
+def _safe(text: str) -> str:
+    """Return ``text`` so that neither Markdown nor HTML in it takes effect."""
+    flat = clip(" ".join(printable(text).split()), _TEXT_MAX)
+    flat = flat.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return _SPECIAL.sub(r"\\\1", flat)
+
+
+def _code(text: str) -> str:
+    """Return ``text`` as a block of code; no run of backquotes in it can end the block."""
+    fence = "`" * max(3, *(len(run) + 1 for run in re.findall("`+", text)), 3)
+    return f"{fence}\n{clip(printable(text), 2000)}\n{fence}"
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]], figures: int = 99) -> str:
+    """Return a table: a column of text, then up to ``figures`` columns of figures, then text."""
+    all_rows = list(rows)
+    rule = ["---:" if 0 < column <= figures else "---" for column in range(len(head))]
+    lines = [f"| {' | '.join(row)} |" for row in (head, rule, *all_rows[:_ROWS_MAX])]
+    left_out = len(all_rows) - _ROWS_MAX
+    more = f"\n\n…and {left_out} more in report.html." if left_out > 0 else ""
+    return "\n".join(lines) + more
+
+
+def _opening(verdict: Verdict) -> str:
+    name = _safe(verdict.scenario)
+    title = f"## {_SIGN[verdict.verdict]} {verdict.verdict.capitalize()}: {name}"
+    reasons = "\n".join(f"- {_safe(reason)}" for reason in verdict.reasons[:_ROWS_MAX])
+    parts = (title, _safe(headline(verdict)), reasons, f"{scale(verdict)}.")
+    return "\n\n".join(part for part in parts if part)
+
+
+def _account(verdict: Verdict) -> str:
+    whole = account(verdict.readings)
+    rows = [("**Owed**", count(whole.owed), share(whole.owed, whole.owed))]
+    rows += [(f"= {line.label.lower()}", count(line.value), line.of_owed) for line in whole.split]
+    rows += [(line.label, count(line.value), line.of_owed) for line in whole.besides]
+    rows.append(("Deferred (not owed yet)", count(whole.deferred), ""))
+    return "### Readings\n\n" + _table(("", "readings", "of owed"), rows)
+
+
+def _checks(verdict: Verdict) -> str:
+    if not verdict.checks:
+        return ""
+    rows = (
+        (
+            f"{_MARK[check.passed]} {_safe(check.name)}",
+            _safe(measured(check.measured)),
+            _safe(check.limit),
+            "" if check.passed else _safe(check_words(check)),
+        )
+        for check in order_checks(verdict)
+    )
+    return "### Checks\n\n" + _table(("check", "measured", "limit", "meaning"), rows, figures=2)
+
+
+def _latency(verdict: Verdict) -> str:
+    if not verdict.latency_s:
+        return ""
+    rows = (
+        (_safe(name), *(seconds(value) for value in (at.p50, at.p90, at.p99, at.p99_9, at.max)))
+        for name, at in sorted(verdict.latency_s.items())
+    )
+    title = "### Latency from the intended time\n\n"
+    return title + _table(("series", "p50", "p90", "p99", "p99.9", "max"), rows)
+
+
+def _classes(verdict: Verdict) -> str:
+    tables = []
+    for dimension, classes in verdict.classes.items():
+        rows = (
+            (_safe(c.name), *map(count, (c.meters, c.owed, c.correct, c.late, c.lost)))
+            for c in classes
+        )
+        head = (_safe(dimension), "meters", "owed", "correct", "late", "lost")
+        tables.append(_table(head, rows))
+    return "### Classes\n\n" + "\n\n".join(tables) if tables else ""
+
+
+def _failures(verdict: Verdict) -> str:
+    if not verdict.failures:
+        return ""
+    rows = ((_safe(f"{f.where}: {f.cause}"), count(f.count)) for f in verdict.failures)
+    return "### Failures by cause\n\n" + _table(("cause", "count"), rows)
+
+
+def _distrust(record: RunRecord, verdict: Verdict) -> str:
+    notes = distrust(record, verdict)
+    if not notes:
+        return ""
+    shown = "\n".join(f"- {_safe(note)}" for note in notes[:_ROWS_MAX])
+    return f"### What to distrust\n\n{shown}"
+
+
+def _reproduce(record: RunRecord, verdict: Verdict) -> str:
+    command = verdict.environment.command
+    lines = f"# seed {verdict.seed}, record {record.directory}\n{command}".rstrip()
+    return f"### Reproduce\n\n{_code(lines)}"

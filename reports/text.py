@@ -1,0 +1,114 @@
+"""Numbers as people read them: grouped digits, units, few digits."""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import Final
+
+__all__ = [
+    "clip",
+    "count",
+    "counted",
+    "figure",
+    "measured",
+    "octets",
+    "printable",
+    "seconds",
+    "share",
+    "short_count",
+    "span",
+]
+
+_CONTROL: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
+
+
+def printable(text: str) -> str:
+    """Replace what no document may hold (control characters, lone surrogates) by U+FFFD."""
+    return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
+def clip(text: str, length: int) -> str:
+    """Return ``text``, ended with an ellipsis where it is longer than ``length``."""
+    return text if len(text) <= length else text[: length - 1] + "…"
+
+
+def count(value: float) -> str:
+    """Return an integer with grouped digits: ``1,234``."""
+    return f"{round(value):,}"
+
+
+def counted(value: int, noun: str) -> str:
+    """Return ``1 reading``, ``2 readings``."""
+    return f"{value:,} {noun}" if value == 1 else f"{value:,} {noun}s"
+
+
+def short_count(value: float) -> str:
+    """Return a count for an axis: ``250``, ``50 k``, ``1.5 M``."""
+    for size, unit in ((1e9, " G"), (1e6, " M"), (1e3, " k")):
+        if abs(value) >= size:
+            return f"{value / size:.3g}{unit}"
+    return f"{value:.3g}"
+
+
+def figure(value: float) -> str:
+    """Return any number: integers grouped, others with four significant digits."""
+    if isinstance(value, int) or not math.isfinite(value):
+        return f"{value:,}"
+    if abs(value) >= 1000:
+        return f"{value:,.0f}"
+    return f"{value:.4g}"
+
+
+def measured(value: float | str | None) -> str:
+    """Return the measured value of a check; a check that could not run has none."""
+    if value is None:
+        return "not measured"
+    return value if isinstance(value, str) else figure(value)
+
+
+def seconds(value: float) -> str:
+    """Return a latency: ``850 µs``, ``8.5 ms``, ``1.84 s``, ``12.3 min``."""
+    if value == 0:
+        return "0 s"
+    for size, unit, below in ((1e-6, "µs", 1e-3), (1e-3, "ms", 1.0), (1.0, "s", 120.0)):
+        if abs(value) < below:
+            return f"{value / size:.3g} {unit}"
+    return f"{value / 60:,.1f} min" if abs(value) < 7200 else f"{value / 3600:,.1f} h"
+
+
+def span(value: float) -> str:
+    """Return a time span of whole seconds: ``45 s``, ``2 min``, ``1 min 30 s``, ``1 d 6 h``."""
+    rest = round(abs(value))
+    parts: list[str] = []
+    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s")):
+        whole, rest = divmod(rest, size)
+        if whole:
+            parts.append(f"{whole} {unit}")
+    sign = "-" if value < 0 and parts else ""
+    return sign + (" ".join(parts[:2]) or "0 s")
+
+
+def octets(value: float) -> str:
+    """Return a size: ``512 B``, ``148 MiB``."""
+    for size, unit in ((1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")):
+        if abs(value) >= size:
+            scaled = value / size
+            return f"{scaled:.0f} {unit}" if abs(scaled) >= 1000 else f"{scaled:.3g} {unit}"
+    return f"{value:.3g} B"
+
+
+def share(part: float, whole: float) -> str:
+    """Return ``part`` of ``whole`` in per cent, never rounded up to 100 or down to 0."""
+    if whole <= 0:
+        return ""
+    percent = 100 * part / whole
+    if part == whole:
+        return "100 %"
+    if part == 0:
+        return "0 %"
+    if percent > 99.9:
+        return f"{min(percent, 99.999):.3f} %"
+    if percent < 0.001:
+        return "< 0.001 %"
+    return f"{percent:.3g} %"
