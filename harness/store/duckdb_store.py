@@ -140,7 +140,7 @@ class DuckDbStore:
             f"AND captured_at < {to_s:d} ORDER BY captured_at, meter, profile, stored_at) "
             f"TO {quoted(part)} (FORMAT {file_format})"
         )
-        with self._reading() as cursor:
+        with self._reading() as cursor, duckdb_session.translated(path):
             cursor.execute(query)
             part.replace(path)
         return path

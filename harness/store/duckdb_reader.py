@@ -1,0 +1,77 @@
+"""Reading what DuckDB files hold: the shards of one run as one store."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from harness.store import duckdb_session
+from harness.store.errors import StoreSchemaError
+from harness.store.rows import StoredRows
+from harness.store.schema import from_columns, listed
+from harness.store.sql_reader import SqlReader
+
+
+class DuckDbReader(SqlReader):
+    """A `StoredReader` over a DuckDB session that has the tables of a store."""
+
+    def __init__(
+        self, session: duckdb.DuckDBPyConnection, where: Path, registers: Sequence[str]
+    ) -> None:
+        """Take over ``session``; ``where`` is named in errors."""
+        super().__init__(registers)
+        self._session = session
+        self._where = where
+
+    @classmethod
+    def of_files(cls, paths: Sequence[Path]) -> DuckDbReader:
+        """Read several files as one store. A file left by a killed writer is read whole.
+
+        Raises:
+            StoreLockedError: a writer has one open.
+            StoreSchemaError: one is no store, or they have different registers.
+            ValueError: no file.
+        """
+        if not paths:
+            raise ValueError("a reader needs at least one file")
+        session = duckdb_session.in_memory()
+        try:
+            return cls(session, paths[0], _joined(session, paths))
+        except BaseException:
+            session.close()
+            raise
+
+    def close(self) -> None:
+        """See `StoredReader.close`."""
+        self._session.close()
+
+    def _stored(self, query: str) -> StoredRows:
+        with duckdb_session.translated(self._where):
+            columns = self._session.execute(query).fetchnumpy()
+        return from_columns(columns, self._registers)
+
+    def _fetch(self, query: str) -> list[tuple[Any, ...]]:
+        with duckdb_session.translated(self._where):
+            return self._session.execute(query).fetchall()
+
+
+def _joined(session: duckdb.DuckDBPyConnection, paths: Sequence[Path]) -> tuple[str, ...]:
+    """Attach the files and define each table as the union of theirs; return the registers."""
+    found: list[tuple[str, ...]] = []
+    for number, path in enumerate(paths):
+        with duckdb_session.translated(path):
+            duckdb_session.attach(session, path, f"shard_{number}", read_only=True)
+            found.append(duckdb_session.registers_of(session, path, f"shard_{number}"))
+        if found[-1] != found[0]:
+            raise StoreSchemaError(
+                f"it has the registers {listed(found[-1])}, {paths[0]} has {listed(found[0])}",
+                where=str(path),
+                mend="name the files of one run",
+            )
+    for table in ("readings", "conflicts", "commands"):
+        union = " UNION ALL ".join(f"FROM shard_{i}.{table}" for i in range(len(paths)))
+        session.execute(f"CREATE VIEW {table} AS {union}")
+    return found[0]

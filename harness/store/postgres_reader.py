@@ -1,0 +1,52 @@
+"""Reading what a PostgreSQL database holds."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from harness.store import postgres_session
+from harness.store.errors import StoreSchemaError
+from harness.store.postgres_session import copy_out, redacted, translated
+from harness.store.postgres_store import SLOTS, column_types
+from harness.store.rows import StoredRows
+from harness.store.schema import from_columns
+from harness.store.sql_reader import SqlReader
+
+
+class PostgresReader(SqlReader):
+    """A `StoredReader` of one database; it needs no index."""
+
+    slots_query = SLOTS
+
+    def __init__(self, url: str) -> None:
+        """Connect.
+
+        Raises:
+            StoreUnavailableError: nobody answers.
+            StoreSchemaError: there is no store.
+        """
+        self._url = url
+        self._session = postgres_session.connected(url)
+        try:
+            with translated(url):
+                super().__init__(postgres_session.registers_of(self._session, url))
+            if not self.registers:
+                raise StoreSchemaError(
+                    "there is no store", where=redacted(url), mend="name another database"
+                )
+        except BaseException:
+            self._session.close()
+            raise
+
+    def close(self) -> None:
+        """See `StoredReader.close`."""
+        self._session.close()
+
+    def _stored(self, query: str) -> StoredRows:
+        with translated(self._url):
+            columns = copy_out(self._session, query, column_types(self._registers))
+        return from_columns(columns, self._registers)
+
+    def _fetch(self, query: str) -> list[tuple[Any, ...]]:
+        with translated(self._url):
+            return self._session.execute(query.encode()).fetchall()

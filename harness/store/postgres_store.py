@@ -1,0 +1,292 @@
+"""The store in a PostgreSQL database: for production, and for several writers at once.
+
+Theory of operation. One unique index is the duplicate filter. A batch is copied in binary into a
+temporary table that empties itself at commit, and from there inserted where the index has no such
+reading yet. Only if fewer rows went in than were sent are the rest compared with what is stored;
+the first arrival of the batch is stored by then, so duplicates within the batch meet it there.
+
+The index begins with the capture time: readings arrive and are judged slot by slot, so inserts
+stay in a few warm pages and one slot is one range of the index.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import psycopg
+from numpy.typing import NDArray
+
+from harness.store import postgres_session
+from harness.store.commands import COMMAND_COLUMNS, Command, command_of, command_row
+from harness.store.errors import CommandError, StoreError, StoreSchemaError
+from harness.store.interface import ExportFormat, PutResult
+from harness.store.postgres_export import export_query
+from harness.store.postgres_session import copy_in, copy_out, redacted, translated
+from harness.store.rows import Rows, StoredRows
+from harness.store.schema import (
+    FIXED,
+    checked_registers,
+    checked_rows,
+    differs,
+    from_columns,
+    listed,
+    same_reading,
+    to_columns,
+)
+
+_FIXED_TYPES: Final = ("i8", "i2", "i8", "i2", "i2", "i8")
+_SQL_TYPES: Final = {"i2": "smallint", "i8": "bigint"}
+UNIQUE_INDEX: Final = "readings_once"
+
+_COMMANDS: Final = (
+    "id bigint PRIMARY KEY, meter bigint NOT NULL, kind text NOT NULL, "
+    "parameter text NOT NULL, created_at bigint NOT NULL, state text NOT NULL, "
+    "invocation_counter bigint, sent_at bigint, done_at bigint, attempts integer NOT NULL, "
+    "outcome text NOT NULL"
+)
+SLOTS: Final = (
+    # Jumps from slot to slot along the index instead of reading every row.
+    "WITH RECURSIVE slot(at) AS (SELECT min(captured_at) FROM readings UNION ALL "
+    "SELECT (SELECT min(captured_at) FROM readings WHERE captured_at > slot.at) "
+    "FROM slot WHERE slot.at IS NOT NULL) SELECT at FROM slot WHERE at IS NOT NULL ORDER BY at"
+)
+
+
+def column_types(registers: Sequence[str]) -> dict[str, str]:
+    """Return the type of every column of ``readings``: there are no unsigned ones here."""
+    return dict(zip(FIXED, _FIXED_TYPES, strict=True)) | dict.fromkeys(registers, "i8")
+
+
+def _create_tables(connection: psycopg.Connection, registers: Sequence[str]) -> None:
+    columns = ", ".join(
+        f"{name} {_SQL_TYPES[kind]} NOT NULL" for name, kind in column_types(registers).items()
+    )
+    with connection.transaction():
+        # CREATE IF NOT EXISTS of two sessions at once may collide; one after the other may not.
+        connection.execute("SELECT pg_advisory_xact_lock(hashtext('meterstorm store'))")
+        for statement in (
+            f"CREATE TABLE IF NOT EXISTS readings ({columns})",
+            f"CREATE TABLE IF NOT EXISTS conflicts ({columns})",
+            "CREATE TABLE IF NOT EXISTS counters "
+            "(system_title bytea PRIMARY KEY, counter bigint NOT NULL)",
+            f"CREATE TABLE IF NOT EXISTS commands ({_COMMANDS})",
+            f"CREATE UNIQUE INDEX IF NOT EXISTS {UNIQUE_INDEX} "
+            "ON readings (captured_at, profile, meter)",
+        ):
+            connection.execute(statement.encode())
+
+
+class PostgresStore:
+    """A `Store` in a PostgreSQL database (or in the schema its URL's search path names)."""
+
+    def __init__(self, url: str, registers: Sequence[str], *, create: bool) -> None:
+        """Open the store, or create it if there is none and ``create`` says so.
+
+        Raises:
+            StoreUnavailableError: nobody answers.
+            StoreSchemaError: there is none, or it has other registers.
+            StoreError: the server refuses us.
+            ValueError: names that cannot be register columns.
+        """
+        self.where = redacted(url)
+        self._url = url
+        self._registers = checked_registers(registers)
+        self._types = column_types(self._registers)
+        self._create = create
+        self._lock = threading.Lock()
+        self._session: psycopg.Connection | None = None
+        self._closed = False
+        with self._lock:
+            self._open()
+
+    @property
+    def registers(self) -> tuple[str, ...]:
+        """Names of the register columns."""
+        return self._registers
+
+    def put(self, rows: Rows, counters: Mapping[bytes, int], stored_at_us: int) -> PutResult:
+        """See `Store.put`."""
+        columns = to_columns(checked_rows(rows, self._registers), stored_at_us, self._registers)
+        with self._holding() as session, session.transaction():
+            inserted = conflicting = 0
+            if len(rows):
+                copy_in(session, "COPY incoming FROM STDIN (FORMAT BINARY)", columns, self._types)
+                inserted = _execute(
+                    session,
+                    # Reads a temporary table, so in the order of arrival: the first one stays.
+                    "INSERT INTO readings SELECT * FROM incoming ON CONFLICT DO NOTHING",
+                )
+            if inserted < len(rows):
+                conflicting = self._keep_conflicts(session)
+            _raise_counters(session, counters)
+        return PutResult(inserted, len(rows) - inserted - conflicting, conflicting)
+
+    def counters(self) -> dict[bytes, int]:
+        """See `Store.counters`."""
+        query = "SELECT system_title, counter FROM counters ORDER BY system_title"
+        return {bytes(title): int(counter) for title, counter in self._fetch(query)}
+
+    def slots(self) -> NDArray[np.int64]:
+        """See `Store.slots`."""
+        return np.array([row[0] for row in self._fetch(SLOTS)], np.int64)
+
+    def present(self, captured_at_s: int, profile: int, meters: range) -> NDArray[np.bool_]:
+        """See `Store.present`."""
+        query = (
+            f"SELECT meter FROM readings WHERE captured_at = {captured_at_s:d} "
+            f"AND profile = {profile:d} AND meter >= {meters.start:d} AND meter < {meters.stop:d}"
+        )
+        with self._holding() as session:
+            found = copy_out(session, query, {"meter": "i8"})["meter"]
+        present = np.zeros(len(meters), np.bool_)
+        present[found.astype(np.int64) - meters.start] = True
+        return present
+
+    def readings(self, meter: int, from_s: int, to_s: int) -> StoredRows:
+        """See `Store.readings`."""
+        query = (
+            f"SELECT * FROM readings WHERE meter = {meter:d} AND captured_at >= {from_s:d} "
+            f"AND captured_at < {to_s:d} ORDER BY captured_at, profile, stored_at"
+        )
+        with self._holding() as session:
+            return from_columns(copy_out(session, query, self._types), self._registers)
+
+    def export(self, path: Path, *, file_format: ExportFormat, from_s: int, to_s: int) -> Path:
+        """See `Store.export`."""
+        query = (
+            f"SELECT * FROM readings WHERE captured_at >= {from_s:d} AND captured_at < {to_s:d} "
+            "ORDER BY captured_at, meter, profile, stored_at"
+        )
+        # On a connection of its own: an export of days must not hold up the writer.
+        with translated(self._url), postgres_session.connected(self._url) as session:
+            return export_query(session, query, path, file_format)
+
+    def conflict_count(self) -> int:
+        """See `Store.conflict_count`."""
+        return int(self._fetch("SELECT count(*) FROM conflicts")[0][0])
+
+    def add_command(self, command: Command) -> None:
+        """See `Store.add_command`."""
+        marks = listed(["%s"] * len(COMMAND_COLUMNS))
+        statement = (
+            f"INSERT INTO commands ({listed(COMMAND_COLUMNS)}) VALUES ({marks}) "
+            "ON CONFLICT DO NOTHING"
+        )
+        with self._holding() as session:
+            if not _execute(session, statement, command_row(command)):
+                raise CommandError(
+                    f"command {command.id} exists", where=self.where, mend="take another id"
+                )
+
+    def update_command(self, command: Command) -> None:
+        """See `Store.update_command`."""
+        changes = ", ".join(f"{name} = %s" for name in COMMAND_COLUMNS)
+        statement = f"UPDATE commands SET {changes} WHERE id = %s"
+        with self._holding() as session:
+            if not _execute(session, statement, (*command_row(command), command.id)):
+                raise CommandError(
+                    f"there is no command {command.id}", where=self.where, mend="add it first"
+                )
+
+    def commands(self) -> list[Command]:
+        """See `Store.commands`."""
+        query = f"SELECT {listed(COMMAND_COLUMNS)} FROM commands ORDER BY id"
+        return [command_of(row) for row in self._fetch(query)]
+
+    def size_bytes(self) -> int:
+        """See `Store.size_bytes`."""
+        query = (
+            "SELECT sum(pg_total_relation_size(to_regclass(name)))::bigint FROM "
+            "unnest(ARRAY['readings', 'conflicts', 'counters', 'commands']) AS name"
+        )
+        return int(self._fetch(query)[0][0])
+
+    def close(self) -> None:
+        """See `Store.close`."""
+        with self._lock:
+            self._closed = True
+            self._drop()
+
+    def _keep_conflicts(self, session: psycopg.Connection) -> int:
+        return _execute(
+            session,
+            "INSERT INTO conflicts SELECT incoming.* FROM incoming WHERE EXISTS (SELECT FROM "
+            f"readings AS kept WHERE {same_reading('incoming', 'kept')} "
+            f"AND ({differs(self._registers, 'incoming', 'kept')}))",
+        )
+
+    def _fetch(self, query: str) -> list[tuple[Any, ...]]:
+        with self._holding() as session:
+            return session.execute(query.encode()).fetchall()
+
+    @contextmanager
+    def _holding(self) -> Iterator[psycopg.Connection]:
+        """Hold the session alone; after a failure, let go of it, so the next call reconnects."""
+        with self._lock:
+            try:
+                with translated(self._url):
+                    yield self._open()
+            except CommandError:
+                raise
+            except StoreError:
+                self._drop()
+                raise
+
+    def _open(self) -> psycopg.Connection:
+        if self._closed:
+            raise StoreError("is closed", where=self.where, mend="open it again")
+        if self._session is None:
+            session = postgres_session.connected(self._url)
+            try:
+                with translated(self._url):
+                    self._prepare(session)
+            except BaseException:
+                session.close()
+                raise
+            self._session = session
+        return self._session
+
+    def _prepare(self, session: psycopg.Connection) -> None:
+        found = postgres_session.registers_of(session, self._url)
+        if not found and self._create:
+            _create_tables(session, self._registers)
+            found = postgres_session.registers_of(session, self._url)
+        if found != self._registers:
+            raise StoreSchemaError(
+                f"it has the registers {listed(found)}, not {listed(self._registers)}"
+                if found
+                else "there is no store",
+                where=self.where,
+                mend="create it, or name another database",
+            )
+        session.execute("CREATE TEMPORARY TABLE incoming (LIKE readings) ON COMMIT DELETE ROWS")
+
+    def _drop(self) -> None:
+        if self._session is not None:
+            self._session.close()
+            self._session = None
+
+
+def _raise_counters(session: psycopg.Connection, counters: Mapping[bytes, int]) -> None:
+    if not counters:
+        return
+    # Sorted, so that two writers cannot wait for one another.
+    titles, values = zip(*sorted(counters.items()), strict=True)
+    session.execute(
+        "INSERT INTO counters SELECT * FROM unnest(%s::bytea[], %s::bigint[]) "
+        "ON CONFLICT (system_title) DO UPDATE "
+        "SET counter = GREATEST(counters.counter, excluded.counter)",
+        (list(titles), list(values)),
+    )
+
+
+def _execute(
+    session: psycopg.Connection, statement: str, parameters: Sequence[object] | None = None
+) -> int:
+    """Run a statement and return how many rows it touched."""
+    return session.execute(statement.encode(), parameters).rowcount
