@@ -23,6 +23,7 @@ QUARTERS: Final = 96
 METERS_MAX: Final = 20_000_000
 ANNUAL_WH_MAX: Final = 1_000_000_000
 STEPS_MAX: Final = 100_000
+SPAN_DAYS_MAX: Final = 3 * 366
 
 _BAND: Final = re.compile(r"([01]\d|2[0-3]):(00|15|30|45)-(([01]\d|2[0-3]):(00|15|30|45)|24:00)")
 _OFFSET: Final = re.compile(r"([+-])(0\d|1[0-4]):(00|15|30|45)")
@@ -367,6 +368,11 @@ class BehaviourParameters(_Parameters):
     def _check(self) -> Self:
         if self.step < 1 or DAY_S % self.step:
             raise ValueError(f"a step of {self.step:g} s: whole seconds that divide the day")
+        if self.steps * self.step > SPAN_DAYS_MAX * DAY_S:
+            raise ValueError(
+                f"{self.steps:,} steps of {self.step:g} s are {self.steps * self.step / DAY_S:,.0f}"
+                f" days: the most is {SPAN_DAYS_MAX:,}, or registers could overflow"
+            )
         for name in ("concentrators", "meters"):
             classes: tuple[AccessibilityClass, ...] = getattr(self, name)
             _require_whole(name, classes)
