@@ -275,8 +275,12 @@ class _ParseWriter(_Writer):
         """Write a loop over ``iter_unpack``: one struct call per element, made in C."""
         value = self.value(element, "item", scope)
         run, struct_name = self.run, self.struct_name()
-        if not run.items:
-            raise NotLowerable("an array of padding")
+        if not run.items or run.size() == 0:
+            # Nothing to iterate over: padding, or octets of no size.
+            with self.block(f"for _ in range({count}):"):
+                self.flush()
+                self.line(f"{name}.append({value})")
+            return
         self.line(f"end = at + {run.size()} * {count}")
         self.refuse_unless("end <= len(data)")
         targets = "".join(f"{item}, " for item in run.items).rstrip()

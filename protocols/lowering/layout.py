@@ -207,7 +207,10 @@ def _fill(node: Node, target: Rows, value: Column, path: str) -> None:
                     column = _column_of(value, name, member.node, path)
                     _fill(member.node, target[name], column, f"{path}.{name}")
         case Constant(value=expected):
-            if value is not None and value != expected:
+            octets = target.tobytes()
+            if value is not None:
+                _assign(target, value, path)
+            if target.tobytes() != octets:
                 raise _Misfit(f"expected {expected!r}, got {value!r}", path)
         case _:
             _assign(target, value, path)
