@@ -68,3 +68,9 @@ class EnvironmentUnfitError(HarnessError):
     """This machine lacks something the job needs; the message says what and how to get it."""
 
     exit_code = ExitCode.ENVIRONMENT
+
+
+class ArgumentsError(HarnessError):
+    """What was asked for on the command line makes no sense; the message says why."""
+
+    exit_code = ExitCode.BAD_SCENARIO

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from harness.errors import Problem, ScenarioError
 from harness.locate import Locator, Path
+from harness.nearest import nearest
 
 _BARE_KEY: Final = re.compile(r"[A-Za-z0-9_-]+")
 _SYNTAX_LINE: Final = re.compile(r" \(at line ([0-9]+), column [0-9]+\)$")
@@ -73,11 +74,17 @@ def _text(file: FilePath) -> str:
     try:
         return file.read_bytes().decode().replace("\r\n", "\n")
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise ScenarioError((Problem(str(file), None, "", f"cannot be read: {reason}"),)) from None
+        reason = f"cannot be read: {(error.strerror or str(error)).lower()}"
+        raise ScenarioError((Problem(str(file), None, "", reason, _neighbour(file)),)) from None
     except UnicodeDecodeError as error:
         line = 1 + error.object.count(b"\n", 0, error.start)
         raise ScenarioError((Problem(str(file), line, "", "is not UTF-8 text"),)) from None
+
+
+def _neighbour(file: FilePath) -> str | None:
+    names = (path.name for path in file.parent.glob("*.toml") if path != file)
+    meant = nearest(file.name, names)
+    return None if meant is None else str(file.with_name(meant))
 
 
 def _values(file: FilePath, text: str) -> dict[str, Any]:

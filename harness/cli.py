@@ -1,0 +1,280 @@
+"""The command line: verbs, their arguments and their exit codes.
+
+Whatever happens, the exit status is one of `harness.errors.ExitCode`: a usage error is not the
+*inconclusive* that click's own 2 would mean, and a mistake of ours is not a failed check.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+import tempfile
+import traceback
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from harness.errors import ExitCode, HarnessError, ScenarioError
+
+ENVIRONMENT_ERRORS: Final = frozenset(
+    {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOSPC, errno.EDQUOT, errno.EROFS}
+)
+"""Operating system errors that say that this machine cannot do it."""
+
+HELP: Final = """\
+Test a smart-metering head-end with thousands of emulated concentrators.
+
+\b
+First run:        meterstorm run scenarios/quickstart.toml
+What it would do: meterstorm validate scenarios/quickstart.toml
+Otherwise:        meterstorm run scenarios/quickstart.toml --set speed=30 --seed 8
+This machine:     meterstorm doctor
+
+\b
+Exit status:
+    0  passed
+    1  a check failed: the system under test did something wrong
+    2  inconclusive: the run proves nothing; the report says why
+    3  bad scenario or arguments
+    4  this machine cannot run it
+   70  a mistake in Meterstorm itself
+  130  interrupted
+"""
+
+app = typer.Typer(
+    help=HELP,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+
+ScenarioArgument = Annotated[
+    Path, typer.Argument(metavar="SCENARIO", help="Scenario file (TOML).", show_default=False)
+]
+RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a recorded run.")]
+SetOption = Annotated[
+    list[str],
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="Change a key of the scenario, such as behaviour.steps=8 or timeline.0.at=00:30; "
+        "may be given several times.",
+        default_factory=list,
+        show_default=False,
+    ),
+]
+SeedOption = Annotated[
+    int | None, typer.Option(min=0, help="Draw everything from this seed instead.")
+]
+OutOption = Annotated[
+    Path, typer.Option("--out", metavar="DIR", help="Where the folder of the run is made.")
+]
+LATEST: Final = Path("runs/latest")
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        from harness.facts import build_facts
+
+        typer.echo(build_facts())
+        raise typer.Exit
+
+
+@app.callback()
+def _meterstorm(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version",
+            callback=_show_version,
+            is_eager=True,
+            help="Show the version of Meterstorm and of what it is built on.",
+        ),
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command()
+def run(
+    scenario: ScenarioArgument,
+    overrides: SetOption,
+    seed: SeedOption = None,
+    out: OutOption = Path("runs"),
+    ui: Annotated[bool, typer.Option("--ui", help="Also serve Locust's web page.")] = False,
+) -> None:
+    """Run a scenario to its verdict.
+
+    The record and its report are in a new folder below --out; runs/latest points to it. Ctrl-C
+    once drains and still reports, twice stops.
+    """
+    from harness import commands
+    from harness.scenario import Scenario
+
+    loaded = Scenario.load(scenario, overrides, seed)
+    raise typer.Exit(commands.run(loaded, scenario_file=scenario, out=out, ui=ui))
+
+
+@app.command()
+def validate(scenario: ScenarioArgument, overrides: SetOption, seed: SeedOption = None) -> None:
+    """Say what a scenario would do, or what is wrong.
+
+    Nothing is started. Every mistake is named with its file, line and key, and the key that was
+    probably meant.
+    """
+    from harness import commands
+    from harness.scenario import Scenario
+
+    typer.echo(commands.validate(Scenario.load(scenario, overrides, seed)))
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of scenario files.
+
+    An editor that knows it completes keys and shows what they mean.
+    """
+    from harness import commands
+
+    typer.echo(commands.schema(), nl=False)
+
+
+@app.command()
+def serve(
+    scenario: ScenarioArgument,
+    overrides: SetOption,
+    seed: SeedOption = None,
+    out: OutOption = Path("runs"),
+) -> None:
+    """Serve a fleet to a head-end of your own.
+
+    It runs until interrupted. Devices, addresses, keys and plan are exported to the folder of the
+    run first.
+    """
+    from harness import commands
+    from harness.scenario import Scenario
+
+    loaded = Scenario.load(scenario, overrides, seed)
+    raise typer.Exit(commands.serve(loaded, scenario_file=scenario, out=out))
+
+
+@app.command()
+def check(folder: RunArgument = LATEST) -> None:
+    """Judge a recorded run anew.
+
+    Every reading that was owed is held against every reading that was stored.
+    """
+    from harness import commands
+
+    raise typer.Exit(commands.check(folder))
+
+
+@app.command()
+def report(folder: RunArgument = LATEST) -> None:
+    """Write the reports of a recorded run anew.
+
+    These are report.html, summary.md and junit.xml, in the folder of the run.
+    """
+    from harness import commands
+
+    typer.echo(commands.report(folder))
+
+
+@app.command()
+def doctor(
+    concentrators: Annotated[
+        int, typer.Option(min=1, max=1_000_000, help="Size of fleet to judge the machine by.")
+    ] = 1000,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")] = False,
+) -> None:
+    """Say what this machine can do and what is missing.
+
+    Exits with 4 when something is missing that every run needs.
+    """
+    from harness import commands
+
+    text, code = commands.doctor(concentrators, as_json=as_json)
+    typer.echo(text)
+    raise typer.Exit(code)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit status; the console script's entry point."""
+    given = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
+    command = typer.main.get_command(app)
+    try:
+        # Not through command.main(): that has exit codes of its own.
+        with command.make_context("meterstorm", given) as context:
+            command.invoke(context)
+    except typer.Exit as ending:
+        return ending.exit_code
+    except typer.TyperException as error:
+        return _usage_error(error)
+    except SystemExit:
+        raise
+    except BaseException as error:
+        return _ended_by(error)
+    return ExitCode.PASSED
+
+
+def _usage_error(error: typer.TyperException) -> int:
+    typer.echo(f"meterstorm: {error.format_message()}", err=True)
+    context = getattr(error, "ctx", None)
+    if context is not None:
+        typer.echo(f"{context.get_usage()}\nMore with --help.", err=True)
+    return ExitCode.BAD_SCENARIO
+
+
+def _ended_by(error: BaseException) -> int:
+    causes = list(_causes(error))
+    if any(isinstance(cause, KeyboardInterrupt | typer.Abort) for cause in causes):
+        typer.echo("meterstorm: interrupted", err=True)
+        return ExitCode.INTERRUPTED
+    if all(isinstance(cause, BrokenPipeError) for cause in causes):
+        # Whoever read our output has gone, as `head` does; nothing is left to say it to.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return ExitCode.INTERRUPTED
+    known = [cause for cause in causes if _exit_code(cause) is not None]
+    if len(known) < len(causes):
+        return _bug(error)
+    for cause in known:
+        prefix = "" if isinstance(cause, ScenarioError) else "meterstorm: "
+        typer.echo(f"{prefix}{cause}", err=True)
+    return min(code for cause in known if (code := _exit_code(cause)) is not None)
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    if isinstance(error, BaseExceptionGroup):
+        for inner in error.exceptions:
+            yield from _causes(inner)
+    else:
+        yield error
+
+
+def _exit_code(error: BaseException) -> ExitCode | None:
+    if isinstance(error, HarnessError):
+        return error.exit_code
+    is_machine = isinstance(error, OSError) and error.errno in ENVIRONMENT_ERRORS
+    return ExitCode.ENVIRONMENT if is_machine else None
+
+
+def _bug(error: BaseException) -> int:
+    with tempfile.NamedTemporaryFile(
+        "w", prefix="meterstorm-", suffix=".txt", delete=False
+    ) as file:
+        traceback.print_exception(error, file=file)
+    typer.echo(
+        f"meterstorm: {type(error).__name__}: {error}\n"
+        "This is a mistake in Meterstorm, not in your scenario or your head-end. Please report it\n"
+        f"with the traceback in {file.name}",
+        err=True,
+    )
+    return ExitCode.BUG
+
+
+if __name__ == "__main__":
+    sys.exit(main())

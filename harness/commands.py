@@ -1,0 +1,75 @@
+"""What each verb of the command line does, behind the parsing of its arguments.
+
+Verbs import what they need when they are called: ``meterstorm --help`` starts in a moment, and a
+validation does not load a database.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from harness.errors import ArgumentsError, ExitCode
+from harness.scenario import Scenario, json_schema_text
+
+
+def run(scenario: Scenario, *, scenario_file: Path, out: Path, ui: bool) -> ExitCode:
+    """Run ``scenario`` into a new folder below ``out`` and return what its verdict means."""
+    from harness.run import run_scenario
+
+    return run_scenario(scenario, scenario_file=scenario_file, out=out, ui=ui)
+
+
+def serve(scenario: Scenario, *, scenario_file: Path, out: Path) -> ExitCode:
+    """Serve the fleet of ``scenario`` to somebody else's head-end until interrupted."""
+    from harness.serve import serve_fleet
+
+    return serve_fleet(scenario, scenario_file=scenario_file, out=out)
+
+
+def check(run_folder: Path) -> ExitCode:
+    """Judge a recorded run anew and return what its verdict means."""
+    from harness.check import check_run
+
+    return check_run(_recorded(run_folder))
+
+
+def report(run_folder: Path) -> str:
+    """Write the views of a recorded run anew and return where the report is."""
+    from reports import write_views
+
+    folder = _recorded(run_folder)
+    write_views(folder)
+    return str(folder / "report.html")
+
+
+def _recorded(folder: Path) -> Path:
+    if not (folder / "resolved.json").is_file():
+        raise ArgumentsError(f"{folder} is no recorded run: it has no resolved.json")
+    return folder.resolve()
+
+
+def validate(scenario: Scenario) -> str:
+    """Return what ``scenario`` would do, in a few lines for people."""
+    from harness.outlook import foresee
+
+    return str(foresee(scenario))
+
+
+def schema() -> str:
+    """Return the JSON Schema of scenario files."""
+    return json_schema_text()
+
+
+def doctor(concentrators: int, *, as_json: bool) -> tuple[str, ExitCode]:
+    """Return what this machine can do, and whether that is enough for the main job."""
+    from harness.doctor import Finding, Grade, examine, table
+
+    findings: Sequence[Finding] = examine(concentrators)
+    text = json.dumps([finding.as_dict() for finding in findings], indent=2)
+    unfit = any(finding.grade is Grade.MISSING for finding in findings)
+    return (
+        text if as_json else table(findings),
+        ExitCode.ENVIRONMENT if unfit else ExitCode.PASSED,
+    )
