@@ -1,0 +1,119 @@
+"""Which readings were handed to a link, and which were acknowledged: two bitmaps a shard.
+
+Layout of ``<name>.bits``: one row per interval, and in each row the concentrators of the shard one
+after the other, each with ``ceil(meters / 8)`` octets, first meter in the highest bit. Every
+concentrator starts on an octet, so marking one push touches its octets only. A billion readings
+take about 126 MB a bitmap.
+
+The files are memory-mapped: what was marked survives SIGKILL of the process (not a power cut).
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emulator.grid import Grid
+
+BoolArray = NDArray[np.bool_]
+_META: Final = "shard.json"
+
+
+class Mark(Enum):
+    """What a bit says of a reading; the value names the file."""
+
+    SENT = "sent"
+    ACKNOWLEDGED = "acknowledged"
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Where the bits of each concentrator lie.
+
+    ``octet_offset`` (int64, concentrators + 1) is relative to the row; ``first_meter`` (int64,
+    concentrators + 1) numbers meters in the whole grid.
+    """
+
+    first_concentrator: int
+    first_meter: NDArray[np.int64]
+    octet_offset: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, grid: Grid, first_concentrator: int, end_concentrator: int) -> Layout:
+        """Return the layout for the concentrators ``first_concentrator .. end_concentrator - 1``."""
+        first_meter = grid.first_meter[first_concentrator : end_concentrator + 1].astype(np.int64)
+        octets = (np.diff(first_meter) + 7) // 8
+        return cls(first_concentrator, first_meter, np.concatenate(([0], np.cumsum(octets))))
+
+    def bit_of_each_meter(self) -> NDArray[np.int64]:
+        """Return the position in an unpacked row of every meter of the shard, in meter order."""
+        counts = np.diff(self.first_meter)
+        start = np.repeat(self.octet_offset[:-1] * 8, counts)
+        within = np.arange(counts.sum()) - np.repeat(
+            self.first_meter[:-1] - self.first_meter[0], counts
+        )
+        return start + within
+
+
+class DeliveryRecord:
+    """The two bitmaps of one shard."""
+
+    def __init__(self, directory: Path, layout: Layout, steps: int, *, mode: str) -> None:
+        self.layout = layout
+        self.steps = steps
+        shape = (steps, int(layout.octet_offset[-1]))
+        self._bits = {
+            mark: np.memmap(directory / f"{mark.value}.bits", np.uint8, mode, shape=shape)  # type: ignore[call-overload]
+            for mark in Mark
+        }
+
+    @classmethod
+    def create(
+        cls, directory: Path, grid: Grid, first_concentrator: int, end_concentrator: int, steps: int
+    ) -> DeliveryRecord:
+        """Start an empty record in ``directory`` (made if missing)."""
+        directory.mkdir(parents=True, exist_ok=True)
+        meta = {"first_concentrator": first_concentrator, "end_concentrator": end_concentrator}
+        (directory / _META).write_text(json.dumps(meta | {"steps": steps}))
+        layout = Layout.of(grid, first_concentrator, end_concentrator)
+        return cls(directory, layout, steps, mode="w+")
+
+    @classmethod
+    def open(cls, directory: Path, grid: Grid) -> DeliveryRecord:
+        """Open a recorded one to read. Raises `FileNotFoundError` when there is none."""
+        meta = json.loads((directory / _META).read_text())
+        layout = Layout.of(grid, meta["first_concentrator"], meta["end_concentrator"])
+        return cls(directory, layout, meta["steps"], mode="r")
+
+    def mark(self, mark: Mark, concentrator: int, interval: int, meters: BoolArray) -> None:
+        """Set the bits of ``meters`` (one bool per meter of the concentrator) at ``interval``."""
+        octets = self._octets(concentrator)
+        self._bits[mark][interval, octets] |= np.packbits(meters)
+
+    def of_concentrator(self, mark: Mark, concentrator: int, first: int, end: int) -> BoolArray:
+        """Return bool (intervals, meters of the concentrator) for intervals first .. end - 1."""
+        octets = self._octets(concentrator)
+        index = concentrator - self.layout.first_concentrator
+        meters = int(self.layout.first_meter[index + 1] - self.layout.first_meter[index])
+        bits = np.unpackbits(self._bits[mark][first:end, octets], axis=1, count=meters)
+        return bits.view(np.bool_)
+
+    def of_interval(self, mark: Mark, interval: int) -> BoolArray:
+        """Return one bool for every meter of the shard, in meter order."""
+        bits = np.unpackbits(self._bits[mark][interval])
+        return bits[self.layout.bit_of_each_meter()].view(np.bool_)
+
+    def total(self, mark: Mark) -> int:
+        """Return how many bits are set."""
+        return sum(int(np.bitwise_count(row).sum()) for row in self._bits[mark])
+
+    def _octets(self, concentrator: int) -> slice:
+        index = concentrator - self.layout.first_concentrator
+        offset = self.layout.octet_offset
+        return slice(int(offset[index]), int(offset[index + 1]))

@@ -1,0 +1,99 @@
+"""The plan as it stands under the scenario's outages: when each reading can be delivered.
+
+Without outages this is the plan itself. An outage closes every step it touches for the
+concentrators it hits, so a reading whose window falls into it is due when the next window opens;
+where none does before the end, it is deferred.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emulator.fleet_config import OutageSpan
+from emulator.grid import Grid
+from emulator.parameters import apportion
+from emulator.plan import Plan
+from netem.draws import mix, stream_key
+
+BoolArray = NDArray[np.bool_]
+Int32Array = NDArray[np.int32]
+
+
+class Outage:
+    """One outage and whom it hits; ``hits`` is bool (concentrators,)."""
+
+    def __init__(self, span: OutageSpan, grid: Grid, seed: int) -> None:
+        self.starts_s = span.starts_s
+        self.ends_s = span.starts_s + span.lasts_s
+        self.hits = np.zeros(grid.concentrators, np.bool_)
+        candidates = np.flatnonzero(_on_links(span, grid))
+        chosen = apportion(len(candidates), [span.share, 1_000_000 - span.share])[0]
+        draws = mix(stream_key(seed, "outage", span.number), candidates)
+        self.hits[candidates[np.argsort(draws, kind="stable")[:chosen]]] = True
+
+
+def _on_links(span: OutageSpan, grid: Grid) -> BoolArray:
+    if span.links is None:
+        return np.ones(grid.concentrators, np.bool_)
+    profiles = np.array([link.profile in span.links for link in grid.parameters.links])
+    return profiles[grid.link_category]
+
+
+class Schedule:
+    """When readings can be delivered: plan and outages together."""
+
+    def __init__(self, plan: Plan, outages: Sequence[Outage]) -> None:
+        self.plan = plan
+        self.outages = tuple(outages)
+        self._next_open = _next_open_table(plan, self.outages) if self.outages else None
+
+    @classmethod
+    def of(cls, plan: Plan, spans: Sequence[OutageSpan]) -> Schedule:
+        """Return the schedule of a plan under the outages of a fleet."""
+        return cls(plan, [Outage(span, plan.grid, plan.seed) for span in spans])
+
+    def delivery_step_block(self, interval: int, first_meter: int, last_meter: int) -> Int32Array:
+        """Return the step at which each reading of one interval is due, int32.
+
+        For ``first_meter`` .. ``last_meter - 1``; ``steps`` of the plan: deferred.
+        """
+        if self._next_open is None:
+            return self.plan.delivery_step_block(interval, first_meter, last_meter)
+        meters = np.arange(first_meter, last_meter)
+        available = self.plan.available_step(meters, interval)
+        table = self._next_open[self.plan.grid.concentrator_of(meters), available]
+        return table.astype(np.int32)
+
+    def cut_off(self, concentrator: int, since_first_s: float) -> bool:
+        """Tell whether an outage holds ``concentrator`` at that scenario time since step 0."""
+        return any(
+            outage.starts_s <= since_first_s < outage.ends_s and bool(outage.hits[concentrator])
+            for outage in self.outages
+        )
+
+    def due_counts(self) -> NDArray[np.int64]:
+        """Return int64 (steps,): the readings due at each step."""
+        if self._next_open is None:
+            return self.plan.due_counts()
+        counts = np.zeros(self.plan.steps + 1, np.int64)
+        for interval in range(self.plan.steps):
+            due = self.delivery_step_block(interval, 0, self.plan.grid.meters)
+            counts += np.bincount(due, minlength=len(counts))
+        return counts[:-1]
+
+
+def _next_open_table(plan: Plan, outages: Sequence[Outage]) -> NDArray[np.int32]:
+    """Return (concentrators, steps + 1): the first step from each on that is open and not cut."""
+    steps, everybody = plan.steps, np.arange(plan.grid.concentrators)
+    table = np.full((len(everybody), steps + 1), steps, np.int32)
+    for step in range(steps - 1, -1, -1):
+        usable = plan.concentrator_reachable(everybody, step)
+        for outage in outages:
+            begins, ends = step * plan.step_s, (step + 1) * plan.step_s
+            if outage.starts_s < ends and outage.ends_s > begins:
+                usable = usable & ~outage.hits
+        table[:, step] = np.where(usable, step, table[:, step + 1])
+    return table

@@ -1,0 +1,1 @@
+"""The reference head-end: listens for pushes, polls, fills gaps, commands, stores."""

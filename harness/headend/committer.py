@@ -1,0 +1,154 @@
+"""Group commit: many pushes, one durable transaction, then everybody is told.
+
+A push is acknowledged only after `Committer.submit` has returned for it. While the store is away
+the committer keeps what it has and tries again: nothing is acknowledged, nothing is dropped.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+import trio
+from structlog import get_logger
+
+from harness.headend.hooks import KillSwitch, Point
+from harness.store import PutResult, Rows, Store, StoreError
+
+RETRY_S: Final = 0.5
+log = get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """What one exchange brought: rows, and the invocation counter it came under.
+
+    ``counters`` maps a peer's system title to the last counter accepted with these rows.
+    """
+
+    rows: Rows
+    counters: dict[bytes, int]
+
+
+@dataclass(slots=True)
+class _Batch:
+    submissions: list[Submission] = field(default_factory=list)
+    rows: int = 0
+    durable: trio.Event = field(default_factory=trio.Event)
+
+
+@dataclass(slots=True)
+class CommitTotals:
+    """What the committer has done since it started."""
+
+    commits: int = 0
+    rows_stored: int = 0
+    rows_repeated: int = 0
+    rows_conflicting: int = 0
+    store_failures: int = 0
+
+
+class Committer:
+    """Collects submissions and commits them as groups through one store.
+
+    Args:
+        store: the open store; only this committer writes to it.
+        interval_s: how long a group stays open after its first submission, real seconds.
+        rows_max: bound on the rows waiting; beyond it `submit` waits (back-pressure on the links).
+        committed: called after every commit with its duration in real seconds and the rows.
+        kill_switch: test hook.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        interval_s: float,
+        rows_max: int,
+        committed: Callable[[float, Rows], None],
+        kill_switch: KillSwitch,
+        stored_at_us: Callable[[], int],
+    ) -> None:
+        self.totals = CommitTotals()
+        self._store = store
+        self._interval_s = interval_s
+        self._rows_max = rows_max
+        self._committed = committed
+        self._kill_switch = kill_switch
+        self._stored_at_us = stored_at_us
+        self._open = _Batch()
+        self._filled = trio.Event()
+        self._room = trio.Condition()
+
+    async def submit(self, submission: Submission) -> None:
+        """Return once ``submission`` is durable.
+
+        Cancellation: the submission may or may not be committed later, as if the peer had vanished
+        before the acknowledgement; it is safe to submit the same rows again.
+        """
+        async with self._room:
+            while self._open.rows >= self._rows_max:
+                await self._room.wait()
+            batch = self._open
+            batch.submissions.append(submission)
+            batch.rows += len(submission.rows)
+        self._filled.set()
+        await batch.durable.wait()
+
+    async def run(self) -> None:
+        """Commit groups until cancelled. A group under way at cancellation is finished first."""
+        while True:
+            await self._filled.wait()
+            await trio.sleep(self._interval_s)
+            async with self._room:
+                batch, self._open = self._open, _Batch()
+                self._filled = trio.Event()
+                self._room.notify_all()
+            with trio.CancelScope(shield=True):
+                await self._commit(batch)
+
+    async def flush(self) -> None:
+        """Return once everything submitted so far is durable."""
+        batch = self._open
+        if batch.submissions:
+            await batch.durable.wait()
+
+    async def _commit(self, batch: _Batch) -> None:
+        rows, counters = merge(batch.submissions)
+        self._kill_switch.reach(Point.BEFORE_COMMIT)
+        started = time.perf_counter()
+        result = await self._put(rows, counters)
+        self._kill_switch.reach(Point.COMMITTED)
+        self.totals.commits += 1
+        self.totals.rows_stored += result.inserted
+        self.totals.rows_repeated += result.repeated
+        self.totals.rows_conflicting += result.conflicting
+        self._committed(time.perf_counter() - started, rows)
+        batch.durable.set()
+
+    async def _put(self, rows: Rows, counters: dict[bytes, int]) -> PutResult:
+        deadline = math.inf
+        while trio.current_time() < deadline:
+            try:
+                return await trio.to_thread.run_sync(
+                    self._store.put, rows, counters, self._stored_at_us()
+                )
+            except StoreError as error:
+                self.totals.store_failures += 1
+                log.warning("commit failed, trying again", error=str(error), rows=len(rows))
+                await trio.sleep(RETRY_S)
+        raise AssertionError("an infinite deadline never passes")
+
+
+def merge(submissions: list[Submission]) -> tuple[Rows, dict[bytes, int]]:
+    """Return all rows in order of arrival, and the highest counter of each peer."""
+    counters: dict[bytes, int] = {}
+    for submission in submissions:
+        for peer, counter in submission.counters.items():
+            counters[peer] = max(counter, counters.get(peer, counter))
+    parts = [submission.rows for submission in submissions]
+    return Rows.concatenate(parts), counters

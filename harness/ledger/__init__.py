@@ -1,0 +1,1 @@
+"""The ledger: every reading owed, against what was sent, acknowledged and stored."""

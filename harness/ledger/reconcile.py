@@ -1,0 +1,207 @@
+"""Walk the plan interval by interval and sort every reading into its fate. Nothing is sampled."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emulator.delivery_record import DeliveryRecord, Mark
+from emulator.grid import Grid
+from emulator.plan import Plan
+from emulator.readings import Truth
+from harness.ledger.fates import BoolArray, Counts, Fates, Interval, judge
+from harness.store.interface import StoredReader
+from harness.store.rows import StoredRows
+
+EXAMPLES_MAX: Final = 20
+BUCKETS_PER_STEP: Final = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One reading that failed, for a person to look at.
+
+    ``expected`` and ``found`` are status and registers; empty where there is none.
+    """
+
+    fate: str
+    meter: int
+    captured_at_s: int
+    expected: tuple[int, ...] = ()
+    found: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A named set of meters to count apart: bool (meters,)."""
+
+    kind: str
+    name: str
+    meters: BoolArray
+
+
+@dataclass(frozen=True, slots=True)
+class RunTimes:
+    """When scenario moments happened, POSIX microseconds (UTC).
+
+    Attributes:
+        start_us: when step 0 was due.
+        step_us: the real length of a step, microseconds.
+    """
+
+    start_us: int
+    step_us: float
+
+    def step_opens_us(self, steps: NDArray[np.integer]) -> NDArray[np.int64]:
+        """Return when each step opened."""
+        return (self.start_us + steps.astype(np.float64) * self.step_us).astype(np.int64)
+
+
+@dataclass(slots=True)
+class Reconciliation:
+    """What the ledger found.
+
+    ``stored_per_bucket`` (int64) counts owed readings by the time they were first stored, in
+    buckets of 1/60 step from the start, the last bucket holding all that came later.
+    ``owed_per_step``, ``heard_per_step`` (int64, (steps,)): readings due in each step, and meters
+    whose newest reading was stored before its step ended.
+    """
+
+    counts: Counts
+    by_group: dict[tuple[str, str], Counts]
+    examples: list[Example]
+    stored_per_bucket: NDArray[np.int64]
+    owed_per_step: NDArray[np.int64]
+    heard_per_step: NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """Everything needed to judge a recorded run.
+
+    Attributes:
+        records: the delivery records of all fleet shards, in order of concentrators.
+        profile: number of the capture profile of the run.
+        groups: named sets of meters to count apart.
+        progress: called with each interval before it is judged.
+    """
+
+    grid: Grid
+    plan: Plan
+    truth: Truth
+    records: Sequence[DeliveryRecord]
+    reader: StoredReader
+    profile: int
+    times: RunTimes
+    groups: Sequence[Group] = ()
+    progress: Callable[[int], None] = field(default=lambda interval: None)
+
+    def reconcile(self) -> Reconciliation:
+        """Judge every reading. Raises `StoreError` when the store cannot be read."""
+        steps = self.plan.steps
+        found = Reconciliation(
+            counts=Counts(),
+            by_group={(group.kind, group.name): Counts() for group in self.groups},
+            examples=[],
+            stored_per_bucket=np.zeros((steps + 1) * BUCKETS_PER_STEP + 1, np.int64),
+            owed_per_step=np.zeros(steps, np.int64),
+            heard_per_step=np.zeros(steps, np.int64),
+        )
+        for interval in range(steps):
+            self.progress(interval)
+            self._judge_interval(interval, found)
+        found.counts.invented += self._rows_off_the_plan()
+        return found
+
+    def _judge_interval(self, interval: int, found: Reconciliation) -> None:
+        known = self._interval(interval)
+        captured_at_s = int(self.plan.captured_at(np.array([interval]))[0])
+        slot = self.reader.rows(captured_at_s)
+        on_plan, off_plan = self._split(slot)
+        equal, expected = self._equal(on_plan, interval)
+        fates = judge(known, on_plan, equal, off_plan)
+        counts = fates.counts()
+        counts.invented += off_plan
+        found.counts.add(counts)
+        for group in self.groups:
+            found.by_group[group.kind, group.name].add(fates.counts(group.meters))
+        self._note_times(interval, known, fates, found)
+        self._note_examples(captured_at_s, fates, (on_plan, equal, expected), found.examples)
+
+    def _interval(self, interval: int) -> Interval:
+        meters = self.grid.meters
+        delivery = self.plan.delivery_step_block(interval, 0, meters)
+        return Interval(
+            delivery_step=delivery,
+            steps=self.plan.steps,
+            sent=self._marks(Mark.SENT, interval),
+            acknowledged=self._marks(Mark.ACKNOWLEDGED, interval),
+            deadline_us=self.times.step_opens_us(delivery + 1),
+        )
+
+    def _marks(self, mark: Mark, interval: int) -> BoolArray:
+        parts = [record.of_interval(mark, interval) for record in self.records]
+        return np.concatenate(parts) if parts else np.zeros(self.grid.meters, np.bool_)
+
+    def _split(self, slot: StoredRows) -> tuple[StoredRows, int]:
+        known = (slot.rows.meter < self.grid.meters) & (slot.rows.profile == self.profile)
+        on_plan = StoredRows(slot.rows.take(known), slot.stored_at_us[known])
+        return on_plan, len(slot) - len(on_plan)
+
+    def _equal(self, stored: StoredRows, interval: int) -> tuple[BoolArray, NDArray[np.int64]]:
+        values, status = self.truth.registers(stored.rows.meter.astype(np.int64), interval)
+        equal = (stored.rows.values == values).all(axis=1) & (stored.rows.status == status)
+        return equal, np.column_stack([status, values]).astype(np.int64)
+
+    def _note_times(
+        self, interval: int, known: Interval, fates: Fates, found: Reconciliation
+    ) -> None:
+        steps = self.plan.steps
+        found.owed_per_step += np.bincount(known.delivery_step[fates.owed], minlength=steps)[:steps]
+        when = fates.first_stored_at_us[fates.owed & fates.stored]
+        width_us = self.times.step_us / BUCKETS_PER_STEP
+        bucket = ((when - self.times.start_us) / width_us).astype(np.int64)
+        last = len(found.stored_per_bucket) - 1
+        found.stored_per_bucket += np.bincount(bucket.clip(0, last), minlength=last + 1)
+        ends_us = self.times.step_opens_us(np.array([interval + 1]))[0]
+        fresh = fates.stored & (fates.first_stored_at_us < ends_us)
+        found.heard_per_step[interval] = np.count_nonzero(fresh)
+
+    def _note_examples(
+        self,
+        captured_at_s: int,
+        fates: Fates,
+        judged: tuple[StoredRows, BoolArray, NDArray[np.int64]],
+        examples: list[Example],
+    ) -> None:
+        stored, equal, expected = judged
+        for row in np.flatnonzero(~equal)[: EXAMPLES_MAX - len(examples)]:
+            seen = (stored.rows.status[row], *stored.rows.values[row])
+            examples.append(
+                Example(
+                    "wrong",
+                    int(stored.rows.meter[row]),
+                    captured_at_s,
+                    tuple(map(int, expected[row])),
+                    tuple(map(int, seen)),
+                )
+            )
+        columns = {
+            "lost": fates.lost,
+            "unattempted": fates.unattempted,
+            "duplicated": fates.extra_rows > 0,
+            "invented": fates.invented,
+            "late": fates.late,
+        }
+        for fate, column in columns.items():
+            for meter in np.flatnonzero(column)[: max(0, EXAMPLES_MAX - len(examples))]:
+                examples.append(Example(fate, int(meter), captured_at_s))
+
+    def _rows_off_the_plan(self) -> int:
+        planned = self.plan.captured_at(np.arange(self.plan.steps))
+        strange = np.setdiff1d(self.reader.slots(), planned)
+        return sum(len(self.reader.rows(int(slot))) for slot in strange)
