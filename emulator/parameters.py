@@ -311,7 +311,7 @@ class GridParameters(_Parameters):
     )
     """Communication lines and how they are distributed over the concentrators."""
     protocols: ProtocolShares = Field({}, validate_default=True)
-    """What the concentrators speak."""
+    """Protocols and how they are distributed over the concentrators."""
     power_quality: bool = False
     """Whether every reading also carries voltages and the frequency."""
 
@@ -377,7 +377,8 @@ class BehaviourParameters(_Parameters):
             classes: tuple[AccessibilityClass, ...] = getattr(self, name)
             _require_whole(name, classes)
             for category in classes:
-                if category.windows_per_day > self.steps_per_day:
+                limited = category.reachable < WHOLE_PPM
+                if limited and category.windows_per_day > self.steps_per_day:
                     raise ValueError(
                         f'{category.windows_per_day} windows a day in {name} "{category.name}", '
                         f"but a day has {self.steps_per_day} steps"
