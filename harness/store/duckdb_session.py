@@ -36,7 +36,10 @@ _NOT_OURS: Final = ("not a valid duckdb", "no such file", "is a directory", "doe
 
 def in_memory() -> duckdb.DuckDBPyConnection:
     """Return a session that has no file."""
-    return duckdb.connect(":memory:", config=_SETTINGS)
+    session = duckdb.connect(":memory:", config=_SETTINGS)
+    # A time without a zone is UTC, wherever the machine stands.
+    session.execute("SET TimeZone = 'UTC'")
+    return session
 
 
 def attached(path: Path, *, read_only: bool = False) -> duckdb.DuckDBPyConnection:

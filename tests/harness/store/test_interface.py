@@ -1,0 +1,243 @@
+"""The rules of a store, on both back ends."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import duckdb
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from harness.store.commands import Command, CommandState
+from harness.store.errors import CommandError, StoreError, StoreSchemaError
+from harness.store.interface import ExportFormat, PutResult
+from harness.store.rows import Via
+from tests.support.stores import Model, Place, Reading, push, readings_of, rows_of
+
+HIGHEST = 2**32 - 1
+SLOTS = (900, 1800)
+TITLE = b"MSC\x00\x00\x00\x00\x01"
+
+# Few keys and few values, so that repeats and conflicts are common.
+READINGS: st.SearchStrategy[Reading] = st.tuples(
+    st.sampled_from([0, 1, 2, 7, 8, 9, 70_000]),
+    st.sampled_from([1, 2]),
+    st.sampled_from(SLOTS),
+    st.sampled_from([0, 255]),
+    st.tuples(st.sampled_from([0, HIGHEST]), st.just(5)),
+    st.sampled_from(list(Via)),
+)
+COUNTERS = st.dictionaries(
+    st.sampled_from([TITLE, b"\xff\x00'\\\x00"]), st.sampled_from([0, 7, 2**32 - 1, 2**63 - 1])
+)
+PUTS = st.tuples(st.lists(READINGS, max_size=25), COUNTERS)
+REOPEN = None
+
+
+@settings(max_examples=40, deadline=None)
+@given(steps=st.lists(st.one_of(PUTS, st.just(REOPEN)), max_size=6))
+def test_any_sequence_of_puts_leaves_what_the_model_has(
+    new_place: Callable[[], Place], steps: list[tuple[list[Reading], dict[bytes, int]] | None]
+) -> None:
+    place, model = new_place(), Model()
+    store = place.open()
+    try:
+        for stored_at_us, step in enumerate(steps):
+            if step is REOPEN:
+                store.close()
+                store = place.open(create=False)
+                continue
+            readings, counters = step
+            expected = model.put(readings, counters, stored_at_us)
+            assert store.put(rows_of(readings), counters, stored_at_us) == expected
+            for slot in SLOTS:
+                for profile in (1, 2):
+                    present = store.present(slot, profile, range(10))
+                    assert present.tolist() == [
+                        (meter, profile, slot) in model.readings for meter in range(10)
+                    ]
+        assert store.counters() == model.counters
+        assert store.slots().tolist() == model.slots()
+        assert store.conflict_count() == len(model.conflicts)
+    finally:
+        store.close()
+    with closing(place.reader()) as reader:
+        assert reader.count() == len(model.readings)
+        for slot in SLOTS:
+            assert readings_of(reader.rows(slot)) == model.slot(slot)
+        assert sorted(readings_of(reader.conflicts())) == sorted(model.conflicts)
+
+
+def test_the_first_arrival_stays_whatever_comes_later(place: Place) -> None:
+    with closing(place.open()) as store:
+        assert store.put(push([3], 900, value=7), {}, 10) == PutResult(1, 0, 0)
+        assert store.put(push([3], 900, value=8), {}, 20) == PutResult(0, 0, 1)
+        assert store.put(push([3], 900, value=7), {}, 30) == PutResult(0, 1, 0)
+        assert readings_of(store.readings(3, 0, 1000)) == [((3, 1, 900, 0, (7, 0), 0), 10)]
+
+
+def test_another_status_is_a_conflict_and_another_way_is_not(place: Place) -> None:
+    first: Reading = (3, 1, 900, 0, (7, 0), Via.PUSH)
+    with closing(place.open()) as store:
+        store.put(rows_of([first]), {}, 10)
+        other_status = rows_of([(*first[:3], 1, *first[4:])])
+        other_way = rows_of([(*first[:5], Via.GAP_FILLING)])
+        assert store.put(other_status, {}, 20) == PutResult(0, 0, 1)
+        assert store.put(other_way, {}, 30) == PutResult(0, 1, 0)
+
+
+def test_counters_are_kept_without_rows_and_never_go_down(place: Place) -> None:
+    with closing(place.open()) as store:
+        store.put(push([], 900), {TITLE: 5}, 10)
+        store.put(push([], 900), {TITLE: 4}, 20)
+    with closing(place.open()) as store:
+        assert store.counters() == {TITLE: 5}
+
+
+def test_readings_are_of_one_meter_and_a_half_open_time(place: Place) -> None:
+    with closing(place.open()) as store:
+        for slot in (1800, 900, 2700):
+            store.put(push([3, 4], slot), {}, slot)
+        found = store.readings(3, 900, 2700).rows
+        assert found.captured_at_s.tolist() == [900, 1800]
+        assert set(found.meter.tolist()) == {3}
+
+
+def test_a_wrong_number_of_registers_is_refused(place: Place) -> None:
+    with closing(place.open(("import_wh",))) as store, pytest.raises(ValueError, match="2 values"):
+        store.put(push([1], 900), {}, 10)
+
+
+def test_a_store_of_other_registers_is_refused(place: Place) -> None:
+    place.open().close()
+    with pytest.raises(StoreSchemaError, match="import_wh, export_wh, not import_wh"):
+        place.open(("import_wh",))
+
+
+def test_no_store_is_made_unless_asked_for(place: Place) -> None:
+    with pytest.raises(StoreSchemaError):
+        place.open(create=False)
+
+
+def test_a_closed_store_says_so(place: Place) -> None:
+    store = place.open()
+    store.close()
+    store.close()
+    with pytest.raises(StoreError, match="closed"):
+        store.put(push([1], 900), {}, 10)
+    with pytest.raises(StoreError, match="closed"):
+        store.counters()
+
+
+def test_commands_are_journalled(place: Place) -> None:
+    asked = Command(7, 3, "switch", '{"segment": 2, "text": "it\'s"}', created_at_us=10)
+    sent = replace(
+        asked, state=CommandState.SENT, invocation_counter=2**32 - 1, sent_at_us=20, attempts=1
+    )
+    with closing(place.open()) as store:
+        store.add_command(asked)
+        store.add_command(replace(asked, id=2, meter=HIGHEST))
+        store.update_command(sent)
+        assert store.commands() == [replace(asked, id=2, meter=HIGHEST), sent]
+        with pytest.raises(CommandError, match="command 7 exists"):
+            store.add_command(asked)
+        with pytest.raises(CommandError, match="no command 8"):
+            store.update_command(replace(asked, id=8))
+        store.put(push([1], 900), {}, 10)
+    with closing(place.reader()) as reader:
+        assert reader.commands()[1] == sent
+
+
+@pytest.mark.parametrize("file_format", ["csv", "parquet"])
+def test_an_export_has_the_rows_of_its_time_in_order(
+    place: Place, tmp_path: Path, file_format: ExportFormat
+) -> None:
+    with closing(place.open()) as store:
+        for slot in (2700, 1800, 900):
+            store.put(push([4, 3], slot, value=HIGHEST), {}, slot)
+        path = tmp_path / f"it's.{file_format}"
+        assert store.export(path, file_format=file_format, from_s=900, to_s=2700) == path
+    assert [file.name for file in tmp_path.iterdir()] == [path.name]
+    relation = f"read_{file_format}(?)"
+    columns = "captured_at, meter, profile, status, via, stored_at, import_wh, export_wh"
+    with duckdb.connect() as session:
+        found = session.execute(f"SELECT {columns} FROM {relation}", [str(path)]).fetchall()
+    assert found == [
+        (slot, meter, 1, 0, 0, slot, HIGHEST, 0) for slot in (900, 1800) for meter in (3, 4)
+    ]
+
+
+def test_both_back_ends_export_the_same_csv(place: Place, tmp_path: Path) -> None:
+    with closing(place.open()) as store:
+        store.put(push([4, 3], 900), {}, 5)
+        path = store.export(tmp_path / "rows.csv", file_format="csv", from_s=0, to_s=1000)
+    assert path.read_text() == (
+        "meter,profile,captured_at,status,via,stored_at,import_wh,export_wh\n"
+        "3,1,900,0,0,5,7,0\n"
+        "4,1,900,0,0,5,7,0\n"
+    )
+
+
+def test_an_export_that_cannot_be_written_names_its_path(place: Place, tmp_path: Path) -> None:
+    with closing(place.open()) as store:
+        path = tmp_path / "missing" / "rows.csv"
+        with pytest.raises(StoreError, match=r"missing/rows\.csv"):
+            store.export(path, file_format="csv", from_s=0, to_s=1)
+        assert store.put(push([1], 900), {}, 10) == PutResult(1, 0, 0)
+
+
+def test_threads_may_share_a_store(place: Place) -> None:
+    results: list[PutResult] = []
+    with closing(place.open()) as store:
+
+        def put_all() -> None:
+            for slot in SLOTS:
+                results.append(store.put(push(range(50), slot), {TITLE: slot}, 10))
+                assert store.present(slot, 1, range(50)).all()
+                assert len(store.readings(5, 0, 2000)) >= 1
+
+        threads = [threading.Thread(target=put_all) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert store.counters() == {TITLE: 1800}
+    assert sum(result.inserted for result in results) == 100
+    assert sum(result.repeated for result in results) == 300
+
+
+def test_a_tampered_store_is_read_as_it_is(place: Place) -> None:
+    with closing(place.open()) as store:
+        store.put(push([1, 2, 3], 900), {}, 10)
+    place.tamper(
+        *(["DROP INDEX readings_once"] if place.address.startswith("postgresql") else []),
+        "INSERT INTO readings SELECT * FROM readings WHERE meter = 1",
+        "UPDATE readings SET import_wh = import_wh + 1 WHERE meter = 2",
+        "DELETE FROM readings WHERE meter = 3",
+    )
+    with closing(place.reader()) as reader:
+        found = reader.rows(900)
+        assert found.rows.meter.tolist() == [1, 1, 2]
+        assert found.rows.values[:, 0].tolist() == [7, 7, 8]
+        assert reader.slots().tolist() == [900]
+        assert reader.count() == 3
+
+
+def test_a_store_grows_on_disk(place: Place) -> None:
+    with closing(place.open()) as store:
+        before = store.size_bytes()
+        store.put(push(range(20_000), 900), {}, 10)
+        assert store.size_bytes() > before > 0
+
+
+def test_an_empty_put_is_nothing(place: Place) -> None:
+    with closing(place.open()) as store:
+        assert store.put(push([], 900), {}, 10) == PutResult(0, 0, 0)
+        assert store.slots().dtype == np.int64
+        assert len(store.readings(1, 0, 10)) == 0
