@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -34,6 +35,19 @@ class Place:
 
     def reader(self) -> StoredReader:
         return open_reader(self.address)
+
+    def settle(self) -> None:
+        """Return when no client that was killed has a statement under way any more."""
+        if not self.address.startswith("postgresql"):
+            return
+        others = (
+            b"SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() "
+            b"AND backend_type = 'client backend' AND pid <> pg_backend_pid()"
+        )
+        deadline = time.monotonic() + 20
+        with psycopg.connect(self.address, autocommit=True) as connection:
+            while connection.execute(others).fetchall() != [(0,)]:
+                assert time.monotonic() < deadline, "a killed client lives on"
 
     def tamper(self, *statements: str) -> None:
         """Run SQL behind the store's back; no store may be open in a file."""
