@@ -1,0 +1,63 @@
+"""Delay laws: 4096 equally likely delays, as netem's distribution tables have them.
+
+A table of integers makes a draw one index and no floating point, so it is the same on every
+processor. netem scales a unit table in 1/8192 of a deviation and cuts negative delays at zero;
+so does this, which is why 800 ms with a deviation of 400 ms has a mean of 803.4 ms.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from statistics import NormalDist
+from typing import Final, Literal
+
+from netem.profiles import LinkDirection
+
+TABLE_SIZE: Final = 4096
+SIGMA_SCALE: Final = 8192
+NANOSECONDS: Final = 1_000_000_000
+
+Distribution = Literal["normal", "uniform", "constant"]
+
+
+@dataclass(frozen=True, slots=True)
+class DelayLaw:
+    """The delays of one direction, all equally likely, with their own mean and deviation."""
+
+    delays_ns: tuple[int, ...]
+    mean_s: float
+    sigma_s: float
+
+
+def unit_table(distribution: Distribution) -> tuple[int, ...]:
+    """Return the quantiles of a unit distribution in 1/8192 of its width, ascending.
+
+    Normal quantiles are cut at four deviations, as 16-bit table entries are in the kernel.
+    """
+    middles = [(index + 0.5) / TABLE_SIZE for index in range(TABLE_SIZE)]
+    if distribution == "normal":
+        unit = NormalDist()
+        widths = [max(-4.0, min(4.0 - 1 / SIGMA_SCALE, unit.inv_cdf(p))) for p in middles]
+    elif distribution == "uniform":
+        widths = [2 * p - 1 for p in middles]
+    else:
+        widths = [0.0 for _ in middles]
+    return tuple(round(width * SIGMA_SCALE) for width in widths)
+
+
+@lru_cache(maxsize=256)
+def _law(latency_ns: int, jitter_ns: int, distribution: Distribution) -> DelayLaw:
+    delays = tuple(
+        max(0, latency_ns + jitter_ns * entry // SIGMA_SCALE) for entry in unit_table(distribution)
+    )
+    mean = sum(delays) / TABLE_SIZE
+    variance = sum((delay - mean) ** 2 for delay in delays) / TABLE_SIZE
+    return DelayLaw(delays, mean / NANOSECONDS, variance**0.5 / NANOSECONDS)
+
+
+def delay_law(direction: LinkDirection) -> DelayLaw:
+    """Return the law of ``direction``; equal figures share one table."""
+    latency_ns = round(direction.latency * NANOSECONDS)
+    jitter_ns = round(direction.jitter * NANOSECONDS)
+    return _law(latency_ns, jitter_ns, direction.distribution)

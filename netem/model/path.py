@@ -1,0 +1,184 @@
+"""One direction of one connection: what happens to a packet between two ends."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final
+
+from netem.draws import mix_one
+from netem.model.delay import NANOSECONDS, TABLE_SIZE, delay_law
+from netem.model.statistics import DirectionStatistics
+from netem.profiles import GilbertElliottLoss, LinkDirection, LinkOptions, RandomLoss
+
+MILLION: Final = 1_000_000
+# One 64-bit draw serves a packet: 12 bits choose its delay, 20 bits the change of the loss state,
+# 32 bits its loss. The parts of a draw are independent of each other.
+_STATE_SHIFT: Final = 12
+_STATE_MASK: Final = (1 << 20) - 1
+_LOSS_SHIFT: Final = 32
+
+COHERENCE_NS: Final = 2 * NANOSECONDS
+"""A link that is never empty changes its delay this often. A guess: no source says how fast."""
+
+
+@dataclass(frozen=True, slots=True)
+class PathRule:
+    """The figures of one direction in the units of the model; shared by all its connections."""
+
+    delays_ns: tuple[int, ...]
+    loss_good: int
+    """A packet is lost where the upper 32 bits of its draw are below this."""
+    loss_bad: int
+    to_bad: int
+    """The state changes where the 20 middle bits of the draw are below this."""
+    to_good: int
+    bit_ns: int
+    """Nanoseconds for a million bits; 0 where the bit rate is unlimited."""
+    packet_ns: int
+    """Nanoseconds from packet to packet; 0 where the packet rate is unlimited."""
+    burst_ns: int
+    """How far packets may run ahead of their rate."""
+    police: bool
+    in_order: bool
+
+
+@lru_cache(maxsize=256)
+def path_rule(direction: LinkDirection, options: LinkOptions) -> PathRule:
+    """Return the rule of ``direction``; equal directions share one."""
+    loss = _as_two_states(direction.loss)
+    packets = direction.packet_rate
+    packet_ns = NANOSECONDS // packets.per_second if packets else 0
+    return PathRule(
+        delays_ns=delay_law(direction).delays_ns,
+        loss_good=_threshold(loss.in_good, 32),
+        loss_bad=_threshold(loss.in_bad, 32),
+        to_bad=_threshold(loss.to_bad, 20),
+        to_good=_threshold(loss.to_good, 20),
+        bit_ns=NANOSECONDS * MILLION // direction.rate if direction.rate else 0,
+        packet_ns=packet_ns,
+        burst_ns=packet_ns * (packets.burst - 1) if packets else 0,
+        police=options.limit == "police",
+        in_order=options.order == "link",
+    )
+
+
+def _as_two_states(loss: RandomLoss | GilbertElliottLoss) -> GilbertElliottLoss:
+    if isinstance(loss, GilbertElliottLoss):
+        return loss
+    # Random loss is the case that never leaves the good state.
+    return GilbertElliottLoss.model_construct(
+        kind="gilbert-elliott", to_bad=0, to_good=0, in_bad=0, in_good=loss.share
+    )
+
+
+def _threshold(share_ppm: int, bits: int) -> int:
+    return (share_ppm << bits) // MILLION
+
+
+class Lane:
+    """The queue of one kind of packet (data or acknowledgements) at the limiter of a path.
+
+    The two kinds queue apart, because each is worked out ahead of time for a transfer of its own
+    direction and neither may push the other into the future.
+    """
+
+    __slots__ = ("delay_ns", "drawn_ns", "free_ns", "last_ns", "next_ns")
+
+    def __init__(self) -> None:
+        self.next_ns = 0
+        """When the next packet would be due if packets came evenly at their rate."""
+        self.free_ns = 0
+        """When the last bit on the line is sent."""
+        self.last_ns = 0
+        """Arrival of the last packet; none overtakes it where the link keeps order."""
+        self.delay_ns = 0
+        self.drawn_ns = -COHERENCE_NS
+        """When the delay was drawn that packets behind its packet share."""
+
+    def keep_order(self, at_ns: int, drawn_ns: int) -> int:
+        """Return the delay of a packet that enters now, so that it overtakes none before it.
+
+        Packets that enter while others are under way share their delay: a draw for each, made to
+        wait for the slowest before it, would make the link slower than it was set to be.
+        """
+        if at_ns >= self.last_ns or at_ns >= self.drawn_ns + COHERENCE_NS:
+            self.delay_ns = max(drawn_ns, self.last_ns - at_ns)
+            self.drawn_ns = at_ns
+        self.last_ns = at_ns + self.delay_ns
+        return self.delay_ns
+
+
+class Path:
+    """Carries the packets of one direction of one connection.
+
+    A packet passes in two steps, `enter` and `leave`, because the kernel's HTB with a netem leaf
+    delays first and limits then, while a real bottleneck limits first: with ``order="netem"`` the
+    limit is in `leave`, with ``order="link"`` in `enter`. Calls must come in order of time for
+    each lane.
+    """
+
+    __slots__ = ("_bad", "_key", "_rule", "acknowledgements", "data", "statistics")
+
+    def __init__(self, rule: PathRule, statistics: DirectionStatistics) -> None:
+        self._rule = rule
+        self._key = 0
+        self._bad = False
+        self.data = Lane()
+        self.acknowledgements = Lane()
+        self.statistics = statistics
+
+    @property
+    def holds_in_host(self) -> bool:
+        """Whether packets wait inside the sending host, as with netem on its own interface."""
+        return not self._rule.in_order
+
+    def use_key(self, key: int) -> None:
+        """Take the draws of the packets to come from the stream ``key``."""
+        self._key = key
+
+    def enter(self, lane: Lane, at_ns: int, octets: int, packet: int) -> int | None:
+        """Return when the packet gets to the far side's `leave`, or None where it is lost."""
+        rule = self._rule
+        if rule.in_order:
+            passed_ns = self._limit(lane, at_ns, octets)
+            if passed_ns is None:
+                return None
+            at_ns = passed_ns
+        draw = mix_one(self._key, packet)
+        if self._is_lost(draw):
+            self.statistics.lost += 1
+            return None
+        delay_ns = rule.delays_ns[draw % TABLE_SIZE]
+        if rule.in_order:
+            delay_ns = lane.keep_order(at_ns, delay_ns)
+        self.statistics.record_delay(delay_ns)
+        return at_ns + delay_ns
+
+    def leave(self, lane: Lane, at_ns: int, octets: int) -> int | None:
+        """Return when a packet that got to the far side is received, or None where dropped."""
+        return at_ns if self._rule.in_order else self._limit(lane, at_ns, octets)
+
+    def _limit(self, lane: Lane, at_ns: int, octets: int) -> int | None:
+        rule = self._rule
+        passed_ns = at_ns
+        if rule.packet_ns:
+            passed_ns = max(at_ns, lane.next_ns - rule.burst_ns)
+            if passed_ns > at_ns and rule.police:
+                self.statistics.policed += 1
+                return None
+            lane.next_ns = max(at_ns, lane.next_ns) + rule.packet_ns
+        if rule.bit_ns:
+            passed_ns = max(passed_ns, lane.free_ns) + octets * 8 * rule.bit_ns // MILLION
+            lane.free_ns = passed_ns
+        if passed_ns > at_ns:
+            self.statistics.waited += 1
+        return passed_ns
+
+    def _is_lost(self, draw: int) -> bool:
+        rule = self._rule
+        if rule.to_bad:
+            change = (draw >> _STATE_SHIFT) & _STATE_MASK
+            if change < (rule.to_good if self._bad else rule.to_bad):
+                self._bad = not self._bad
+        return (draw >> _LOSS_SHIFT) < (rule.loss_bad if self._bad else rule.loss_good)
