@@ -30,6 +30,7 @@ _MISFITS: Final = (
     LookupError,
     NameError,
     RecursionError,
+    StopIteration,
     TypeError,
     ValueError,
 )
