@@ -80,10 +80,10 @@ class Limit:
         """
         compare = OPERATORS[self.operator]
         if self.unit is not Unit.SHARE:
-            return compare(Decimal(measured), self.value)
+            return compare(Decimal(str(measured)), self.value)
         if whole is None:
             raise ValueError("a share needs the count it is a share of")
-        return compare(Decimal(measured) * 100, self.value * (whole or 1))
+        return compare(Decimal(str(measured)) * 100, self.value * (whole or 1))
 
     def __str__(self) -> str:
         """Return the limit as a scenario writes it."""

@@ -43,6 +43,16 @@ class Document:
         """The folder at which relative paths of the scenario start."""
         return FilePath(self.file).parent
 
+    def written(self, path: Path) -> object:
+        """Return the value written at ``path``, or None where nothing is."""
+        value: Any = self.values
+        for part in path:
+            if isinstance(part, int):
+                value = value[part] if isinstance(value, list) and part < len(value) else None
+            else:
+                value = value.get(part) if isinstance(value, dict) else None
+        return value
+
     def problem(self, path: Path, message: str, nearest: str | None = None) -> Problem:
         """Return ``message`` with the place where ``path`` was written, in file or override."""
         for length in range(len(path), 0, -1):

@@ -205,7 +205,7 @@ class Scenario(Part):
     """How Locust drives it."""
     limits: Limits = Limits()
     """Bounds of the run itself."""
-    checks: Checks = Field(default_factory=dict)
+    checks: Checks = Field(default_factory=dict, validate_default=True)
     """Limits by which the run is judged, beside those every run is judged by."""
 
     @model_validator(mode="after")

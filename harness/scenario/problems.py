@@ -7,7 +7,7 @@ location name a member of a union and not a key.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from pydantic import ValidationError
@@ -17,21 +17,37 @@ from harness.errors import Problem, ScenarioError
 from harness.locate import Path
 from harness.nearest import nearest
 from harness.scenario.document import Document
+from netem.units import BIT_RATE, BYTE_SIZE, DURATION_S, ENERGY_WH, SHARE_PPM
 
 Schema = Mapping[str, Any]
 MISSING: Final = "is missing"
-_SHOWN_INPUTS: Final = (bool, int, float)
+_BOUNDS: Final = {
+    "greater_than": "gt",
+    "greater_than_equal": "ge",
+    "less_than": "lt",
+    "less_than_equal": "le",
+}
+_NUMBERS: Final = (bool, int, float)
 
 
 def explain(error: ValidationError, schema: Schema, document: Document) -> ScenarioError:
     """Return everything in ``error`` as problems of ``document``, in the order of its lines."""
-    found = dict.fromkeys(_problem(details, schema, document) for details in error.errors())
+    found = dict.fromkeys(_problem(details, schema, document) for details in _roots(error.errors()))
     misspelt = {_beside(problem.key, problem.nearest) for problem in found if problem.nearest}
     # A key that is missing because it is misspelt is one mistake, not two.
     kept = (
         problem for problem in found if problem.message != MISSING or problem.key not in misspelt
     )
     return ScenarioError(tuple(sorted(kept, key=lambda problem: problem.line or 0)))
+
+
+def _roots(errors: Sequence[ErrorDetails]) -> Iterator[ErrorDetails]:
+    # A list with a bad element is also reported as one that is too short.
+    for details in errors:
+        depth = len(details["loc"])
+        inner = (other["loc"] for other in errors if len(other["loc"]) > depth)
+        if details["type"] != "too_short" or details["loc"] not in {loc[:depth] for loc in inner}:
+            yield details
 
 
 def _beside(key: str, sibling: str) -> str:
@@ -60,7 +76,7 @@ def _problem(details: ErrorDetails, schema: Schema, document: Document) -> Probl
             return document.problem(path, f"must be {valid}", nearest(str(details["input"]), words))
         case "scenario":
             return document.problem(path, context["message"], context["nearest"])
-    message = _sentence(details)
+    message = _sentence(details, document.written(path))
     return document.problem((*path, *_named_in(message, details["input"])), message)
 
 
@@ -68,13 +84,27 @@ def _tag(context: Mapping[str, Any]) -> str:
     return str(context["discriminator"]).strip("'")
 
 
-def _sentence(details: ErrorDetails) -> str:
+def _sentence(details: ErrorDetails, written: object) -> str:
     message = details["msg"].removeprefix("Value error, ")
     message = message.replace("Input should be", "must be").replace("Input should", "must")
-    given = details["input"]
-    # Only numbers are repeated: text may be a URL with a password.
-    shown = isinstance(given, _SHOWN_INPUTS) and message.startswith("must")
-    return f"{message}, not {given}" if shown else message
+    bound = details.get("ctx", {}).get(_BOUNDS.get(details["type"], ""))
+    if isinstance(bound, _NUMBERS) and isinstance(written, str):
+        # A quantity: the bound is one of its base unit, and shares are counted in millionths.
+        bounded = re.sub(r"[-0-9.]+$", _in_units_of(written, bound), message)
+        return f"{bounded}, not {written}"
+    # Other text is not repeated: it may be a URL with a password.
+    is_shown = message.startswith("must") and isinstance(written, _NUMBERS)
+    return f"{message}, not {written}" if is_shown else message
+
+
+def _in_units_of(written: str, bound: float) -> str:
+    unit = written.lstrip("-+0123456789_. ")
+    if unit in SHARE_PPM:
+        return f"{bound / float(SHARE_PPM['%']):g} %"
+    base = next(
+        (table for table in (DURATION_S, ENERGY_WH, BIT_RATE, BYTE_SIZE) if unit in table), {}
+    )
+    return " ".join([f"{bound:g}", *(name for name, factor in base.items() if factor == 1)])
 
 
 def _named_in(message: str, table: object) -> tuple[str, ...]:
