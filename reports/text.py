@@ -11,16 +11,28 @@ __all__ = [
     "count",
     "counted",
     "figure",
+    "grid_clock",
     "measured",
+    "named_figure",
     "octets",
     "printable",
     "seconds",
     "share",
     "short_count",
     "span",
+    "words",
 ]
 
 _CONTROL: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
+
+_WORDS: Final = {
+    "cpu_s": "processor time",
+    "rss_mib_max": "memory, most",
+    "bytes": "size",
+    "descriptors_max": "descriptors, most",
+    "received_bytes": "received",
+    "transmitted_bytes": "sent",
+}
 
 
 def printable(text: str) -> str:
@@ -112,3 +124,30 @@ def share(part: float, whole: float) -> str:
     if percent < 0.001:
         return "< 0.001 %"
     return f"{percent:.3g} %"
+
+
+def grid_clock(value: float) -> str:
+    """Return scenario time as hours and minutes: ``0:15``, ``-0:05``, ``1 d 6:00``."""
+    minutes = round(abs(value) / 60)
+    days, minutes = divmod(minutes, 1440)
+    sign = "-" if value < 0 and (days or minutes) else ""
+    return f"{sign}{f'{days} d ' if days else ''}{minutes // 60}:{minutes % 60:02d}"
+
+
+def words(name: str) -> str:
+    """Return a key as words: ``rss_mib_max`` becomes ``memory, most``; unknown ones lose ``_``."""
+    return _WORDS.get(name, name.replace("_", " "))
+
+
+def named_figure(value: float, name: str) -> str:
+    """Return a figure in the unit that the end of its name tells."""
+    stem = re.sub(r"_(max|min|mean|total|p[0-9_]+)$", "", name)
+    if stem == "cpu_s":
+        return f"{value:,.1f} s"
+    if stem.endswith("_s"):
+        return seconds(value)
+    if stem.endswith("_mib"):
+        return octets(value * (1 << 20))
+    if stem == "bytes" or stem.endswith("_bytes"):
+        return octets(value)
+    return figure(value)

@@ -1,0 +1,83 @@
+"""The time axis that all charts of a run share, with its faults and phases."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from reports.charts.model import Band
+from reports.charts.scales import Scale, time_scale
+from reports.recording import FaultBegan, FaultEnded, PhaseEnded, PhaseStarted, RunRecord, RunTime
+from reports.text import span
+
+__all__ = ["Timeline", "run_timeline"]
+
+_LABELLED_MAX = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Timeline:
+    """Wall time from the run's begin to its end. ``faults`` and ``phases`` are bands on it."""
+
+    scale: Scale
+    faults: tuple[Band, ...]
+    phases: tuple[Band, ...]
+
+
+def run_timeline(record: RunRecord) -> Timeline:
+    """Lay out the time of ``record``."""
+    moments = list(_moments(record)) or [RunTime(0.0, 0.0)]
+    first = min(moments, key=lambda at: at.wall_s)
+    last = max(moments, key=lambda at: at.wall_s)
+    length_s = last.wall_s - first.wall_s
+    rate = (last.scenario_s - first.scenario_s) / length_s if length_s else 1.0
+
+    def scenario_s(wall_s: float) -> float:
+        return first.scenario_s + (wall_s - first.wall_s) * rate
+
+    scale = time_scale(min(first.wall_s, 0.0), last.wall_s, scenario_s)
+    return Timeline(scale, _faults(record, scale), _phases(record, scale))
+
+
+def _moments(record: RunRecord) -> Iterable[RunTime]:
+    for event in record.events:
+        yield event.at
+    for series in record.series:
+        if series.wall_s:
+            yield RunTime(series.scenario_s[0], series.wall_s[0])
+            yield RunTime(series.scenario_s[-1], series.wall_s[-1])
+
+
+def _band(scale: Scale, name: str, text: str, low_s: float, high_s: float) -> Band:
+    low, high = scale.place(np.array([low_s, high_s]))
+    return Band(name, text, float(low), float(high))
+
+
+def _faults(record: RunRecord, scale: Scale) -> tuple[Band, ...]:
+    ends = {e.fault: e.at.wall_s for e in record.events if isinstance(e, FaultEnded)}
+    began = [event for event in record.events if isinstance(event, FaultBegan)]
+    bands = []
+    for number, fault in enumerate(began, 1):
+        start_s, end_s = fault.at.wall_s, ends.get(fault.fault, scale.high)
+        what = f"{fault.fault}: {fault.description}" if fault.description else fault.fault
+        # Crowded labels would cover each other; the bands alone still show.
+        name = f"F{number}" if len(began) <= _LABELLED_MAX else ""
+        text = f"{what} ({span(start_s)} to {span(end_s)})"
+        bands.append(_band(scale, name, text, start_s, end_s))
+    return tuple(bands)
+
+
+def _phases(record: RunRecord, scale: Scale) -> tuple[Band, ...]:
+    ends = {e.phase: e.at.wall_s for e in record.events if isinstance(e, PhaseEnded)}
+    return tuple(
+        _band(scale, _short(e.phase), e.phase, e.at.wall_s, ends.get(e.phase, scale.high))
+        for e in record.events
+        if isinstance(e, PhaseStarted)
+    )
+
+
+def _short(phase: str) -> str:
+    return re.sub(r"[_\s]+", " ", phase).strip()
