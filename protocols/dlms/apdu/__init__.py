@@ -36,6 +36,7 @@ from protocols.dlms.apdu.ciphering import (
     GeneralGloCiphering,
     GloApdu,
 )
+from protocols.dlms.apdu.codec import LAYOUTS, RESERVED, Apdu, decode_apdu, encode_apdu
 from protocols.dlms.apdu.descriptors import (
     AccessResult,
     ActionResult,
@@ -85,7 +86,9 @@ from protocols.dlms.apdu.set import (
 __all__ = [
     "DED_TAGS",
     "GLO_TAGS",
+    "LAYOUTS",
     "PLAIN_TAGS",
+    "RESERVED",
     "Aare",
     "Aarq",
     "AccessResult",
@@ -101,6 +104,7 @@ __all__ = [
     "ActionResponseWithList",
     "ActionResponseWithPBlock",
     "ActionResult",
+    "Apdu",
     "ApplicationContextName",
     "AssociationResult",
     "AttributeItem",
@@ -148,4 +152,6 @@ __all__ = [
     "StateError",
     "WithInvokeId",
     "WithLongInvokeId",
+    "decode_apdu",
+    "encode_apdu",
 ]

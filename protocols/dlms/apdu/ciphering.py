@@ -9,6 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from construct import Int8ub, OneOf
+
+from protocols.dlms.apdu.fields import OCTETS
+from protocols.dlms.apdu.layout import layout
+
 GLO_TAGS: Final = {
     0x01: 0x21,  # initiate-request
     0x08: 0x28,  # initiate-response
@@ -73,3 +78,13 @@ class GeneralDedCiphering:
 
     system_title: bytes
     content: bytes
+
+
+_CONTENT: Final = "content" / OCTETS
+_SYSTEM_TITLE: Final = "system_title" / OCTETS
+
+LAYOUTS: Final = (
+    layout(GeneralGloCiphering, b"\xdb", _SYSTEM_TITLE, _CONTENT),
+    layout(GeneralDedCiphering, b"\xdc", _SYSTEM_TITLE, _CONTENT),
+    layout(GloApdu, b"", "tag" / OneOf(Int8ub, PLAIN_TAGS), _CONTENT),
+)

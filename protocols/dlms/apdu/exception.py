@@ -4,6 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import Any, Final
+
+from construct import Check, If, Int8ub, Int32ub, this
+
+from protocols.dlms.apdu.fields import Code
+from protocols.dlms.apdu.layout import layout
 
 
 class StateError(IntEnum):
@@ -49,3 +55,23 @@ class ConfirmedServiceError:
     service: int
     error: int
     value: int
+
+
+_COUNTED: Final = this.service_error == ServiceError.INVOCATION_COUNTER_ERROR
+
+
+def _counter_fits(context: Any) -> bool:  # noqa: ANN401 - construct's edge
+    return bool(_COUNTED(context) == (context.invocation_counter is not None))
+
+
+LAYOUTS: Final = (
+    layout(
+        ExceptionResponse,
+        b"\xd8",
+        "state_error" / Code(StateError),
+        "service_error" / Code(ServiceError),
+        "invocation_counter" / If(_COUNTED, Int32ub),
+        Check(_counter_fits),
+    ),
+    layout(ConfirmedServiceError, b"\x0e", "service" / Int8ub, "error" / Int8ub, "value" / Int8ub),
+)

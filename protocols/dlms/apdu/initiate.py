@@ -7,7 +7,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntFlag
-from typing import Final
+from typing import Any, Final
+
+from construct import Const, ExprAdapter, Flag, Int8sb, Int8ub, Int16sb, Int16ub, Int24ub
+
+from protocols.dlms.apdu.fields import OCTETS, Choice, optional
+from protocols.dlms.apdu.layout import layout
 
 DLMS_VERSION: Final = 6
 VAA_NAME_LOGICAL_NAME: Final = 0x0007
@@ -63,3 +68,43 @@ class InitiateResponse:
     vaa_name: int = VAA_NAME_LOGICAL_NAME
     quality_of_service: int | None = None
     dlms_version: int = DLMS_VERSION
+
+
+# [APPLICATION 31] IMPLICIT BIT STRING in BER: tag, 4 octets, no unused bits.
+_CONFORMANCE_HEADER: Final = Const(b"\x5f\x1f\x04\x00")
+_CONFORMANCE: Any = "conformance" / ExprAdapter(
+    Int24ub, lambda bits, _: Conformance(bits), lambda flags, _: int(flags)
+)
+# BOOLEAN DEFAULT TRUE: absent means true, and absent is how we write it.
+_RESPONSE_ALLOWED: Any = "response_allowed" / ExprAdapter(
+    Choice({0: None, 1: Flag}, lambda allowed: int(allowed is not None)),
+    lambda allowed, _: True if allowed is None else allowed,
+    lambda allowed, _: None if allowed else False,
+)
+_QUALITY: Final = "quality_of_service" / optional(Int8sb)
+_VERSION: Final = "dlms_version" / Int8ub
+_PDU_SIZE: Final = "max_receive_pdu_size" / Int16ub
+
+LAYOUTS: Final = (
+    layout(
+        InitiateRequest,
+        b"\x01",
+        "dedicated_key" / optional(OCTETS),
+        _RESPONSE_ALLOWED,
+        _QUALITY,
+        _VERSION,
+        _CONFORMANCE_HEADER,
+        _CONFORMANCE,
+        _PDU_SIZE,
+    ),
+    layout(
+        InitiateResponse,
+        b"\x08",
+        _QUALITY,
+        _VERSION,
+        _CONFORMANCE_HEADER,
+        _CONFORMANCE,
+        _PDU_SIZE,
+        "vaa_name" / Int16sb,
+    ),
+)

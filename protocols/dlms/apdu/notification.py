@@ -10,7 +10,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from construct import Int32ub
+
 from protocols.dlms.apdu.descriptors import CosemAttributeDescriptor
+from protocols.dlms.apdu.fields import ATTRIBUTE, DATA, OCTETS, optional
+from protocols.dlms.apdu.layout import layout
 from protocols.dlms.data import Data
 
 LONG_INVOKE_ID_MASK: Final = 0x00FF_FFFF
@@ -64,3 +68,20 @@ class EventNotificationRequest:
     time: bytes | None
     attribute: CosemAttributeDescriptor
     value: Data
+
+
+_LONG_INVOKE: Final = "long_invoke_id_and_priority" / Int32ub
+# An octet-string, not an optional one: 00 for none, 0c and twelve octets otherwise.
+_DATE_TIME: Final = "date_time" / OCTETS
+
+LAYOUTS: Final = (
+    layout(DataNotification, b"\x0f", _LONG_INVOKE, _DATE_TIME, "body" / DATA),
+    layout(DataNotificationConfirm, b"\x10", _LONG_INVOKE, _DATE_TIME),
+    layout(
+        EventNotificationRequest,
+        b"\xc2",
+        "time" / optional(OCTETS),
+        "attribute" / ATTRIBUTE,
+        "value" / DATA,
+    ),
+)
