@@ -19,7 +19,7 @@ class DuckDbReader(SqlReader):
     """A `StoredReader` over a DuckDB session that has the tables of a store."""
 
     def __init__(
-        self, session: duckdb.DuckDBPyConnection, where: Path, registers: Sequence[str]
+        self, session: duckdb.DuckDBPyConnection, where: str | Path, registers: Sequence[str]
     ) -> None:
         """Take over ``session``; ``where`` is named in errors."""
         super().__init__(registers)

@@ -85,12 +85,12 @@ def registers_of(
 
 
 @contextmanager
-def translated(path: Path) -> Iterator[None]:
-    """Raise DuckDB's and the system's errors as `StoreError` of the store at ``path``."""
+def translated(where: str | Path) -> Iterator[None]:
+    """Raise DuckDB's and the system's errors as `StoreError` of the store at ``where``."""
     try:
         yield
     except (duckdb.Error, OSError) as error:
-        raise _translate(error, str(path)) from error
+        raise _translate(error, str(where)) from error
 
 
 def _translate(error: Exception, where: str) -> StoreError:

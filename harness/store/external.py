@@ -94,7 +94,7 @@ def read_external(
     is_folder = "://" not in str(source)
     if is_folder == (query is not None):
         raise ValueError("a database needs a query, and a folder takes none")
-    where = Path(postgres_session.redacted(str(source)))
+    where = postgres_session.redacted(str(source))
     session = duckdb_session.in_memory()
     try:
         with duckdb_session.translated(where):
@@ -158,7 +158,7 @@ def _sqlite_csv(path: Path, query: str, file: Path) -> None:
 
 
 def _mapped(
-    session: duckdb.DuckDBPyConnection, mapping: ColumnMapping, numbers: MeterNumbers, where: Path
+    session: duckdb.DuckDBPyConnection, mapping: ColumnMapping, numbers: MeterNumbers, where: str
 ) -> ExternalStore:
     """Fill the tables of a store from ``foreign_rows``."""
     create_tables(session, tuple(mapping.registers), "memory")
@@ -177,14 +177,14 @@ def _mapped(
     return ExternalStore(reader, int(unknown), strangers[:10], int(unreadable))
 
 
-def _check_columns(session: duckdb.DuckDBPyConnection, mapping: ColumnMapping, where: Path) -> None:
+def _check_columns(session: duckdb.DuckDBPyConnection, mapping: ColumnMapping, where: str) -> None:
     there = [str(row[0]) for row in session.execute("DESCRIBE foreign_rows").fetchall()]
     wanted = [mapping.meter, mapping.captured_at, *mapping.registers.values()]
     wanted += [name for name in (mapping.status, mapping.stored_at) if name is not None]
     for name in wanted:
         if name not in there:
             raise StoreSchemaError(
-                f"there is no column {name!r}", where=str(where), mend=f"map one of {listed(there)}"
+                f"there is no column {name!r}", where=where, mend=f"map one of {listed(there)}"
             )
 
 

@@ -7,10 +7,11 @@ Source: PostgreSQL manual, COPY, "Binary Format".
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Final
-from urllib.parse import SplitResult, parse_qsl, quote, urlencode, urlsplit
+from urllib.parse import unquote
 
 import numpy as np
 import psycopg
@@ -29,6 +30,7 @@ CONNECT_TIMEOUT_S: Final = 10
 _HEADER: Final = b"PGCOPY\n\xff\r\n\x00" + bytes(8)
 _TRAILER: Final = b"\xff\xff"
 _SECRET: Final = "***"
+_PASSWORD: Final = re.compile(r"(?<=password=)[^&]+")
 
 _MEND: Final = {
     # By class of SQLSTATE, or by whole SQLSTATE. Source: PostgreSQL manual, appendix A.
@@ -45,15 +47,12 @@ _MEND: Final = {
 
 def redacted(url: str) -> str:
     """Return ``url`` with any password in it replaced by ``***``."""
-    parts = urlsplit(url)
-    query = [
-        (key, _SECRET if key == "password" else value) for key, value in parse_qsl(parts.query)
-    ]
-    netloc = parts.netloc
-    if parts.password is not None:
-        netloc = f"{quote(parts.username or '')}:{_SECRET}@{netloc.rpartition('@')[2]}"
-    changed = SplitResult(parts.scheme, netloc, parts.path, urlencode(query, safe="*=/"), "")
-    return changed.geturl()
+    address, mark, query = url.partition("?")
+    scheme, slashes, rest = address.partition("://")
+    credentials, at, host = rest.rpartition("@")
+    if ":" in credentials:
+        credentials = f"{credentials.partition(':')[0]}:{_SECRET}"
+    return f"{scheme}{slashes}{credentials}{at}{host}{mark}{_PASSWORD.sub(_SECRET, query)}"
 
 
 def connected(url: str) -> psycopg.Connection:
@@ -102,9 +101,10 @@ def _state_of(error: psycopg.Error) -> str:
 
 
 def _secrets(url: str) -> list[str]:
-    parts = urlsplit(url)
-    found = [parts.password, dict(parse_qsl(parts.query)).get("password")]
-    return [secret for secret in found if secret]
+    """Return the passwords in ``url``, as written and as meant."""
+    credentials = url.partition("?")[0].partition("://")[2].rpartition("@")[0]
+    found = {credentials.partition(":")[2], *_PASSWORD.findall(url)}
+    return [secret for secret in found | {unquote(secret) for secret in found} if secret]
 
 
 def registers_of(connection: psycopg.Connection, url: str) -> tuple[str, ...]:

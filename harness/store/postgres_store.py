@@ -30,6 +30,7 @@ from harness.store.postgres_session import copy_in, copy_out, redacted, translat
 from harness.store.rows import Rows, StoredRows
 from harness.store.schema import (
     FIXED,
+    KEY,
     checked_registers,
     checked_rows,
     differs,
@@ -119,7 +120,8 @@ class PostgresStore:
                 inserted = _execute(
                     session,
                     # Reads a temporary table, so in the order of arrival: the first one stays.
-                    "INSERT INTO readings SELECT * FROM incoming ON CONFLICT DO NOTHING",
+                    "INSERT INTO readings SELECT * FROM incoming "
+                    f"ON CONFLICT ({listed(KEY)}) DO NOTHING",
                 )
             if inserted < len(rows):
                 conflicting = self._keep_conflicts(session)
@@ -253,18 +255,19 @@ class PostgresStore:
 
     def _prepare(self, session: psycopg.Connection) -> None:
         found = postgres_session.registers_of(session, self._url)
-        if not found and self._create:
-            _create_tables(session, self._registers)
-            found = postgres_session.registers_of(session, self._url)
-        if found != self._registers:
-            raise StoreSchemaError(
+        if found not in ((), self._registers):
+            raise self._refusal(
                 f"it has the registers {listed(found)}, not {listed(self._registers)}"
-                if found
-                else "there is no store",
-                where=self.where,
-                mend="create it, or name another database",
             )
+        if not found and not self._create:
+            raise self._refusal("there is no store")
+        if self._create:
+            _create_tables(session, self._registers)
         session.execute("CREATE TEMPORARY TABLE incoming (LIKE readings) ON COMMIT DELETE ROWS")
+
+    def _refusal(self, message: str) -> StoreSchemaError:
+        mend = "create a store, or name another database"
+        return StoreSchemaError(message, where=self.where, mend=mend)
 
     def _drop(self) -> None:
         if self._session is not None:
