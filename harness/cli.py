@@ -35,14 +35,7 @@ This machine:     meterstorm doctor
 
 \b
 Exit status:
-    0  passed
-    1  a check failed: the system under test did something wrong
-    2  inconclusive: the run proves nothing; the report says why
-    3  bad scenario or arguments
-    4  this machine cannot run it
-   70  a mistake in Meterstorm itself
-  130  interrupted
-"""
+""" + "\n".join(f"  {code.value:>3}  {code.meaning}" for code in ExitCode)
 
 app = typer.Typer(
     help=HELP,
@@ -202,6 +195,15 @@ def doctor(
     raise typer.Exit(code)
 
 
+@app.command(hidden=True)
+def reference(folder: Annotated[Path, typer.Argument()] = Path("docs/reference")) -> None:
+    """Write the generated pages of the documentation's reference anew."""
+    from harness.reference import pages
+
+    for name, text in pages().items():
+        (folder / name).write_text(text, encoding="utf-8")
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status; the console script's entry point."""
     given = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
@@ -217,7 +219,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except SystemExit:
         raise
     except BaseException as error:
-        return _ended_by(error)
+        return exit_status(error)
     return ExitCode.PASSED
 
 
@@ -229,7 +231,8 @@ def _usage_error(error: typer.TyperException) -> int:
     return ExitCode.BAD_SCENARIO
 
 
-def _ended_by(error: BaseException) -> int:
+def exit_status(error: BaseException) -> ExitCode:
+    """Tell the user why ``error`` ended a verb and return the exit status that says the same."""
     causes = list(_causes(error))
     if any(isinstance(cause, KeyboardInterrupt | typer.Abort) for cause in causes):
         typer.echo("meterstorm: interrupted", err=True)
@@ -262,7 +265,7 @@ def _exit_code(error: BaseException) -> ExitCode | None:
     return ExitCode.ENVIRONMENT if is_machine else None
 
 
-def _bug(error: BaseException) -> int:
+def _bug(error: BaseException) -> ExitCode:
     with tempfile.NamedTemporaryFile(
         "w", prefix="meterstorm-", suffix=".txt", delete=False
     ) as file:

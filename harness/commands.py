@@ -30,16 +30,17 @@ def serve(scenario: Scenario, *, scenario_file: Path, out: Path) -> ExitCode:
 
 def check(run_folder: Path) -> ExitCode:
     """Judge a recorded run anew and return what its verdict means."""
+    folder = _recorded(run_folder)
     from harness.check import check_run
 
-    return check_run(_recorded(run_folder))
+    return check_run(folder)
 
 
 def report(run_folder: Path) -> str:
     """Write the views of a recorded run anew and return where the report is."""
-    from reports import write_views
-
     folder = _recorded(run_folder)
+    from reports.views import write_views
+
     write_views(folder)
     return str(folder / "report.html")
 

@@ -4,25 +4,28 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import Self
 
 
 class ExitCode(IntEnum):
     """What the exit status of ``meterstorm`` means; a script may rely on each of them."""
 
-    PASSED = 0
-    """The run passed, or the verb did what it was asked."""
-    FAILED = 1
-    """A check of the run failed: the system under test did something wrong."""
-    INCONCLUSIVE = 2
-    """The run proves nothing either way; the reasons are in the report."""
-    BAD_SCENARIO = 3
-    """The scenario or the arguments are wrong; the message names file, line and key."""
-    ENVIRONMENT = 4
-    """This machine cannot run it; ``meterstorm doctor`` says what is missing."""
-    BUG = 70
-    """A mistake of Meterstorm itself; the message names the file with the traceback."""
-    INTERRUPTED = 130
-    """Interrupted from the keyboard; what was recorded is kept and reported."""
+    meaning: str
+
+    def __new__(cls, status: int, meaning: str) -> Self:
+        """Return the member for ``status``; ``meaning`` says it to people."""
+        member = int.__new__(cls, status)
+        member._value_ = status
+        member.meaning = meaning
+        return member
+
+    PASSED = 0, "passed"
+    FAILED = 1, "a check failed: the system under test did something wrong"
+    INCONCLUSIVE = 2, "inconclusive: the run proves nothing; the report says why"
+    BAD_SCENARIO = 3, "bad scenario or arguments; the message names file, line and key"
+    ENVIRONMENT = 4, "this machine cannot run it; meterstorm doctor says what is missing"
+    BUG = 70, "a mistake in Meterstorm itself; the message names the traceback"
+    INTERRUPTED = 130, "interrupted; what was recorded is kept and reported"
 
 
 class HarnessError(Exception):

@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+
+import pytest
+from pyroute2 import IPRoute
+
+from harness import probes
+from harness.cli import main
+from harness.doctor import Finding, Grade, examine, table
+from harness.errors import ExitCode
+from harness.sizing import descriptor_limit, shards_by_descriptors
+
+GOOD = Finding("clock", Grade.GOOD, "tsc")
+LIMITED = Finding("kernel netem", Grade.LIMITED, "not here", "not needed")
+MISSING = Finding("loopback addresses", Grade.MISSING, "refused", "a shard needs them")
+
+
+@pytest.fixture(scope="module")
+def findings() -> Sequence[Finding]:
+    return examine(1000)
+
+
+def test_the_table_says_what_follows_from_a_finding() -> None:
+    assert table([GOOD, LIMITED]).splitlines() == [
+        "ok       clock         tsc",
+        "limited  kernel netem  not here",
+        "                       not needed",
+        "",
+        "runs work on this machine",
+    ]
+
+
+def test_the_table_ends_with_what_makes_runs_impossible() -> None:
+    assert table([GOOD, MISSING]).endswith("\ncannot run here: loopback addresses")
+
+
+def test_this_machine_is_examined_in_every_respect(findings: Sequence[Finding]) -> None:
+    assert {finding.name for finding in findings} == {
+        "system",
+        "processors",
+        "memory",
+        "file descriptors",
+        "ephemeral ports",
+        "loopback addresses",
+        "clock",
+        "parts",
+        "network namespaces",
+        "kernel netem",
+        "connection tracking",
+        "PostgreSQL server",
+        "Chromium",
+    }
+    assert all(finding.value for finding in findings)
+
+
+def test_what_is_not_as_wanted_comes_with_advice(findings: Sequence[Finding]) -> None:
+    for finding in findings:
+        assert (finding.grade is Grade.GOOD) == (finding.advice == ""), finding
+
+
+def test_a_machine_that_runs_these_tests_can_run_the_main_job(
+    findings: Sequence[Finding],
+) -> None:
+    assert [finding for finding in findings if finding.grade is Grade.MISSING] == []
+
+
+def test_the_examination_changes_nothing_of_this_machines_network() -> None:
+    outside = os.readlink("/proc/self/ns/net")
+    with IPRoute() as route:
+        before = [queue.get_attr("TCA_KIND") for queue in route.get_qdiscs()]
+        probes.kernel_netem()
+        after = [queue.get_attr("TCA_KIND") for queue in route.get_qdiscs()]
+    assert os.readlink("/proc/self/ns/net") == outside
+    assert after == before
+
+
+def test_doctor_prints_json_for_scripts(capsys: pytest.CaptureFixture[str]) -> None:
+    code = main(["doctor", "--json", "--concentrators", "50000"])
+    found = {finding["name"]: finding for finding in json.loads(capsys.readouterr().out)}
+    missing = [name for name, finding in found.items() if finding["grade"] == "missing"]
+    assert code == (ExitCode.ENVIRONMENT if missing else ExitCode.PASSED)
+    shards = shards_by_descriptors(50_000, descriptor_limit())
+    assert f"50,000 concentrators need {shards} " in found["file descriptors"]["value"]
+
+
+@pytest.mark.parametrize(
+    ("connections", "limit", "shards"),
+    [(1, 20_000, 1), (19_500, 20_000, 1), (19_501, 20_000, 2), (50_000, 20_000, 3), (0, 501, 1)],
+)
+def test_shards_follow_from_the_descriptor_limit(connections: int, limit: int, shards: int) -> None:
+    assert shards_by_descriptors(connections, limit) == shards
+
+
+def test_a_limit_that_leaves_no_connection_is_refused() -> None:
+    with pytest.raises(ValueError, match="leaves none"):
+        shards_by_descriptors(1, 500)
