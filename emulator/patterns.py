@@ -236,6 +236,7 @@ def prefix_sums(pattern: DailyPattern, span: Span, rates: Sequence[frozenset[int
     Raises:
         ValueError: the pattern is zero throughout the year, or the span outgrows `YEARS_MAX`.
     """
+    # The day on which the span ends is counted in, even where that is its first moment.
     first_day, last_s = span.first_local_s // DAY_S, span.first_local_s + span.steps * span.step_s
     days = range(first_day, last_s // DAY_S + 1)
     weights = np.stack([pattern.weights(_date(day)) for day in days])
@@ -259,7 +260,7 @@ def _flowed(weights: Int64Array, elapsed_s: Int64Array) -> Int64Array:
     flat = weights.reshape(-1)
     before = np.concatenate([[0], np.cumsum(flat)]) * QUARTER_S
     quarter, rest_s = np.divmod(elapsed_s, QUARTER_S)
-    flowed: Int64Array = before[quarter] + flat[np.minimum(quarter, len(flat) - 1)] * rest_s
+    flowed: Int64Array = before[quarter] + flat[quarter] * rest_s
     return flowed
 
 

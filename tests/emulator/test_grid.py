@@ -43,6 +43,15 @@ def test_the_order_of_categories_is_shuffled() -> None:
     assert changes > 600  # 750 on average in a fair shuffle, 3 in none
 
 
+def test_categories_are_drawn_apart_from_each_other() -> None:
+    grid = generate(small_grid(1000, meters=5000))
+    # 40 % of the meters have two rates, 20 % are hard to reach: 400 are both, give or take.
+    both = np.count_nonzero((grid.tariff == 1) & (grid.meter_reachability == 0))
+    assert both == pytest.approx(400, abs=80)
+    hard_households = np.count_nonzero((grid.pattern == 0) & (grid.meter_reachability == 0))
+    assert hard_households == pytest.approx(800, abs=80)
+
+
 def test_shares_of_protocols_are_met() -> None:
     grid = generate(small_grid(10, protocols={"dlms": "70 %", "c12": "30 %"}))
     assert np.bincount(grid.protocol).tolist() == [7, 3]

@@ -99,7 +99,7 @@ def test_a_days_energy_is_its_part_of_the_year() -> None:
 
 
 def test_one_reading_by_hand() -> None:
-    # Flat pattern, one rate, 365 * 96 Wh a year in 2026: 1 Wh a quarter-hour, times 1,000.
+    # Flat pattern, one rate, 365 * 96 kWh in the year: 1,000 Wh a quarter-hour.
     flat = [{"name": "flat", "values": [1] * 96, "annual": ["35040 kWh"] * 2, "share": "100 %"}]
     single = [{"name": "single", "share": "100 %"}]
     grid, truth = truth_of(small_grid(2, patterns=flat, tariffs=single), behaviour(8))
@@ -108,6 +108,16 @@ def test_one_reading_by_hand() -> None:
     # floor(annual * floor(5 * 2**31 / 35040) / 2**31) = 4999: both floors round down.
     expected = int(grid.start_rate1_wh[meter]) + 4_999 + (1_000 * fraction >> 32)
     assert truth.registers(np.array([meter]), interval)[0].tolist() == [[expected, expected, 0, 0]]
+
+
+def test_feed_in_varies_on_its_own() -> None:
+    flat = {"source": None, "values": [1] * 96, "annual": ["1000 MWh"] * 2}
+    patterns = [{"name": "flat", "share": "100 %", "export": "sun:50.0", **flat}]
+    patterns[0]["export_annual"] = ["1000 MWh"] * 2
+    _, truth = truth_of(small_grid(2, patterns=patterns), behaviour(STEPS))
+    rises = np.diff(series(truth, 0), axis=0)[40:56]
+    # Near noon both flow evenly: with one fraction for both they would rise and fall together.
+    assert abs(np.corrcoef(rises[:, 0], rises[:, 3])[0, 1]) < 0.9
 
 
 pairs = st.lists(
