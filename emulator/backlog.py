@@ -53,7 +53,7 @@ class Backlogs:
         first = self._oldest.get(concentrator, 0)
         last = min(step, self._plan.steps - 1)
         delivered = self._record.of_concentrator(self._done, concentrator, first, last + 1)
-        complete = delivered.all(axis=1)
+        complete: BoolArray = np.all(delivered, axis=1)
         skip = len(complete) if complete.all() else int(np.argmin(complete))
         first = self._oldest[concentrator] = first + skip
         intervals = np.arange(first, last + 1)

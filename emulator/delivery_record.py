@@ -46,7 +46,7 @@ class Layout:
 
     @classmethod
     def of(cls, grid: Grid, first_concentrator: int, end_concentrator: int) -> Layout:
-        """Return the layout for the concentrators ``first_concentrator .. end_concentrator - 1``."""
+        """Return the layout for the concentrators of that half-open range."""
         first_meter = grid.first_meter[first_concentrator : end_concentrator + 1].astype(np.int64)
         octets = (np.diff(first_meter) + 7) // 8
         return cls(first_concentrator, first_meter, np.concatenate(([0], np.cumsum(octets))))
@@ -58,7 +58,8 @@ class Layout:
         within = np.arange(counts.sum()) - np.repeat(
             self.first_meter[:-1] - self.first_meter[0], counts
         )
-        return start + within
+        position: NDArray[np.int64] = start + within
+        return position
 
 
 class DeliveryRecord:

@@ -28,9 +28,18 @@ from emulator.readings import Truth
 from protocols.plugin import Command, CommandKind, Execution, RegisterDescription
 from protocols.readings import ReadingBatch
 
+FIRST_METER_ADDRESS: Final = 256
 BUFFER_INTERVALS: Final = 10_000
 SEGMENTS: Final = 8
 RATES: Final = 2
+
+
+def meter_address(meter: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the logical device address (server wPort) of meters, numbered within a concentrator.
+
+    Addresses below are the management logical device (1) and those reserved by DLMS.
+    """
+    return FIRST_METER_ADDRESS + meter
 
 
 class ExecutionLog:
@@ -103,7 +112,7 @@ class World:
         return ReadingBatch(
             concentrator=name,
             meter_ids=names[meters - first],
-            captured_at=self.plan.captured_at(intervals),
+            captured_at_s=self.plan.captured_at(intervals),
             status=status,
             values=values,
         )
@@ -164,7 +173,7 @@ class Concentrator:
         """Mark readings of the buffer as handed to the link."""
         numbers = readings.meter_ids.view(np.uint8).reshape(len(readings), -1)[:, 3:] - ord("0")
         meters = numbers.astype(np.int64) @ 10 ** np.arange(numbers.shape[1] - 1, -1, -1) - 1
-        intervals = (readings.captured_at - self._world.plan.first_s) // self.capture_period_s
+        intervals = (readings.captured_at_s - self._world.plan.first_s) // self.capture_period_s
         for interval in np.unique(intervals):
             chosen = np.zeros(len(self._meters), np.bool_)
             chosen[meters[intervals == interval] - self._meters.start] = True

@@ -80,6 +80,8 @@ class FleetConfig(_Part):
     outages: tuple[OutageSpan, ...] = ()
     timers: PushTimers = PushTimers()
     key_file: Path | None = None
+    pattern_folder: Path = Path()
+    """What pattern files are relative to: the scenario's folder."""
 
     @property
     def shards(self) -> int:

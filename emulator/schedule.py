@@ -63,9 +63,14 @@ class Schedule:
         if self._next_open is None:
             return self.plan.delivery_step_block(interval, first_meter, last_meter)
         meters = np.arange(first_meter, last_meter)
-        available = self.plan.available_step(meters, interval)
-        table = self._next_open[self.plan.grid.concentrator_of(meters), available]
-        return table.astype(np.int32)
+        return self.delivery_step(meters, np.full(len(meters), interval))
+
+    def delivery_step(self, meters: NDArray[np.int64], intervals: NDArray[np.int64]) -> Int32Array:
+        """Return the step at which each reading is due, element by element."""
+        if self._next_open is None:
+            return self.plan.delivery_step(meters, intervals)
+        available = self.plan.available_step(meters, intervals)
+        return self._next_open[self.plan.grid.concentrator_of(meters), available]
 
     def cut_off(self, concentrator: int, since_first_s: float) -> bool:
         """Tell whether an outage holds ``concentrator`` at that scenario time since step 0."""

@@ -104,10 +104,21 @@ class ConcentratorModel(Protocol):
     Meters are numbered from 0 within the concentrator.
     """
 
-    name: bytes
-    system_title: bytes
-    registers: Sequence[RegisterDescription]
-    capture_period_s: int
+    @property
+    def name(self) -> bytes:
+        """Its logical device name."""
+
+    @property
+    def system_title(self) -> bytes:
+        """Its system title, 8 octets."""
+
+    @property
+    def registers(self) -> Sequence[RegisterDescription]:
+        """The registers of its capture profile, in order."""
+
+    @property
+    def capture_period_s(self) -> int:
+        """Seconds between two captures."""
 
     @property
     def meter_names(self) -> NDArray[np.bytes_]:

@@ -6,18 +6,18 @@ the committer keeps what it has and tries again: nothing is acknowledged, nothin
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
-import numpy as np
 import trio
 from structlog import get_logger
 
 from harness.headend.hooks import KillSwitch, Point
-from harness.store import PutResult, Rows, Store, StoreError
+from harness.store.errors import StoreError
+from harness.store.interface import PutResult, Store
+from harness.store.rows import Rows
 
 RETRY_S: Final = 0.5
 log = get_logger(__name__)
@@ -131,8 +131,7 @@ class Committer:
         batch.durable.set()
 
     async def _put(self, rows: Rows, counters: dict[bytes, int]) -> PutResult:
-        deadline = math.inf
-        while trio.current_time() < deadline:
+        while True:
             try:
                 return await trio.to_thread.run_sync(
                     self._store.put, rows, counters, self._stored_at_us()
@@ -141,7 +140,6 @@ class Committer:
                 self.totals.store_failures += 1
                 log.warning("commit failed, trying again", error=str(error), rows=len(rows))
                 await trio.sleep(RETRY_S)
-        raise AssertionError("an infinite deadline never passes")
 
 
 def merge(submissions: list[Submission]) -> tuple[Rows, dict[bytes, int]]:

@@ -1,0 +1,135 @@
+"""One fleet shard: its concentrators pushing, answering, and cut off now and then."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Final
+
+import trio
+
+from emulator.clock import ScenarioClock
+from emulator.concentrators import Concentrators
+from emulator.delivery_record import DeliveryRecord
+from emulator.device import ExecutionLog, World
+from emulator.fleet_config import FleetConfig, part_of
+from emulator.grid import generate_grid
+from emulator.keys import key_ring
+from emulator.links import FleetLinks
+from emulator.plan import Plan
+from emulator.pushing import Pushers
+from emulator.readings import Truth
+from emulator.run_folder import RunFolder
+from emulator.schedule import Outage, Schedule
+from emulator.serving import Servers
+from emulator.tally import Tally
+from netem.draws import mix_one, stream_key
+from netem.links import Links, open_links
+from protocols.plugin import load_protocol
+
+RECOVERY_SPREAD_S: Final = 5.0
+
+
+class FleetShard:
+    """Everything of one shard; use `open_shard`.
+
+    Args:
+        folder: the run directory.
+        config: the fleet.
+        shard: number of the shard.
+        clock: the scenario clock of the run.
+        links: the open links of this process.
+    """
+
+    def __init__(
+        self,
+        folder: RunFolder,
+        config: FleetConfig,
+        shard: int,
+        clock: ScenarioClock,
+        links: Links,
+    ) -> None:
+        grid = generate_grid(config.grid, config.behaviour, config.seed)
+        numbers = part_of(grid.concentrators, config.shards, shard)
+        plan = Plan(grid, config.behaviour, config.first_s, config.seed)
+        truth = Truth(
+            grid, config.behaviour, config.first_s, config.seed, folder=config.pattern_folder
+        )
+        record_folder = folder.shard(shard)
+        record = DeliveryRecord.create(record_folder, grid, numbers.start, numbers.stop, plan.steps)
+        self.log = ExecutionLog(record_folder / "executions.ndjson")
+        self._world = World(plan, truth, clock, record, truth.profile, self.log)
+        self._schedule = Schedule.of(plan, config.outages)
+        self._config = config
+        self.tally = Tally()
+        self.links = FleetLinks(links, config, grid)
+        self.concentrators = Concentrators(
+            config,
+            numbers,
+            self._world,
+            self._schedule,
+            load_protocol(config.protocol),
+            key_ring(config.seed, config.key_file),
+        )
+        self.pushers = Pushers(
+            config, self._world, self._schedule, self.concentrators, self.links, self.tally
+        )
+        self._servers = Servers(self.concentrators, self.links, self.tally)
+        self.drained = trio.Event()
+
+    async def run(self, listener: trio.SocketListener) -> None:
+        """Live until cancelled; sets ``drained`` once everything due has been delivered.
+
+        Cancellation: deliveries under way end at once; what was marked is kept.
+        """
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._servers.run, listener)
+            for outage in self._schedule.outages:
+                nursery.start_soon(self._outage, outage, nursery)
+            await self._deliver_all()
+            self.drained.set()
+            await trio.sleep_forever()
+
+    async def _deliver_all(self) -> None:
+        plan = self._world.plan
+        if self._config.behaviour.mode == "push":
+            async with trio.open_nursery() as deliveries:
+                await self.pushers.run(deliveries)
+        else:
+            await self._world.clock.sleep_until(plan.first_s + plan.steps * plan.step_s)
+
+    async def _outage(self, outage: Outage, nursery: trio.Nursery) -> None:
+        """Cut everybody off when it begins; let them recover, spread a little, when it ends."""
+        first_s = self._world.plan.first_s
+        hit = [number for number in self.concentrators.numbers if outage.hits[number]]
+        await self._world.clock.sleep_until(first_s + outage.starts_s)
+        for number in hit:
+            self.pushers.cut(number)
+            self._servers.cut(number)
+        await self._world.clock.sleep_until(first_s + outage.ends_s)
+        if self._config.behaviour.mode == "push":
+            for number in hit:
+                nursery.start_soon(self._recover, number)
+
+    async def _recover(self, number: int) -> None:
+        key = stream_key(self._config.seed, "recovery")
+        await trio.sleep(RECOVERY_SPREAD_S * mix_one(key, number) / 2**64)
+        await self.pushers.deliver(number)
+
+
+@asynccontextmanager
+async def open_shard(
+    folder: RunFolder, config: FleetConfig, shard: int, clock: ScenarioClock
+) -> AsyncIterator[FleetShard]:
+    """Build a shard and own its links.
+
+    At the end its connections close, and what is under way over the links still arrives.
+    """
+    async with open_links(config.profiles, config.links, config.seed) as links:
+        fleet = FleetShard(folder, config, shard, clock, links)
+        try:
+            yield fleet
+        finally:
+            with trio.CancelScope(shield=True):
+                await fleet.pushers.close()
+            fleet.log.close()

@@ -1,0 +1,90 @@
+"""The links of a fleet shard: each concentrator's own, as the grid assigns them."""
+
+from __future__ import annotations
+
+import socket
+from ipaddress import ip_address
+from typing import Any, Final
+
+import trio
+
+from emulator.fleet_config import Endpoint, FleetConfig
+from emulator.grid import Grid
+from emulator.identity import concentrator_address
+from netem.links import Links
+from netem.shaper import ShapedStream
+
+PERFECT: Final = "none"
+_IP_BIND_ADDRESS_NO_PORT: Final = 24
+
+
+class FleetLinks:
+    """Connects and accepts over the link of each concentrator.
+
+    Args:
+        links: the open links of this process.
+        config: the fleet.
+        grid: its grid.
+    """
+
+    def __init__(self, links: Links, config: FleetConfig, grid: Grid) -> None:
+        self._links = links
+        self._modelled = config.link == "model"
+        self._profiles = [link.profile for link in grid.parameters.links]
+        self._category = grid.link_category.tolist()
+
+    def name(self, number: int) -> str:
+        """Return the name of a concentrator's link profile."""
+        return self._profiles[self._category[number]]
+
+    async def connect(
+        self, number: int, head_end: Endpoint, sequence: int, attempt: int
+    ) -> ShapedStream:
+        """Dial the head-end from the concentrator's own address, for push ``sequence``.
+
+        Raises `OSError`: refused, unreachable, or no answer over the link.
+        """
+
+        async def dial() -> trio.SocketStream:
+            return await _dial(number, head_end)
+
+        return await self._links.connect(
+            dial, self._used(number), number, number=sequence, attempt=attempt
+        )
+
+    def accepted(self, number: int, raw: trio.SocketStream, connection: int) -> ShapedStream:
+        """Shape the ``connection``-th connection that the concentrator accepted."""
+        return self._links.accept(raw, self._used(number), number, number=connection)
+
+    def statistics(self) -> dict[str, Any]:
+        """Return what was drawn on each profile so far, by name; msgpack- and JSON-able."""
+        return {
+            name: statistics.as_dict()
+            for name, statistics in self._links.statistics.items()
+            if name in self._profiles
+        }
+
+    def _used(self, number: int) -> str:
+        return self.name(number) if self._modelled else PERFECT
+
+
+async def _dial(number: int, head_end: Endpoint) -> trio.SocketStream:
+    connection = trio.socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if _is_loopback(head_end.host):
+            # Without this option every bind would take a port of its own for all destinations.
+            connection.setsockopt(socket.IPPROTO_IP, _IP_BIND_ADDRESS_NO_PORT, 1)
+            await connection.bind((concentrator_address(number), 0))
+        await connection.connect((head_end.host, head_end.port))
+    except BaseException:
+        connection.close()
+        raise
+    return trio.SocketStream(connection)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -1,0 +1,141 @@
+"""The process of one fleet shard: ``python -m emulator.shard RUN SHARD DESCRIPTOR``.
+
+It obeys whoever started it (Locust's process, or ``meterstorm serve``) over an inherited socket:
+``start`` with the scenario clock, ``begin`` and ``end`` a slice, ``stop``. It answers ``ready``
+once its listener is bound, ``counts`` every half second, ``drained``, and a last ``counts`` before
+it ends. When the other end closes, it ends.
+"""
+
+from __future__ import annotations
+
+import gc
+import sys
+from pathlib import Path
+from typing import Any, Final
+
+import trio
+from structlog import get_logger
+
+from emulator.clock import ScenarioClock
+from emulator.descriptors import raise_descriptor_limit
+from emulator.fleet import FleetShard, open_shard
+from emulator.logs import log_to_stderr
+from emulator.messages import MessageStream
+from emulator.run_folder import RunFolder, write_json
+from emulator.serving import listen_on_loopback
+from protocols.framing import Message
+
+COUNTS_EVERY_S: Final = 0.5
+SUMMARY_EVERY_S: Final = 2.0
+SUMMARY_FILE: Final = "summary.json"
+log = get_logger(__name__)
+
+
+class ShardService:
+    """Obeys one parent; owns one fleet shard once the clock has come."""
+
+    def __init__(self, folder: RunFolder, shard: int, parent: MessageStream) -> None:
+        self._folder = folder
+        self._number = shard
+        self._parent = parent
+        self._config = folder.fleet()
+
+    async def run(self) -> None:
+        """Serve until the parent says stop or goes away."""
+        listener = listen_on_loopback(self._config.listen_ports[self._number])
+        async with listener:
+            await self._tell({"state": "ready"})
+            waiting: list[int] = []
+            while (order := await self._next_order())["do"] != "stop":
+                if order["do"] == "begin":
+                    waiting.append(order["slice"])
+                elif order["do"] == "start":
+                    await self._live(ScenarioClock(*order["clock"]), waiting, listener)
+                    break
+        await self._parent.aclose()
+
+    async def _live(
+        self, clock: ScenarioClock, begun: list[int], listener: trio.SocketListener
+    ) -> None:
+        async with open_shard(self._folder, self._config, self._number, clock) as shard:
+            for part in begun:
+                shard.concentrators.begin(shard.concentrators.slice(part))
+            # What exists now lives as long as the shard: keep the collector off it.
+            gc.collect()
+            gc.freeze()
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(shard.run, listener)
+                nursery.start_soon(self._report_for_ever, shard)
+                nursery.start_soon(self._report_drained, shard)
+                while (order := await self._next_order())["do"] != "stop":
+                    _obey(order, shard)
+                nursery.cancel_scope.cancel()
+        self._write_summary(shard)
+        await self._tell_counts(shard)
+
+    async def _next_order(self) -> Message:
+        """Return the next order; a parent that is gone has ordered to stop."""
+        try:
+            return await self._parent.receive() or {"do": "stop"}
+        except trio.BrokenResourceError:
+            return {"do": "stop"}
+
+    async def _report_drained(self, shard: FleetShard) -> None:
+        await shard.drained.wait()
+        await self._tell_counts(shard)
+        await self._tell({"state": "drained"})
+
+    async def _report_for_ever(self, shard: FleetShard) -> None:
+        next_summary = trio.current_time()
+        while True:
+            await trio.sleep(COUNTS_EVERY_S)
+            await self._tell_counts(shard)
+            if trio.current_time() >= next_summary:
+                next_summary += SUMMARY_EVERY_S
+                self._write_summary(shard)
+
+    async def _tell_counts(self, shard: FleetShard) -> None:
+        batches = shard.tally.take_batches()
+        if batches:
+            await self._tell({"state": "counts", "batches": batches})
+
+    async def _tell(self, message: dict[str, Any]) -> None:
+        try:
+            await self._parent.send(message)
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            log.info("parent is gone")
+
+    def _write_summary(self, shard: FleetShard) -> None:
+        summary = {
+            "counts": dict(shard.tally.counts),
+            "lag_s_max": shard.tally.lag_s_max,
+            "latencies": shard.tally.histograms(),
+            "links": shard.links.statistics(),
+        }
+        write_json(self._folder.shard(self._number) / SUMMARY_FILE, summary)
+
+
+def _obey(order: Message, shard: FleetShard) -> None:
+    numbers = shard.concentrators.slice(order["slice"])
+    if order["do"] == "begin":
+        shard.concentrators.begin(numbers)
+    elif order["do"] == "end":
+        shard.concentrators.end(numbers)
+
+
+async def _main(folder: RunFolder, shard: int, descriptor: int) -> None:
+    await ShardService(folder, shard, MessageStream.of_descriptor(descriptor)).run()
+
+
+def main() -> None:
+    """Run the shard named on the command line."""
+    run, shard, descriptor = sys.argv[1:]
+    log_to_stderr()
+    raise_descriptor_limit()
+    # facts/scale.md 1.2: the collector is the largest cost of a loop with thousands of tasks.
+    gc.set_threshold(100_000, 50, 1000)
+    trio.run(_main, RunFolder(Path(run)), int(shard), int(descriptor))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,61 @@
+"""What one head-end shard is told when it starts; one JSON file a shard in the run directory."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from harness.headend.hooks import Point
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class KillHook(_Part):
+    """Test hook: die by SIGKILL at a point, the ``count``-th time it is reached."""
+
+    point: Point
+    count: Annotated[int, Field(ge=1)] = 1
+
+
+class GapFillingRules(_Part):
+    """When missing readings are fetched."""
+
+    enabled: bool = True
+    after_s: float = 1200.0
+    """Scenario seconds after capture until absence counts as a gap."""
+    attempts: int = 5
+
+
+class HeadEndConfig(_Part):
+    """One shard of the reference head-end."""
+
+    shard: int
+    listen_host: str = "127.0.0.1"
+    listen_port: int
+    control_socket: Path
+    provisioning: Path
+    """Folder with the exported devices."""
+    store_url: str
+    protocol: str = "dlms"
+    authentication: Literal["none", "lls", "gmac"] = "gmac"
+    protection: Literal["ciphered", "authenticated", "clear"] = "ciphered"
+    confirmed: bool = True
+    mode: Literal["push", "pull"] = "push"
+    clock: tuple[float, float, float]
+    """The scenario clock: CLOCK_MONOTONIC, scenario POSIX seconds, rate."""
+    realtime_offset_s: float
+    """POSIX seconds minus CLOCK_MONOTONIC, fixed at the start of the run."""
+    group_commit_s: float = 0.1
+    rows_waiting_max: int = 2_000_000
+    gap_filling: GapFillingRules = GapFillingRules()
+    concurrency: int = 200
+    """Conversations with concentrators at the same time."""
+    timeout_s: float = 30.0
+    """Real seconds to wait for one answer of a concentrator."""
+    acknowledge_before_store: bool = False
+    """Deliberate defect: confirm on arrival."""
+    kill: KillHook | None = None

@@ -1,0 +1,133 @@
+"""What the parts of a head-end shard share, and how it is put together."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+from hdrh.histogram import HdrHistogram
+from structlog import get_logger
+
+from emulator.clock import ScenarioClock
+from emulator.identity import head_end_system_title
+from harness.headend.committer import Committer
+from harness.headend.config import HeadEndConfig
+from harness.headend.counters import ContextCounters, SendCounters
+from harness.headend.hooks import KillSwitch
+from harness.headend.presence import Presence
+from harness.headend.registry import Registry
+from harness.store.interface import Store
+from harness.store.rows import Rows, Via
+from protocols.plugin import ProtocolPlugin, SessionOptions, load_protocol
+from protocols.readings import ReadingBatch
+
+COMMIT_US_MAX: Final = 600_000_000
+log = get_logger(__name__)
+
+
+@dataclass(slots=True)
+class Totals:
+    """Counters of a shard since it started; names end up in the report."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    commit_us: HdrHistogram = field(default_factory=lambda: HdrHistogram(1, COMMIT_US_MAX, 3))
+
+    def count(self, what: str, times: int = 1) -> None:
+        """Count something that happened."""
+        self.counts[what] += times
+
+
+class Shard:
+    """The shared state of one head-end shard.
+
+    Args:
+        config: what the shard was told.
+        registry: the devices it knows.
+        store: its open store; the shard writes through ``committer`` only.
+        concentrators: which of the devices are its own.
+    """
+
+    def __init__(
+        self, config: HeadEndConfig, registry: Registry, store: Store, concentrators: range
+    ) -> None:
+        self.config = config
+        self.registry = registry
+        self.store = store
+        self.concentrators = concentrators
+        self.clock = ScenarioClock(*config.clock)
+        self.totals = Totals()
+        self.kill_switch = (
+            KillSwitch(config.kill.point, config.kill.count) if config.kill else KillSwitch()
+        )
+        self.plugin: ProtocolPlugin = load_protocol(config.protocol)
+        self.own_title = head_end_system_title(config.shard)
+        self.options = SessionOptions(
+            authentication=config.authentication,
+            protection=config.protection,
+            confirmed=config.confirmed,
+            timeout_s=config.timeout_s,
+        )
+        sending = SendCounters(store, self.own_title, self.now_us)
+        accepted = store.counters()
+        self.push_counters = ContextCounters(sending, accepted, b"")
+        self.poll_counters = ContextCounters(sending, accepted, b"/poll")
+        self.presence = self._presence()
+        self.committer = Committer(
+            store,
+            interval_s=config.group_commit_s,
+            rows_max=config.rows_waiting_max,
+            committed=self._committed,
+            kill_switch=self.kill_switch,
+            stored_at_us=self.now_us,
+        )
+
+    def now_us(self) -> int:
+        """Return the time to note with rows: POSIX microseconds that never jump."""
+        return int((time.monotonic() + self.config.realtime_offset_s) * 1_000_000)
+
+    def rows(self, concentrator: int, readings: ReadingBatch, via: Via) -> Rows:
+        """Return readings as rows of this shard's store; rows of unknown meters are set aside.
+
+        What is set aside is counted and logged with its values: nothing is dropped silently.
+        """
+        numbers, known = self.registry.numbers(concentrator, readings.meter_ids)
+        if not known.all():
+            strangers = readings.meter_ids[~known]
+            self.totals.count("readings of unknown meters", len(strangers))
+            log.warning(
+                "readings of unknown meters",
+                error=str(self.registry.unknown(concentrator, strangers)),
+                values=readings.values[~known].tolist(),
+                captured_at_s=readings.captured_at_s[~known].tolist(),
+            )
+        count = int(np.count_nonzero(known))
+        return Rows(
+            meter=numbers[known],
+            profile=np.full(count, self.registry.provisioning.shared.profile, np.uint8),
+            captured_at_s=readings.captured_at_s[known],
+            status=readings.status[known],
+            values=readings.values[known],
+            via=np.full(count, via, np.uint8),
+        )
+
+    def _presence(self) -> Presence:
+        shared = self.registry.provisioning.shared
+        mine = [self.registry.concentrators[number] for number in self.concentrators]
+        first_meter = np.array(
+            [item.first_meter for item in mine] + [mine[-1].first_meter + mine[-1].meters]
+        )
+        presence = Presence(
+            first_meter, self.concentrators.start, first_s=shared.first_s, step_s=shared.step_s
+        )
+        meters = range(int(first_meter[0]), int(first_meter[-1]))
+        for captured_at_s in self.store.slots():
+            present = self.store.present(int(captured_at_s), shared.profile, meters)
+            presence.load(int(captured_at_s), present)
+        return presence
+
+    def _committed(self, duration_s: float, rows: Rows) -> None:
+        self.totals.commit_us.record_value(max(1, round(duration_s * 1_000_000)))
+        self.presence.note(rows)
