@@ -120,9 +120,13 @@ class LinkModel:
             raise LinkTimeout(sent_ns)
         self._statistics.connections += 1
         for sender in self._senders.values():
-            sender.sample_round_trip(rtt_ns)
+            sender.sample_round_trip(established_ns, rtt_ns)
             sender.free_ns = sender.last_release_ns = established_ns
         return Handshake(reached_ns, established_ns)
+
+    def timeout_ns(self, direction: Direction) -> int:
+        """Return the retransmission timeout of the end that sends in ``direction``."""
+        return self._senders[direction].timeout_ns
 
     def transfer(self, direction: Direction, now_ns: int, octets: int) -> Transfer:
         """Return when ``octets`` handed over now come out at the far end of ``direction``.

@@ -60,18 +60,21 @@ class TcpSender:
 
     __slots__ = (
         "backward",
+        "deviation_ns",
         "earlier_acks",
         "forward",
         "free_ns",
+        "largest_ns",
         "last_release_ns",
-        "mdev_ns",
         "min_rtt_ns",
         "reordering_seen",
         "reordering_steps",
+        "round_ns",
         "segment_octets",
         "segments",
         "slow_start_threshold",
         "srtt_ns",
+        "variation_ns",
         "window",
     )
 
@@ -84,7 +87,12 @@ class TcpSender:
         self.window = INITIAL_WINDOW
         self.slow_start_threshold = NEVER
         self.srtt_ns = 0
-        self.mdev_ns = 0
+        self.deviation_ns = 0
+        """Four mean deviations of the round trip, as all of the next."""
+        self.largest_ns = 0
+        self.variation_ns = 0
+        self.round_ns = 0
+        """When this round trip began."""
         self.min_rtt_ns = NEVER
         self.reordering_seen = False
         self.reordering_steps = 1
@@ -99,16 +107,30 @@ class TcpSender:
         """The retransmission timeout: smoothed round trip and four deviations of it."""
         if not self.srtt_ns:
             return INITIAL_TIMEOUT_NS
-        return min(self.srtt_ns + max(4 * self.mdev_ns, MINIMUM_TIMEOUT_NS), MAXIMUM_TIMEOUT_NS)
+        return min(self.srtt_ns + self.variation_ns, MAXIMUM_TIMEOUT_NS)
 
-    def sample_round_trip(self, rtt_ns: int) -> None:
-        """Take a measured round trip into the estimate (RFC 6298, 2.2 and 2.3)."""
+    def sample_round_trip(self, now_ns: int, rtt_ns: int) -> None:
+        """Take a measured round trip into the estimate, as Linux varies RFC 6298.
+
+        The variation follows the largest deviation of a round trip up at once and down slowly.
+        """
         self.min_rtt_ns = min(self.min_rtt_ns, rtt_ns)
         if not self.srtt_ns:
-            self.srtt_ns, self.mdev_ns = rtt_ns, rtt_ns // 2
+            self.srtt_ns, self.deviation_ns = rtt_ns, 2 * rtt_ns
+            self.variation_ns = self.largest_ns = max(2 * rtt_ns, MINIMUM_TIMEOUT_NS)
             return
-        self.mdev_ns += (abs(rtt_ns - self.srtt_ns) - self.mdev_ns) // 4
-        self.srtt_ns += (rtt_ns - self.srtt_ns) // 8
+        error_ns = rtt_ns - self.srtt_ns
+        self.srtt_ns += error_ns // 8
+        change_ns = abs(error_ns) - self.deviation_ns // 4
+        if error_ns < 0 < change_ns:
+            change_ns //= 8
+        self.deviation_ns += change_ns
+        self.largest_ns = max(self.largest_ns, self.deviation_ns)
+        self.variation_ns = max(self.variation_ns, self.largest_ns)
+        if now_ns - rtt_ns >= self.round_ns:
+            self.variation_ns -= (self.variation_ns - self.largest_ns) // 4
+            self.largest_ns = MINIMUM_TIMEOUT_NS
+            self.round_ns = now_ns
 
     def transfer(self, now_ns: int, octets: int) -> Transfer:
         """Hand over ``octets`` now; 0 octets is the end of the stream, which is a packet too.
@@ -301,7 +323,7 @@ class _Flight:
         if not new:
             return
         sender = self.sender
-        sender.sample_round_trip(now_ns - sent_ns)
+        sender.sample_round_trip(now_ns, now_ns - sent_ns)
         self._take_acked(now_ns, new, sent_ns)
         advanced = self._advance(new)
         if advanced and sent_ns < self.retransmitted_from_ns < NEVER:

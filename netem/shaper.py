@@ -1,0 +1,368 @@
+"""A trio stream whose octets take as long as the link model says.
+
+The stream wraps a raw one (a socket, or memory in tests) on the concentrator's side: what it sends
+goes up, what it receives came down. Nothing runs while a connection is idle: arriving octets are
+stamped and held by whoever waits in `ShapedStream.receive_some`, and a task that writes what is
+due exists only while something sent is still under way.
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+from collections import deque
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from socket import SO_LINGER, SOL_SOCKET
+from typing import Final, Literal
+
+import trio
+from trio.abc import HalfCloseableStream
+
+from netem.gate import LinkGate, retry_ns
+from netem.model import Direction, LinkModel
+from netem.model.delay import NANOSECONDS
+
+IN_FLIGHT_OCTETS: Final = 256 * 1024
+"""Octets under way in one direction beyond which no more are taken."""
+RECEIVE_OCTETS: Final = 64 * 1024
+_RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
+
+RawStream = HalfCloseableStream
+
+
+def now_ns() -> int:
+    """Return trio's clock in nanoseconds, the time of every model in this process."""
+    return int(trio.current_time() * NANOSECONDS)
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """Octets under way, or the end of the stream, or its closing."""
+
+    sent_ns: int
+    release_ns: int
+    octets: bytes = b""
+    what: Literal["octets", "end", "close"] = "octets"
+
+
+class ShapedStream(HalfCloseableStream):
+    """A connection over a modelled link, seen from the concentrator.
+
+    Cancellation: a cancelled `receive_some` loses nothing; a cancelled `send_all` either took all
+    octets or none; a cancelled `aclose` resets the connection and discards what is under way.
+
+    Args:
+        raw: the stream underneath; belongs to this one from now on.
+        model: the link, or None for one that is perfect.
+        nursery: where the writing of octets that are under way runs.
+        gates: outages this connection is subject to.
+    """
+
+    def __init__(
+        self,
+        raw: RawStream,
+        model: LinkModel | None,
+        nursery: trio.Nursery,
+        gates: Sequence[LinkGate] = (),
+    ) -> None:
+        self.raw = raw
+        self._model = model
+        self._nursery = nursery
+        self._gates = tuple(gates)
+        self._inbox: deque[_Piece] = deque()
+        self._outbox: deque[_Piece] = deque()
+        self._inbox_octets = self._outbox_octets = 0
+        self._raw_ended = self._end_sent = self._closed = self._broken = False
+        self._sending = False
+        self._receiving: trio.CancelScope | None = None
+        self._pump_scope: trio.CancelScope | None = None
+        self._room: trio.Event | None = None
+        for gate in self._gates:
+            gate.streams.add(self)
+
+    def begin_exchange(self, number: int, attempt: int = 0) -> None:
+        """Key the link's draws from here on by this push or exchange and this attempt at it."""
+        if self._model is not None:
+            self._model.begin_exchange(number, attempt)
+
+    # -- sending ------------------------------------------------------------------------------
+
+    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
+        """Take ``data`` under way; waits only while 256 KiB are already under way.
+
+        Raises:
+            BusyResourceError: another task is sending.
+            ClosedResourceError: this stream was closed, or its sending half was.
+            BrokenResourceError: the peer or the link broke the connection.
+        """
+        if self._sending:
+            raise trio.BusyResourceError("another task is sending on this stream")
+        self._sending = True
+        try:
+            await trio.lowlevel.checkpoint()
+            await self._wait_for_room()
+            if self._is_direct():
+                await self.raw.send_all(data)
+            elif data:
+                self._take(bytes(data))
+        finally:
+            self._sending = False
+
+    async def wait_send_all_might_not_block(self) -> None:
+        """Wait until `send_all` would take octets at once; raises as `send_all` does."""
+        await trio.lowlevel.checkpoint()
+        await self._wait_for_room()
+
+    async def send_eof(self) -> None:
+        """End the sending half; the end arrives behind the octets under way."""
+        await trio.lowlevel.checkpoint()
+        if self._end_sent:
+            return
+        self._check_sendable()
+        self._end_sent = True
+        self._take_end("end")
+
+    async def aclose(self) -> None:
+        """Close; octets under way still arrive, and then the end of the stream."""
+        if not self._closed:
+            self._closed = True
+            self._wake_all()
+            if not self._broken:
+                self._take_end("close")
+        try:
+            await trio.lowlevel.checkpoint()
+        except trio.Cancelled:
+            self.reset()
+            raise
+
+    def reset(self) -> None:
+        """Break the connection at once: both ends find it broken, octets under way are lost."""
+        if self._broken:
+            return
+        self._broken = True
+        self._inbox.clear()
+        self._outbox.clear()
+        for gate in self._gates:
+            gate.streams.discard(self)
+        self._wake_all()
+        if self._pump_scope is not None:
+            self._pump_scope.cancel()
+        if isinstance(self.raw, trio.SocketStream):
+            with suppress(OSError):  # the peer may have been quicker
+                self.raw.socket.setsockopt(SOL_SOCKET, SO_LINGER, _RESET_ON_CLOSE)
+            self.raw.socket.close()
+        else:
+            self._nursery.start_soon(trio.aclose_forcefully, self.raw)
+
+    def _is_direct(self) -> bool:
+        return self._model is None and not self._outbox and not any(g.is_down for g in self._gates)
+
+    def _check_sendable(self) -> None:
+        if self._closed or self._end_sent:
+            raise trio.ClosedResourceError("this stream was closed for sending")
+        if self._broken:
+            raise trio.BrokenResourceError("the connection is broken")
+
+    async def _wait_for_room(self) -> None:
+        self._check_sendable()
+        while self._outbox_octets >= IN_FLIGHT_OCTETS:
+            self._room = trio.Event()
+            await self._room.wait()
+            self._check_sendable()
+
+    def _take(self, data: bytes) -> None:
+        pieces, broken_ns = self._pieces("up", data)
+        self._outbox.extend(pieces)
+        self._outbox_octets += len(data)
+        if broken_ns is not None:
+            self._nursery.start_soon(self._reset_at, broken_ns)
+        self._start_pump()
+
+    def _take_end(self, what: Literal["end", "close"]) -> None:
+        sent_ns = now_ns()
+        release_ns = sent_ns
+        if self._model is not None and not (what == "close" and self._end_sent):
+            releases = self._model.transfer("up", sent_ns, 0).releases
+            release_ns = releases[-1][0] if releases else sent_ns
+        if self._outbox:
+            release_ns = max(release_ns, self._outbox[-1].release_ns)
+        self._outbox.append(_Piece(sent_ns, release_ns, what=what))
+        self._start_pump()
+
+    def _pieces(self, direction: Direction, data: bytes) -> tuple[list[_Piece], int | None]:
+        sent_ns = now_ns()
+        if self._model is None:
+            return [_Piece(sent_ns, sent_ns, data)], None
+        transfer = self._model.transfer(direction, sent_ns, len(data))
+        pieces = []
+        start = 0
+        for release_ns, count in transfer.releases:
+            pieces.append(_Piece(sent_ns, release_ns, data[start : start + count]))
+            start += count
+        return pieces, transfer.broken_ns
+
+    def _start_pump(self) -> None:
+        if self._pump_scope is None:
+            self._pump_scope = trio.CancelScope()
+            self._nursery.start_soon(self._pump, self._pump_scope)
+
+    async def _pump(self, scope: trio.CancelScope) -> None:
+        """Write what is under way when it is due; ends when nothing is."""
+        try:
+            with scope:
+                while self._outbox:
+                    await self._wait_until_due(self._outbox[0])
+                    await self._write(self._due_pieces())
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            self.reset()
+        except trio.Cancelled:
+            self.reset()  # the links are being shut down: a power cut
+            raise
+        finally:
+            self._pump_scope = None
+
+    async def _wait_until_due(self, piece: _Piece) -> None:
+        while True:
+            for gate in self._gates:
+                await gate.wait_up()
+            due_ns = self._due_ns("up", piece)
+            if due_ns <= now_ns():
+                return
+            await trio.sleep_until(due_ns / NANOSECONDS)
+
+    def _due_pieces(self) -> list[_Piece]:
+        now = now_ns()
+        pieces = [self._outbox.popleft()]
+        while self._outbox and pieces[-1].what == "octets":
+            if self._due_ns("up", self._outbox[0]) > now:
+                break
+            pieces.append(self._outbox.popleft())
+        return pieces
+
+    async def _write(self, pieces: list[_Piece]) -> None:
+        octets = b"".join(piece.octets for piece in pieces)
+        if octets:
+            await self.raw.send_all(octets)
+            self._outbox_octets -= len(octets)
+            if self._room is not None:
+                self._room.set()
+        if pieces[-1].what == "end":
+            await self.raw.send_eof()
+        elif pieces[-1].what == "close":
+            for gate in self._gates:
+                gate.streams.discard(self)
+            await self.raw.aclose()
+
+    async def _reset_at(self, at_ns: int) -> None:
+        await trio.sleep_until(at_ns / NANOSECONDS)
+        self.reset()
+
+    # -- receiving ----------------------------------------------------------------------------
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes:
+        """Return octets whose time has come, b"" at the end of the stream.
+
+        Octets count from when they reached the socket while somebody waits here; what comes while
+        nobody does counts from the next call. Their delays run side by side, not one after the
+        other.
+
+        Raises:
+            BusyResourceError: another task is receiving.
+            ClosedResourceError: this stream was closed.
+            BrokenResourceError: the peer or the link broke the connection.
+        """
+        if self._receiving is not None:
+            raise trio.BusyResourceError("another task is receiving on this stream")
+        self._receiving = trio.CancelScope()
+        try:
+            await trio.lowlevel.checkpoint()
+            while not self._is_due():
+                with self._receiving:
+                    await self._stamp_until_due()
+                self._receiving = trio.CancelScope()
+            return self._deliver(max_bytes)
+        finally:
+            self._receiving = None
+
+    def _is_due(self) -> bool:
+        self._check_receivable()
+        if not self._inbox or any(gate.is_down for gate in self._gates):
+            return False
+        return self._due_ns("down", self._inbox[0]) <= now_ns()
+
+    async def _stamp_until_due(self) -> None:
+        """Hold and stamp what arrives, until something held is due or an outage is over."""
+        for gate in self._gates:
+            if gate.is_down:
+                await gate.wait_up()
+                return
+        due_s = math.inf
+        if self._inbox:
+            due_s = self._due_ns("down", self._inbox[0]) / NANOSECONDS
+        if self._raw_ended or self._inbox_octets >= IN_FLIGHT_OCTETS:
+            await trio.sleep_until(due_s)
+            return
+        with trio.move_on_at(due_s):
+            self._stamp(bytes(await self._read_raw()))
+
+    async def _read_raw(self) -> bytes | bytearray:
+        try:
+            return await self.raw.receive_some(RECEIVE_OCTETS)
+        except trio.ClosedResourceError:
+            if self._broken or self._closed:
+                return b""
+            raise
+        except trio.BrokenResourceError:
+            self.reset()
+            return b""
+
+    def _stamp(self, data: bytes) -> None:
+        if self._broken or self._closed:
+            return
+        if not data:
+            self._raw_ended = True
+        pieces, broken_ns = self._pieces("down", data)
+        if not data:
+            end = pieces[-1] if pieces else _Piece(now_ns(), now_ns())
+            pieces = [_Piece(end.sent_ns, end.release_ns, what="end")]
+        self._inbox.extend(pieces)
+        self._inbox_octets += len(data)
+        if broken_ns is not None:
+            self._nursery.start_soon(self._reset_at, broken_ns)
+
+    def _check_receivable(self) -> None:
+        if self._closed:
+            raise trio.ClosedResourceError("this stream was closed")
+        if self._broken:
+            raise trio.BrokenResourceError("the connection is broken")
+
+    def _deliver(self, max_bytes: int | None) -> bytes:
+        piece = self._inbox[0]
+        if piece.what == "end":
+            return b""
+        self._inbox.popleft()
+        if max_bytes is not None and len(piece.octets) > max_bytes:
+            rest = _Piece(piece.sent_ns, piece.release_ns, piece.octets[max_bytes:])
+            self._inbox.appendleft(rest)
+        octets = piece.octets[:max_bytes]
+        self._inbox_octets -= len(octets)
+        return octets
+
+    # -- both ---------------------------------------------------------------------------------
+
+    def _due_ns(self, direction: Direction, piece: _Piece) -> int:
+        """Return when ``piece`` comes out, an outage since it was sent included."""
+        due_ns = piece.release_ns
+        for gate in self._gates:
+            if gate.hit(piece.sent_ns, piece.release_ns):
+                timeout_ns = self._model.timeout_ns(direction) if self._model else 0
+                due_ns = max(due_ns, retry_ns(piece.sent_ns, gate.restored_ns, timeout_ns))
+        return due_ns
+
+    def _wake_all(self) -> None:
+        if self._receiving is not None:
+            self._receiving.cancel()
+        if self._room is not None:
+            self._room.set()
