@@ -216,9 +216,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return ending.exit_code
     except typer.TyperException as error:
         return _usage_error(error)
-    except SystemExit:
-        raise
-    except BaseException as error:
+    except (Exception, BaseExceptionGroup, KeyboardInterrupt) as error:
         return exit_status(error)
     return ExitCode.PASSED
 

@@ -78,6 +78,7 @@ def test_a_share_is_exact_at_its_edge() -> None:
 def test_of_nothing_every_share_is_zero() -> None:
     assert parse_limit("<= 1 %", COUNT).holds(0, whole=0)
     assert not parse_limit("<= 1 %", COUNT).holds(1, whole=0)
+    assert not parse_limit(">= 99 %", COUNT).holds(0, whole=0)
 
 
 def test_a_share_without_its_whole_is_a_mistake_of_the_caller() -> None:
@@ -89,6 +90,7 @@ def test_a_time_is_compared_in_seconds() -> None:
     limit = parse_limit("<= 1500 ms", TIME)
     assert limit.holds(1.5)
     assert not limit.holds(1.5001)
+    assert parse_limit("<= 100 ms", TIME).holds(0.1)
 
 
 @given(st.sampled_from(sorted(OPERATORS)), st.integers(0, 10**9), st.sampled_from(["", " %"]))

@@ -27,8 +27,6 @@ name = "small"
 transformer_stations = 10
 """
 
-Written = Path
-
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
@@ -222,6 +220,10 @@ def test_the_seed_of_the_command_line_replaces_the_scenarios(folder: Path) -> No
     [
         ("spee=3", '--set: spee: unknown key; did you mean "speed"?'),
         ("grid.sizs=3", '--set: grid.sizs: unknown key; did you mean "sizes"?'),
+        (
+            'security."pu=sh"="clear"',
+            '--set: security."pu=sh": unknown key; did you mean "push"?',
+        ),
         ("speed=-3", "--set: speed: must be greater than 0, not -3"),
         ("speed", '--set speed: write KEY=VALUE, such as "speed=60"'),
         ("=3", '--set =3: write KEY=VALUE, such as "speed=60"'),
