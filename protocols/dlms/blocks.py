@@ -64,6 +64,16 @@ class BlockError(RemoteProtocolError):
         super().__init__(message)
         self.result = result
 
+    @classmethod
+    def not_in_progress(cls, transfer: Transfer) -> BlockError:
+        """Return the error for a block of a transfer that nobody began."""
+        return cls(f"no long {transfer.name} in progress", NOT_IN_PROGRESS[transfer])
+
+    @classmethod
+    def aborted(cls, transfer: Transfer, why: str) -> BlockError:
+        """Return the error for a transfer that cannot go on."""
+        return cls(f"long {transfer.name} aborted: {why}", ABORTED[transfer])
+
 
 @dataclass(frozen=True, slots=True)
 class Block:
@@ -113,7 +123,7 @@ class BlockSender:
                 DataAccessResult.DATA_BLOCK_NUMBER_INVALID,
             )
         if self.finished:
-            raise BlockError("nothing left to send", NOT_IN_PROGRESS[self._transfer])
+            raise BlockError.not_in_progress(self._transfer)
         self._number += 1
         return self._current()
 
@@ -146,7 +156,7 @@ class BlockReceiver:
         Raises `BlockError` for a block out of turn and for more octets than the limit.
         """
         if self.finished:
-            raise BlockError("the transfer is over", NOT_IN_PROGRESS[self._transfer])
+            raise BlockError.not_in_progress(self._transfer)
         if block.number != self._number + 1:
             self.finished = True
             raise BlockError(
@@ -155,7 +165,7 @@ class BlockReceiver:
             )
         if len(self._payload) + len(block.raw_data) > self._limit:
             self.finished = True
-            raise BlockError(f"more than {self._limit} octets", ABORTED[self._transfer])
+            raise BlockError.aborted(self._transfer, f"more than {self._limit} octets")
         self._number = block.number
         self._payload += block.raw_data
         self.finished = block.last

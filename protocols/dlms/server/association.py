@@ -1,0 +1,445 @@
+"""One association at the server: AARQ, HLS, ciphering and the state machine around the services.
+
+Octets of one APDU come in, octets of its answer (or nothing) go out. Whatever a peer sends is
+answered the way the standard answers it; nothing here raises for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+
+from protocols.dlms import apdu
+from protocols.dlms.apdu import (
+    Aare,
+    Aarq,
+    ActionRequestNormal,
+    ActionResult,
+    ApplicationContextName,
+    AssociationResult,
+    InitiateResponse,
+    MechanismName,
+    Rlrq,
+    ServiceError,
+    ServiceUserDiagnostic,
+    SetRequestNormal,
+    StateError,
+    WithInvokeId,
+)
+from protocols.dlms.association import (
+    Aborted,
+    Association,
+    AssociationAccepted,
+    AssociationPending,
+    AssociationRejected,
+    AssociationRequest,
+    HlsAccepted,
+    HlsRejected,
+    HlsReply,
+    ReleaseRequest,
+    ReleaseResponse,
+    Role,
+    ServiceRequest,
+    ServiceResponse,
+    State,
+    UnconfirmedRequest,
+)
+from protocols.dlms.ciphering import (
+    Ciphered,
+    Envelope,
+    Opened,
+    Protection,
+    can_carry,
+    overhead,
+    refusal_kind,
+)
+from protocols.dlms.cosem.association_ln import AssociationStatus, Partners, association_ln
+from protocols.dlms.cosem.base import ActionOutcome, Caller
+from protocols.dlms.cosem.classes import ASSOCIATION_LN
+from protocols.dlms.cosem.device import CURRENT_ASSOCIATION, DeviceView, LogicalDevice
+from protocols.dlms.data import Data, DataType, octet_string
+from protocols.dlms.refusals import RefusalKind
+from protocols.dlms.security import ReplayError, SecurityError
+from protocols.dlms.server import events
+from protocols.dlms.server.events import ClosingCause, Pair, ServerEvent
+from protocols.dlms.server.opening import Agreement, Rejection, judge
+from protocols.dlms.server.policy import ClientPolicy, Credentials
+from protocols.dlms.server.services import NEEDED, Served, ServiceMachine, exception
+from protocols.dlms.wrapper import MAX_APDU_SIZE
+from protocols.errors import CodecError, LocalProtocolError
+
+CLIENT, SERVER = Role.CLIENT, Role.SERVER
+REPLY_TO_HLS: Final = apdu.CosemMethodDescriptor(ASSOCIATION_LN.class_id, CURRENT_ASSOCIATION, 1)
+CHALLENGE_SIZE: Final = 16
+
+Emit: TypeAlias = Callable[[ServerEvent], None]
+RandomBytes: TypeAlias = Callable[[int], bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a peer may make us hold or wait for: octets of a long transfer, seconds of silence."""
+
+    transfer_size: int
+    inactivity_timeout_s: float
+
+
+@dataclass(slots=True)
+class _Standing:
+    """An association that was accepted: what was agreed and what serves it."""
+
+    agreement: Agreement
+    services: ServiceMachine
+    challenge: bytes
+    proved: bool
+
+
+class ServerAssociation:
+    """The association of one pair of wPorts, from proposal to release, and the next one."""
+
+    def __init__(
+        self,
+        pair: Pair,
+        device: LogicalDevice,
+        policy: ClientPolicy,
+        credentials: Credentials,
+        limits: Limits,
+        random_bytes: RandomBytes,
+        emit: Emit,
+    ) -> None:
+        self.pair = pair
+        self.drop = False
+        """Whether policy wants the connection to end."""
+        self._device = device
+        self._policy = policy
+        self._credentials = credentials
+        self._limits = limits
+        self._random_bytes = random_bytes
+        self._emit = emit
+        self._machine = Association(
+            SERVER, inactivity_timeout_s=limits.inactivity_timeout_s, response_timeout_s=None
+        )
+        self._standing: _Standing | None = None
+
+    @property
+    def deadline(self) -> float | None:
+        """When the association has to be told the time."""
+        return self._machine.deadline
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing stands here (any more)."""
+        return self._standing is None
+
+    def handle_deadline(self, now: float) -> None:
+        """End the association if its client was silent for too long."""
+        if self._machine.expired(now):
+            self._machine.apply(SERVER, Aborted, now)
+            self._end(ClosingCause.INACTIVE)
+
+    def disconnect(self) -> None:
+        """The transport is gone. Safe to call twice."""
+        if self._machine.close(CLIENT):
+            self._end(ClosingCause.DISCONNECTED)
+
+    def receive(self, octets: bytes, now: float) -> bytes | None:
+        """Take one APDU and return the answer's octets, or ``None`` when none is due."""
+        if len(octets) > self._policy.max_pdu_size:
+            return self._refuse(
+                RefusalKind.OVERSIZED_APDU, f"{len(octets)} octets", ServiceError.PDU_TOO_LONG
+            )
+        try:
+            message = apdu.decode_apdu(octets)
+        except CodecError as problem:
+            return self._refuse_octets(octets, problem)
+        match message:
+            case Aarq():
+                return self._propose(message, now)
+            case Rlrq():
+                return self._release(message, now)
+            case apdu.GloApdu() | apdu.GeneralGloCiphering():
+                return self._open(message, now)
+            case WithInvokeId() if type(message) in NEEDED:
+                if self._policy.protection and self._standing is not None:
+                    return self._refuse(RefusalKind.NOT_PROTECTED_ENOUGH, "request in clear")
+                return self._request(message, Opened(octets, Envelope.PLAIN), now)
+        return self._refuse_unknown(octets)
+
+    # AARQ and AARE
+
+    def _propose(self, aarq: Aarq, now: float) -> bytes:
+        self._end(ClosingCause.REPLACED)
+        self._machine.apply(CLIENT, AssociationRequest, now)
+        try:
+            agreement = judge(aarq, self._policy, self._credentials)
+        except Rejection as rejection:
+            self._machine.apply(SERVER, AssociationRejected, now)
+            self._emit(events.AssociationRefused(self.pair, rejection.kind, rejection.detail))
+            return rejected(rejection.diagnostic, rejection.error)
+        return self._accept(agreement, now)
+
+    def _accept(self, agreement: Agreement, now: float) -> bytes:
+        pending = agreement.mechanism == MechanismName.HLS_GMAC
+        challenge = self._random_bytes(CHALLENGE_SIZE) if pending else b""
+        services = self._services(agreement)
+        self._standing = _Standing(agreement, services, challenge, proved=not pending)
+        self._machine.apply(SERVER, AssociationPending if pending else AssociationAccepted, now)
+        if not pending:
+            self._report_opened(agreement)
+        return self._aare(agreement, challenge)
+
+    def _services(self, agreement: Agreement) -> ServiceMachine:
+        partners = Partners(
+            self.pair.client_sap,
+            self.pair.server_sap,
+            agreement.context,
+            agreement.mechanism,
+            agreement.conformance,
+            self._policy.max_pdu_size,
+            agreement.max_send_pdu_size,
+        )
+        shown = association_ln(
+            self._device,
+            agreement.level,
+            partners,
+            status=self._status,
+            reply_to_hls=self._reply_to_hls,
+        )
+        view = DeviceView(self._device, shown, agreement.level)
+        return ServiceMachine(view, agreement.conformance, limit=self._limits.transfer_size)
+
+    def _aare(self, agreement: Agreement, challenge: bytes) -> bytes:
+        pending = bool(challenge)
+        response = InitiateResponse(
+            conformance=agreement.conformance, max_receive_pdu_size=self._policy.max_pdu_size
+        )
+        security = self._credentials.security if agreement.cipher else None
+        return apdu.encode_apdu(
+            Aare(
+                application_context_name=agreement.context,
+                result=AssociationResult.ACCEPTED,
+                diagnostic=(
+                    ServiceUserDiagnostic.AUTHENTICATION_REQUIRED
+                    if pending
+                    else ServiceUserDiagnostic.NULL
+                ),
+                responding_ap_title=security.system_title if security else None,
+                responder_acse_requirements=pending,
+                mechanism_name=agreement.mechanism if pending else None,
+                responding_authentication_value=challenge or None,
+                user_information=self._seal(
+                    apdu.encode_apdu(response), agreement.envelope, agreement.protection
+                ),
+            )
+        )
+
+    def _report_opened(self, agreement: Agreement) -> None:
+        self._emit(
+            events.AssociationOpened(
+                self.pair, agreement.level, agreement.ciphered, agreement.client_system_title
+            )
+        )
+
+    # HLS, passes three and four
+
+    def _status(self) -> AssociationStatus:
+        proved = self._standing is not None and self._standing.proved
+        return AssociationStatus.ASSOCIATED if proved else AssociationStatus.ASSOCIATION_PENDING
+
+    def _reply_to_hls(self, parameters: Data, _caller: Caller) -> ActionOutcome:
+        """Check the answer to our challenge and answer the client's (Green Book 9.2.7.4)."""
+        standing = self._standing
+        if standing is None or standing.proved or standing.agreement.cipher is None:
+            return ActionOutcome(ActionResult.READ_WRITE_DENIED)
+        answer = parameters.value
+        if parameters.type is not DataType.OCTET_STRING or not isinstance(answer, bytes):
+            return ActionOutcome(ActionResult.TYPE_UNMATCHED)
+        try:
+            standing.agreement.cipher.check_answer(standing.challenge, answer)
+        except SecurityError:
+            return ActionOutcome(ActionResult.OTHER_REASON)
+        standing.proved = True
+        proof = standing.agreement.cipher.answer(standing.agreement.challenge)
+        return ActionOutcome(ActionResult.SUCCESS, octet_string(proof))
+
+    def _authenticate(self, request: WithInvokeId, opened: Opened, now: float) -> bytes | None:
+        standing = self._standing
+        assert standing is not None  # the state machine says an association is pending
+        self._machine.apply(CLIENT, HlsReply, now)
+        served = standing.services.serve(request, self._caller(opened, now), self._room(opened))
+        if standing.proved:
+            self._machine.apply(SERVER, HlsAccepted, now)
+            self._report_opened(standing.agreement)
+            return self._seal_answer(served, opened)
+        self._machine.apply(SERVER, HlsRejected, now)
+        refused = events.AssociationRefused(
+            self.pair, RefusalKind.AUTHENTICATION_FAILED, "wrong answer to the challenge"
+        )
+        self._emit(refused)
+        answer = self._seal_answer(served, opened)
+        self._standing = None
+        return answer
+
+    # Services
+
+    def _open(self, message: Ciphered, now: float) -> bytes | None:
+        standing = self._standing
+        if standing is None:
+            return self._refuse_unassociated("ciphered APDU")
+        agreement = standing.agreement
+        if agreement.cipher is None or not agreement.ciphered:
+            return self._refuse(RefusalKind.SERVICE_NOT_NEGOTIATED, "ciphering was not agreed")
+        try:
+            opened = agreement.cipher.open(message)
+            request = apdu.decode_apdu(opened.octets)
+        except SecurityError as problem:
+            return self._refuse_ciphered(problem)
+        except CodecError as problem:
+            return self._refuse(RefusalKind.MALFORMED_APDU, str(problem))
+        if self._policy.protection & ~opened.protection:
+            return self._refuse(RefusalKind.NOT_PROTECTED_ENOUGH, f"only {opened.protection!r}")
+        if not isinstance(request, WithInvokeId) or type(request) not in NEEDED:
+            return self._refuse_unknown(opened.octets)
+        return self._request(request, opened, now)
+
+    def _request(self, request: WithInvokeId, opened: Opened, now: float) -> bytes | None:
+        if self._machine.state is State.HLS_PENDING and _replies_to_hls(request):
+            return self._authenticate(request, opened, now)
+        unanswered = _unconfirmed(request)
+        event = UnconfirmedRequest if unanswered else ServiceRequest
+        if self._standing is None or not self._machine.allows(CLIENT, event):
+            return self._refuse_unassociated(type(request).__name__)
+        self._machine.apply(CLIENT, event, now)
+        served = self._standing.services.serve(
+            request, self._caller(opened, now), self._room(opened)
+        )
+        if not unanswered:
+            self._machine.apply(SERVER, ServiceResponse, now)
+        self._report(served, opened)
+        return None if unanswered else self._seal_answer(served, opened)
+
+    def _report(self, served: Served, opened: Opened) -> None:
+        for service, target, result in served.results:
+            self._emit(events.RequestServed(self.pair, service, target, result, opened.counter))
+        if served.refusal is not None:
+            self._emit(events.Refused(self.pair, *served.refusal))
+
+    def _caller(self, opened: Opened, now: float) -> Caller:
+        assert self._standing is not None
+        level = self._standing.agreement.level
+        return Caller(self.pair.client_sap, level, now, opened.counter)
+
+    def _room(self, opened: Opened) -> int:
+        assert self._standing is not None
+        size = min(self._standing.agreement.max_send_pdu_size, MAX_APDU_SIZE)
+        return size - overhead(opened.envelope)
+
+    def _seal_answer(self, served: Served, opened: Opened) -> bytes | None:
+        if served.response is None:
+            return None
+        return self._seal(served.response, opened.envelope, opened.protection)
+
+    def _seal(self, octets: bytes, envelope: Envelope, protection: Protection) -> bytes | None:
+        """Return ``octets`` protected the way the request was; ``None`` if no counter is left."""
+        if not can_carry(envelope, octets):
+            return octets
+        assert self._standing is not None
+        assert self._standing.agreement.cipher is not None  # only a cipher opens an envelope
+        try:
+            return self._standing.agreement.cipher.seal(octets, envelope, protection)[0]
+        except LocalProtocolError as problem:
+            self._emit(events.Refused(self.pair, RefusalKind.COUNTER_USED_UP, str(problem)))
+            self.drop = True
+            return None
+
+    # RLRQ and RLRE
+
+    def _release(self, rlrq: Rlrq, now: float) -> bytes | None:
+        if self._standing is None or not self._machine.allows(CLIENT, ReleaseRequest):
+            return self._refuse_unassociated("release")
+        self._machine.apply(CLIENT, ReleaseRequest, now)
+        self._machine.apply(SERVER, ReleaseResponse, now)
+        self._end(ClosingCause.RELEASED)
+        return apdu.encode_apdu(apdu.Rlre(reason=rlrq.reason))
+
+    def _end(self, cause: ClosingCause) -> None:
+        if self._standing is not None and self._standing.proved:
+            self._emit(events.AssociationClosed(self.pair, cause))
+        self._standing = None
+
+    # Refusals
+
+    def _refuse(
+        self,
+        kind: RefusalKind,
+        detail: str,
+        service_error: ServiceError = ServiceError.OTHER_REASON,
+        invocation_counter: int | None = None,
+    ) -> bytes | None:
+        served = exception(
+            kind, detail, StateError.SERVICE_NOT_ALLOWED, service_error, invocation_counter
+        )
+        self._emit(events.Refused(self.pair, kind, detail))
+        return served.response
+
+    def _refuse_ciphered(self, problem: SecurityError) -> bytes | None:
+        kind = refusal_kind(problem)
+        if isinstance(problem, ReplayError):
+            counter = problem.lowest_acceptable
+            error = ServiceError.INVOCATION_COUNTER_ERROR
+            return self._refuse(kind, str(problem), error, counter)
+        self.drop = self._policy.drop_on_wrong_key
+        return self._refuse(kind, str(problem), ServiceError.DECIPHERING_ERROR)
+
+    def _refuse_octets(self, octets: bytes, problem: CodecError) -> bytes | None:
+        if octets[:1] == AARQ_TAG:
+            refused = events.AssociationRefused(self.pair, RefusalKind.MALFORMED_APDU, str(problem))
+            self._emit(refused)
+            return rejected(ServiceUserDiagnostic.NO_REASON_GIVEN)
+        if problem.path == "tag":
+            return self._refuse_unknown(octets)
+        return self._refuse(RefusalKind.MALFORMED_APDU, str(problem))
+
+    def _refuse_unknown(self, octets: bytes) -> bytes | None:
+        detail = f"APDU beginning {octets[:4].hex() or 'with nothing'}"
+        served = exception(RefusalKind.UNKNOWN_APDU, detail, StateError.SERVICE_UNKNOWN)
+        self._emit(events.Refused(self.pair, RefusalKind.UNKNOWN_APDU, detail))
+        return served.response
+
+    def _refuse_unassociated(self, what: str) -> bytes | None:
+        associated = self._machine.state is not State.IDLE
+        kind = RefusalKind.OUT_OF_TURN if associated else RefusalKind.NOT_ASSOCIATED
+        detail = f"{what} in {self._machine.state.name}"
+        return self._refuse(kind, detail, ServiceError.OPERATION_NOT_POSSIBLE)
+
+
+AARQ_TAG: Final = b"\x60"
+
+
+def rejected(
+    diagnostic: ServiceUserDiagnostic, error: apdu.ConfirmedServiceError | None = None
+) -> bytes:
+    """Return an AARE that refuses for good; with an initiate error when that is the reason."""
+    return apdu.encode_apdu(
+        Aare(
+            application_context_name=ApplicationContextName.LOGICAL_NAME.value,
+            result=AssociationResult.REJECTED_PERMANENT,
+            diagnostic=diagnostic,
+            user_information=None if error is None else apdu.encode_apdu(error),
+        )
+    )
+
+
+def _replies_to_hls(request: WithInvokeId) -> bool:
+    return isinstance(request, ActionRequestNormal) and request.method == REPLY_TO_HLS
+
+
+def _unconfirmed(request: WithInvokeId) -> bool:
+    unanswerable = (
+        SetRequestNormal,
+        apdu.SetRequestWithList,
+        ActionRequestNormal,
+        apdu.ActionRequestWithList,
+    )
+    return isinstance(request, unanswerable) and not request.confirmed
