@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any, Final
 
-from construct import Check, If, Int8ub, Int32ub, this
+from construct import ExprValidator, IfThenElse, Int8ub, Int32ub, Pass, this
 
 from protocols.dlms.apdu.fields import Code
 from protocols.dlms.apdu.layout import layout
@@ -57,12 +57,10 @@ class ConfirmedServiceError:
     value: int
 
 
-_COUNTED: Final = this.service_error == ServiceError.INVOCATION_COUNTER_ERROR
-
-
-def _counter_fits(context: Any) -> bool:  # noqa: ANN401 - construct's edge
-    return bool(_COUNTED(context) == (context.invocation_counter is not None))
-
+_NOTHING: Any = ExprValidator(Pass, lambda counter, _: counter is None)
+_COUNTER: Final = IfThenElse(
+    this.service_error == ServiceError.INVOCATION_COUNTER_ERROR, Int32ub, _NOTHING
+)
 
 LAYOUTS: Final = (
     layout(
@@ -70,8 +68,7 @@ LAYOUTS: Final = (
         b"\xd8",
         "state_error" / Code(StateError),
         "service_error" / Code(ServiceError),
-        "invocation_counter" / If(_COUNTED, Int32ub),
-        Check(_counter_fits),
+        "invocation_counter" / _COUNTER,
     ),
     layout(ConfirmedServiceError, b"\x0e", "service" / Int8ub, "error" / Int8ub, "value" / Int8ub),
 )
