@@ -31,7 +31,7 @@ class FleetLinks:
         self._links = links
         self._modelled = config.link == "model"
         self._profiles = [link.profile for link in grid.parameters.links]
-        self._category = grid.link_category.tolist()
+        self._category: list[int] = grid.link_category.tolist()
 
     def name(self, number: int) -> str:
         """Return the name of a concentrator's link profile."""

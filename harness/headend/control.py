@@ -1,0 +1,180 @@
+"""The control socket of a head-end shard: status, queries, commands, stop.
+
+One question a message, one answer a message, over a Unix socket (`protocols.framing`). A question
+is ``{"ask": NAME, ...}``; the answer is ``{"answer": ...}`` or ``{"error": TEXT, "kind": KIND}``,
+KIND being ``"unknown"``, ``"invalid"`` or ``"store"``. The HTTP API and the run speak it; it never
+crosses a shaped link.
+
+========== =================================================== =====================================
+ask        with                                                answer
+========== =================================================== =====================================
+status     —                                                   counts, commits, missing, size_bytes
+readings   meter, from_s, to_s                                 columns: captured_at_s, profile,
+                                                               status, via, stored_at_us, values
+devices    first, count                                        number, name, address, link, meters
+gaps       —                                                   concentrator, from_s, to_s, missing
+command    id, meter, kind, parameter, created_at_us           {}: it is in the journal
+commands   —                                                   every line of the journal
+export     path, format, from_s, to_s                          path
+stop       —                                                   {}: then the shard ends
+========== =================================================== =====================================
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+import trio
+from structlog import get_logger
+
+from emulator.messages import MessageStream
+from harness.headend.commands import Commands
+from harness.headend.service import Shard
+from harness.store.commands import Command
+from harness.store.errors import CommandError, StoreError
+from protocols.errors import ProtocolError
+from protocols.framing import Message
+
+DEVICES_MAX: Final = 10_000
+COMMANDS_MAX: Final = 1_000_000
+log = get_logger(__name__)
+
+
+class Control:
+    """Answers questions about one shard."""
+
+    def __init__(self, shard: Shard, commands: Commands, stop: Callable[[], None]) -> None:
+        self._shard = shard
+        self._commands = commands
+        self._stop = stop
+        self._answers: dict[str, Callable[[Message], Awaitable[Any]]] = {
+            "status": self._status,
+            "readings": self._readings,
+            "devices": self._devices,
+            "gaps": self._gaps,
+            "command": self._command,
+            "commands": self._journal,
+            "export": self._export,
+            "stop": self._ask_to_stop,
+        }
+
+    async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Serve the control socket until cancelled."""
+        path = self._shard.config.control_socket
+        path.unlink(missing_ok=True)
+        bound = trio.socket.socket(trio.socket.AF_UNIX, trio.socket.SOCK_STREAM)
+        await bound.bind(str(path))
+        bound.listen(128)
+        task_status.started()
+        await trio.serve_listeners(self._serve, [trio.SocketListener(bound)])
+
+    async def _serve(self, stream: trio.SocketStream) -> None:
+        messages = MessageStream(stream)
+        try:
+            while (question := await messages.receive()) is not None:
+                await messages.send(await self._answer(question))
+        except (ProtocolError, trio.BrokenResourceError, trio.ClosedResourceError) as error:
+            log.info("control connection ended", error=str(error))
+        finally:
+            await trio.aclose_forcefully(stream)
+
+    async def _answer(self, question: Message) -> dict[str, Any]:
+        answer = self._answers.get(str(question.get("ask")))
+        if answer is None:
+            return {"error": f"nothing is called {question.get('ask')!r}", "kind": "unknown"}
+        try:
+            return {"answer": await answer(question)}
+        except CommandError as error:
+            return {"error": str(error), "kind": "invalid"}
+        except StoreError as error:
+            return {"error": str(error), "kind": "store"}
+        except KeyError as error:
+            return {"error": str(error), "kind": "unknown"}
+        except (TypeError, ValueError, OSError) as error:
+            return {"error": str(error), "kind": "invalid"}
+
+    async def _status(self, question: Message) -> dict[str, Any]:
+        shard = self._shard
+        totals = shard.committer.totals
+        return {
+            "counts": dict(shard.totals.counts),
+            "commits": asdict(totals),
+            "commit_us": shard.totals.commit_us.encode().decode(),
+            "missing": shard.presence.missing_total(shard.clock.now_s()),
+            "conflicts": await trio.to_thread.run_sync(shard.store.conflict_count),
+            "size_bytes": await trio.to_thread.run_sync(shard.store.size_bytes),
+        }
+
+    async def _readings(self, question: Message) -> dict[str, Any]:
+        read = partial(
+            self._shard.store.readings,
+            int(question["meter"]),
+            int(question["from_s"]),
+            int(question["to_s"]),
+        )
+        stored = await trio.to_thread.run_sync(read)
+        return {
+            "registers": list(self._shard.store.registers),
+            "captured_at_s": stored.rows.captured_at_s.tolist(),
+            "profile": stored.rows.profile.tolist(),
+            "status": stored.rows.status.tolist(),
+            "via": stored.rows.via.tolist(),
+            "stored_at_us": stored.stored_at_us.tolist(),
+            "values": stored.rows.values.tolist(),
+        }
+
+    async def _devices(self, question: Message) -> list[dict[str, Any]]:
+        first, count = int(question["first"]), int(question["count"])
+        if not 0 < count <= DEVICES_MAX:
+            raise ValueError(f"count must be 1 to {DEVICES_MAX}")
+        records = self._shard.registry.concentrators
+        return [
+            {
+                "number": number,
+                "name": records[number].name,
+                "address": f"{records[number].address}:{records[number].port}",
+                "link": records[number].link,
+                "first_meter": records[number].first_meter,
+                "meters": records[number].meters,
+            }
+            for number in self._shard.concentrators
+            if number >= first
+        ][:count]
+
+    async def _gaps(self, question: Message) -> list[dict[str, Any]]:
+        rules = self._shard.config.gap_filling
+        gaps = self._shard.presence.gaps(self._shard.clock.now_s(), rules)
+        return [asdict(gap) for gap in gaps]
+
+    async def _command(self, question: Message) -> dict[str, Any]:
+        command = Command(
+            id=int(question["id"]),
+            meter=int(question["meter"]),
+            kind=str(question["kind"]),
+            parameter=str(question["parameter"]),
+            created_at_us=int(question["created_at_us"]),
+        )
+        await self._commands.take(command)
+        return {}
+
+    async def _journal(self, question: Message) -> list[dict[str, Any]]:
+        journal = await trio.to_thread.run_sync(self._shard.store.commands)
+        return [asdict(command) for command in journal[:COMMANDS_MAX]]
+
+    async def _export(self, question: Message) -> dict[str, Any]:
+        export = partial(
+            self._shard.store.export,
+            Path(question["path"]),
+            file_format=question["format"],
+            from_s=int(question["from_s"]),
+            to_s=int(question["to_s"]),
+        )
+        return {"path": str(await trio.to_thread.run_sync(export))}
+
+    async def _ask_to_stop(self, question: Message) -> dict[str, Any]:
+        self._stop()
+        return {}
