@@ -19,7 +19,7 @@ from protocols.dlms.apdu import (
     WithInvokeId,
 )
 from protocols.dlms.axdr import decode_data, encode_data
-from protocols.dlms.blocks import Block, BlockReceiver, BlockSender, Transfer
+from protocols.dlms.blocks import Block, BlockError, BlockReceiver, BlockSender, Transfer
 from protocols.dlms.client.events import (
     ActionAnswer,
     ClientEvent,
