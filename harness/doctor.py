@@ -13,9 +13,9 @@ from typing import Final
 
 import psutil
 
+from emulator.descriptors import raise_descriptor_limit, shards_needed
 from harness import probes
 from harness.facts import part_versions
-from harness.sizing import descriptor_limit, shards_by_descriptors
 
 MEBIBYTE: Final = 2**20
 NEEDED_MEMORY_MIB: Final = 1024
@@ -57,7 +57,7 @@ def examine(concentrators: int) -> Sequence[Finding]:
         _system,
         _processors,
         lambda: _memory(concentrators),
-        lambda: _descriptors(concentrators, descriptor_limit()),
+        lambda: _descriptors(concentrators, raise_descriptor_limit()),
         lambda: _ports(concentrators),
         _loopback,
         _clock,
@@ -116,8 +116,8 @@ def _descriptors(concentrators: int, limit: int) -> Finding:
     if limit < NEEDED_DESCRIPTORS:
         advice = f"raise the hard limit to {NEEDED_DESCRIPTORS:,} or more: ulimit -Hn"
         return Finding(name, Grade.MISSING, f"{limit:,} a process", advice)
-    shards = shards_by_descriptors(concentrators, limit)
-    value = f"{limit:,} a process: {concentrators:,} concentrators need {shards} on each side"
+    shards = shards_needed(concentrators, limit)
+    value = f"{limit:,} a process: {concentrators:,} concentrators need {shards} in the fleet"
     return Finding(name, Grade.GOOD, value)
 
 

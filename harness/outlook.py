@@ -6,11 +6,11 @@ import textwrap
 import time
 from dataclasses import dataclass
 
+from emulator.descriptors import raise_descriptor_limit, shards_needed
 from emulator.grid import generate_grid
 from emulator.parameters import first_step_s
 from emulator.plan import Plan
 from harness.scenario import External, Scenario
-from harness.sizing import descriptor_limit, shards_by_descriptors
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ def foresee(scenario: Scenario) -> Outlook:
         owed=owed,
         deferred=grid.meters * scenario.behaviour.steps - owed,
         wall_s=scenario.span_s / scenario.speed,
-        fleet_shards=shards_by_descriptors(grid.concentrators, descriptor_limit()),
+        fleet_shards=shards_needed(grid.concentrators, raise_descriptor_limit()),
     )
 
 

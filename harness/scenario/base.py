@@ -63,12 +63,20 @@ ScenarioTime = Annotated[
 """Seconds of scenario time since the run's start, from ``"00:20"`` or ``"20 min"``."""
 
 
+def folder_of(info: ValidationInfo) -> Path | None:
+    """Return the scenario's folder, or None for a resolved scenario.
+
+    What that names is not looked for: it may have been resolved on another machine.
+    """
+    folder: Path | None = (info.context or {}).get("folder")
+    return folder
+
+
 def _beside_the_scenario(path: Path, info: ValidationInfo) -> Path:
-    # A resolved scenario has no folder: its paths are absolute and may be of another machine.
-    folder = (info.context or {}).get("folder")
+    folder = folder_of(info)
     if folder is None:
         return path
-    found = (Path(folder) / path).resolve()
+    found = (folder / path).resolve()
     if not found.is_file():
         raise ValueError(f"there is no file {found}")
     return found

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pydantic_core import InitErrorDetails
 
+from emulator.identity import concentrator_name, concentrator_system_title
+from emulator.keys import KeyFileError, key_ring
+from emulator.patterns import PatternError, consumption_pattern, export_pattern
 from harness.nearest import nearest
 from harness.scenario.base import complaint
 from harness.scenario.target import External
@@ -17,15 +21,40 @@ if TYPE_CHECKING:
     from harness.scenario.model import Scenario
 
 
-def complaints(scenario: Scenario) -> list[InitErrorDetails]:
-    """Return what does not fit together in ``scenario``, each with the key to change."""
+def complaints(scenario: Scenario, folder: Path | None) -> list[InitErrorDetails]:
+    """Return what does not fit together in ``scenario``, each with the key to change.
+
+    Files are looked into below ``folder``, the scenario's own; without it they are left alone.
+    """
+    files = [] if folder is None else [*_patterns(scenario, folder), *_keys(scenario)]
     return [
+        *files,
         *_unknown_links(scenario),
         *_later_protocols(scenario),
         *_impossible_events(scenario),
         *_unfit_target(scenario),
         *_too_many_users(scenario),
     ]
+
+
+def _patterns(scenario: Scenario, folder: Path) -> Iterator[InitErrorDetails]:
+    for index, pattern in enumerate(scenario.grid.patterns):
+        for key, read in (("source", consumption_pattern), ("export", export_pattern)):
+            try:
+                read(pattern, folder)
+            except PatternError as error:
+                yield complaint(("grid", "patterns", index, key), None, str(error))
+
+
+def _keys(scenario: Scenario) -> Iterator[InitErrorDetails]:
+    if scenario.security.keys is None:
+        return
+    try:
+        keys = key_ring(scenario.seed, scenario.security.keys)
+        for number in range(scenario.grid.transformer_stations):
+            keys.of(concentrator_name(number), concentrator_system_title(number))
+    except KeyFileError as error:
+        yield complaint(("security", "keys"), None, str(error))
 
 
 def _unknown_links(scenario: Scenario) -> Iterator[InitErrorDetails]:

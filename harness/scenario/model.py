@@ -13,6 +13,7 @@ from pydantic import (
     Field,
     PlainSerializer,
     ValidationError,
+    ValidationInfo,
     WithJsonSchema,
     model_validator,
 )
@@ -21,7 +22,7 @@ from pydantic_core import PydanticCustomError
 from emulator.parameters import BehaviourParameters, GridParameters
 from harness.limits import DEFAULT_CHECKS, LIMIT_PATTERN, MEASURES, Limit, parse_limit
 from harness.nearest import nearest
-from harness.scenario.base import Part, ScenarioFile, ScenarioTime, complaint
+from harness.scenario.base import Part, ScenarioFile, ScenarioTime, complaint, folder_of
 from harness.scenario.consistency import complaints
 from harness.scenario.document import read_document
 from harness.scenario.problems import explain
@@ -93,7 +94,7 @@ class Security(Part):
     confirmed: bool = True
     """Whether the head-end confirms each push (data-notification-confirm) when it is durable."""
     keys: ScenarioFile | None = None
-    """Key file of a real fleet. Left out, keys follow from the seed: test keys, and no secret."""
+    """Key file (JSON) of a real fleet. Left out: test keys from the seed, no secret."""
 
 
 class CommandKinds(Part):
@@ -209,8 +210,8 @@ class Scenario(Part):
     """Limits by which the run is judged, beside those every run is judged by."""
 
     @model_validator(mode="after")
-    def _parts_fit_together(self) -> Self:
-        wrong = complaints(self)
+    def _parts_fit_together(self, info: ValidationInfo) -> Self:
+        wrong = complaints(self, folder_of(info))
         if wrong:
             raise ValidationError.from_exception_data("scenario", wrong)
         return self

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StrictBool
 
-from harness.scenario.base import Part, ScenarioFile
+from harness.scenario.base import Part
 from netem.units import Duration
 
 
@@ -166,8 +166,6 @@ class External(Part):
     """How to learn what it stored."""
     watch: Watch = Watch()
     """What to observe of it."""
-    keys: ScenarioFile | None = None
-    """Key file it shares with the fleet; left out, the seeded test keys are exported."""
     settle: Duration = Field(default="10 s", validate_default=True)
     """Wall time it gets after the drain to finish storing before it is read back."""
 

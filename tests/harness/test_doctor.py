@@ -7,11 +7,11 @@ from collections.abc import Sequence
 import pytest
 from pyroute2 import IPRoute
 
+from emulator.descriptors import raise_descriptor_limit, shards_needed
 from harness import probes
 from harness.cli import main
 from harness.doctor import Finding, Grade, examine, table
 from harness.errors import ExitCode
-from harness.sizing import descriptor_limit, shards_by_descriptors
 
 GOOD = Finding("clock", Grade.GOOD, "tsc")
 LIMITED = Finding("kernel netem", Grade.LIMITED, "not here", "not needed")
@@ -82,18 +82,5 @@ def test_doctor_prints_json_for_scripts(capsys: pytest.CaptureFixture[str]) -> N
     found = {finding["name"]: finding for finding in json.loads(capsys.readouterr().out)}
     missing = [name for name, finding in found.items() if finding["grade"] == "missing"]
     assert code == (ExitCode.ENVIRONMENT if missing else ExitCode.PASSED)
-    shards = shards_by_descriptors(50_000, descriptor_limit())
+    shards = shards_needed(50_000, raise_descriptor_limit())
     assert f"50,000 concentrators need {shards} " in found["file descriptors"]["value"]
-
-
-@pytest.mark.parametrize(
-    ("connections", "limit", "shards"),
-    [(1, 20_000, 1), (19_500, 20_000, 1), (19_501, 20_000, 2), (50_000, 20_000, 3), (0, 501, 1)],
-)
-def test_shards_follow_from_the_descriptor_limit(connections: int, limit: int, shards: int) -> None:
-    assert shards_by_descriptors(connections, limit) == shards
-
-
-def test_a_limit_that_leaves_no_connection_is_refused() -> None:
-    with pytest.raises(ValueError, match="leaves none"):
-        shards_by_descriptors(1, 500)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import tomllib
 from pathlib import Path
 
@@ -425,22 +426,52 @@ def test_a_scenario_that_is_no_text_is_refused(folder: Path) -> None:
         Scenario.load(folder / "x.toml")
 
 
-def test_a_missing_file_beside_the_scenario_is_named(folder: Path) -> None:
-    text = SMALL + '[security]\nkeys = "keys.toml"\n'
-    assert problems(folder, text) == [
-        "x.toml:5: security.keys: there is no file keys.toml",
-    ]
+KEYED = SMALL.replace("10", "1") + '[security]\nkeys = "keys.json"\n'
+KEYS = {"encryption_key": "00" * 16, "authentication_key": "11" * 16, "secret": "22" * 16}
+
+
+def write_keys(folder: Path, **keys: object) -> Path:
+    return write(folder, json.dumps({"MSC0000000000001": KEYS | keys}), "keys.json")
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        (KEYED, "x.toml:5: security.keys: there is no file keys.json"),
+        (
+            SMALL
+            + '[[grid.patterns]]\nname = "own"\nsource = "csv:own.csv"\nshare = "100 %"\n'
+            + 'export = "csv:own.csv"\n',
+            "x.toml:6: grid.patterns.0.source: own.csv: "
+            "[Errno 2] No such file or directory: 'own.csv'\n"
+            "x.toml:8: grid.patterns.0.export: own.csv: "
+            "[Errno 2] No such file or directory: 'own.csv'",
+        ),
+        (
+            'link_profiles = "links.toml"\n' + SMALL,
+            "x.toml:1: link_profiles: there is no file links.toml",
+        ),
+    ],
+)
+def test_a_missing_file_beside_the_scenario_is_named(folder: Path, text: str, line: str) -> None:
+    assert problems(folder, text) == line.split("\n")
 
 
 def test_a_file_beside_the_scenario_is_found_from_anywhere(folder: Path) -> None:
-    keys = write(folder, "", "keys.toml")
-    scenario = load(folder, SMALL + '[security]\nkeys = "keys.toml"\n')
-    assert scenario.security.keys == keys.resolve()
+    keys = write_keys(folder)
+    assert load(folder, KEYED).security.keys == keys.resolve()
+
+
+def test_a_key_file_must_hold_the_keys_of_every_concentrator(folder: Path) -> None:
+    write_keys(folder)
+    (line,) = problems(folder, KEYED, "grid.transformer_stations=2")
+    assert line.startswith("x.toml:5: security.keys: keys.json: no usable keys of")
+    assert "MSC0000000000002" in line
 
 
 def test_a_resolved_scenario_needs_no_file_of_the_machine_it_ran_on(folder: Path) -> None:
-    keys = write(folder, "", "keys.toml")
-    scenario = load(folder, SMALL + '[security]\nkeys = "keys.toml"\n')
+    keys = write_keys(folder)
+    scenario = load(folder, KEYED)
     keys.unlink()
     assert Scenario.from_resolved(scenario.resolved_json()) == scenario
 
