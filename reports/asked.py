@@ -33,6 +33,11 @@ class AskedSection:
     facts: tuple[tuple[str, str], ...]
     tables: tuple[AskedTable, ...]
 
+    @property
+    def wide(self) -> bool:
+        """Whether the section needs the whole width of a page."""
+        return bool(self.tables)
+
 
 def asked(resolved: Mapping[str, Any]) -> tuple[AskedSection, ...]:
     """Lay out the resolved scenario: its loose values first, then its tables, empty ones left."""
@@ -57,7 +62,7 @@ def _section(title: str, value: Any) -> AskedSection:  # noqa: ANN401  (any JSON
         if _is_list_of_tables(leaf):
             tables.append(_table(name, leaf))
         else:
-            facts.append((name, readable(leaf)))
+            facts.append((name, str(leaf) if path[-1:] == ("seed",) else readable(leaf)))
     return AskedSection(_words(title).capitalize(), tuple(facts), tuple(tables))
 
 

@@ -100,10 +100,15 @@ def _printable(value: object) -> object:
 def _tiles(verdict: Verdict) -> tuple[_Tile, ...]:
     r = verdict.readings
     complete = text.share(r.correct, r.owed) or "–"  # noqa: RUF001
-    bad = "bad" if r.correct < r.owed else "good"
+    sound = "plain" if verdict.verdict == "inconclusive" else "good"
     tiles = [
         _Tile("Owed", text.count(r.owed), "readings"),
-        _Tile("Complete", complete, f"{text.count(r.correct)} stored and correct", bad),
+        _Tile(
+            "Complete",
+            complete,
+            f"{text.count(r.correct)} stored and correct",
+            "bad" if r.correct < r.owed else sound,
+        ),
         _Tile("Lost", text.count(r.lost), "owed, sent, not stored", "bad" if r.lost else "plain"),
         _Tile("Late", text.count(r.late), text.share(r.late, r.owed) or "of none"),
     ]

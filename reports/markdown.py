@@ -27,7 +27,7 @@ def render_summary(record: RunRecord) -> str:
     verdict = concluded(record)
     sections = (
         _opening(verdict),
-        _account(verdict),
+        _account(verdict) if record.verdict is not None else "",
         _checks(verdict),
         _latency(verdict),
         _classes(verdict),

@@ -46,8 +46,8 @@ def render_terminal(record: RunRecord) -> RenderableType:
     parts: list[RenderableType] = [Text(), _title(verdict)]
     parts += [_indent(Text(scale(verdict), style="dim")), _indent(Text(headline(verdict)))]
     parts += [_indent(Text(f"- {printable(reason)}")) for reason in verdict.reasons]
-    parts += [Text(), _account(verdict)]
-    for section in (_checks(verdict), _latency(verdict), _distrust(record, verdict)):
+    account_table = _account(verdict) if record.verdict is not None else None
+    for section in (account_table, _checks(verdict), _latency(verdict), _distrust(record, verdict)):
         if section is not None:
             parts += [Text(), section]
     return Group(*parts, Text(), _where(record, verdict))

@@ -135,8 +135,9 @@ def grid_clock(value: float) -> str:
 
 
 def words(name: str) -> str:
-    """Return a key as words: ``rss_mib_max`` becomes ``memory, most``; unknown ones lose ``_``."""
-    return _WORDS.get(name, name.replace("_", " "))
+    """Return a key as words, without its unit: ``rss_mib_max`` becomes ``memory, most``."""
+    without_unit = re.sub(r"_(s|mib|bytes)(?=_|$)", "", name)
+    return _WORDS.get(name, without_unit.replace("_", " "))
 
 
 def named_figure(value: float, name: str) -> str:

@@ -67,7 +67,7 @@ def _tell(event: Event) -> Iterator[Happening]:
 def _how(event: ProcessDied) -> str:
     if event.status is None:
         return ""
-    return f" of signal {-event.status}" if event.status < 0 else f" with status {event.status}"
+    return f" (signal {-event.status})" if event.status < 0 else f" (status {event.status})"
 
 
 def _gaps(record: RunRecord) -> list[Happening]:

@@ -126,7 +126,7 @@ def _backlog(record: RunRecord, timeline: Timeline) -> Chart | None:
     missing = np.maximum(owed_now - np.interp(x, *stored), 0.0)
     return _over_time(
         timeline,
-        [Curve("owed, not yet stored", x, missing, colour=3, area=True)],
+        [Curve("owed, not yet stored", x, missing, colour=1, area=True)],
         key="backlog",
         title="Readings outstanding",
         note="Owed and not yet in the store. What is left at the right edge is missing.",
@@ -149,7 +149,7 @@ def _meters(record: RunRecord, timeline: Timeline) -> Chart | None:
         timeline,
         curves,
         key="meters",
-        title="Communicating meters",
+        title="Meters planned and heard",
         note="Meters that the plan makes reachable at each step, and those the head-end heard.",
         unit="count",
         y_title="meters",

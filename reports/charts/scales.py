@@ -14,7 +14,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from reports.text import grid_clock, short_count, span
+from reports.text import grid_clock, short_count
 
 __all__ = [
     "FloatArray",
@@ -97,7 +97,7 @@ def linear_scale(
     if whole:
         step = max(step, 1.0)
     steps = max(math.ceil(high / step - 1e-9), 1)
-    marks = [(step * i, text(step * i), i % 2 == 1) for i in range(steps + 1)]
+    marks = [(step * i, text(step * i), False) for i in range(steps + 1)]
     return _scale("linear", 0.0, step * steps, marks)
 
 
@@ -129,13 +129,21 @@ def percentile_scale() -> Scale:
     return _scale("percentile", 0.0, _PERCENTILES[-1], marks)
 
 
+def _run_time(value_s: float, longest_s: float) -> str:
+    """Return one unit for all ticks of an axis, so that they compare at a glance."""
+    if longest_s <= 240:
+        return f"{value_s:g} s"
+    return f"{value_s / 60:g} min" if longest_s <= 4 * 3600 else f"{value_s / 3600:g} h"
+
+
 def time_scale(low: float, high: float, scenario_s: Callable[[float], float]) -> Scale:
     """Return the axis of wall time; the second line of each tick is the scenario's time."""
     high = max(high, low + 1.0)
     step = next((s for s in _TIME_STEPS_S if (high - low) / s <= 8), _TIME_STEPS_S[-1])
     values = [step * i for i in range(math.ceil(low / step), math.floor(high / step) + 1)]
-    ticks = tuple(
-        Tick((v - low) / (high - low), span(v), grid_clock(scenario_s(v)), minor=i % 2 == 1)
-        for i, v in enumerate(values)
-    )
-    return Scale("time", low, high, ticks)
+    ticks = []
+    for number, value in enumerate(values):
+        place = (value - low) / (high - low)
+        text, second = _run_time(value, high), grid_clock(scenario_s(value))
+        ticks.append(Tick(place, text, second, minor=number % 2 == 1))
+    return Scale("time", low, high, tuple(ticks))

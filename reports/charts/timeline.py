@@ -56,12 +56,18 @@ def _band(scale: Scale, name: str, text: str, low_s: float, high_s: float) -> Ba
     return Band(name, text, float(low), float(high))
 
 
+def _end(name: str, start_s: float, ends: list[tuple[str, float]], scale: Scale) -> float:
+    """Return when what began at ``start_s`` ended: the next end of its name, or the run's."""
+    later = [end_s for ended, end_s in ends if ended == name and end_s >= start_s]
+    return min(later, default=scale.high)
+
+
 def _faults(record: RunRecord, scale: Scale) -> tuple[Band, ...]:
-    ends = {e.fault: e.at.wall_s for e in record.events if isinstance(e, FaultEnded)}
+    ends = [(e.fault, e.at.wall_s) for e in record.events if isinstance(e, FaultEnded)]
     began = [event for event in record.events if isinstance(event, FaultBegan)]
     bands = []
     for number, fault in enumerate(began, 1):
-        start_s, end_s = fault.at.wall_s, ends.get(fault.fault, scale.high)
+        start_s, end_s = fault.at.wall_s, _end(fault.fault, fault.at.wall_s, ends, scale)
         what = f"{fault.fault}: {fault.description}" if fault.description else fault.fault
         # Crowded labels would cover each other; the bands alone still show.
         name = f"F{number}" if len(began) <= _LABELLED_MAX else ""
@@ -71,9 +77,9 @@ def _faults(record: RunRecord, scale: Scale) -> tuple[Band, ...]:
 
 
 def _phases(record: RunRecord, scale: Scale) -> tuple[Band, ...]:
-    ends = {e.phase: e.at.wall_s for e in record.events if isinstance(e, PhaseEnded)}
+    ends = [(e.phase, e.at.wall_s) for e in record.events if isinstance(e, PhaseEnded)]
     return tuple(
-        _band(scale, _short(e.phase), e.phase, e.at.wall_s, ends.get(e.phase, scale.high))
+        _band(scale, _short(e.phase), "", e.at.wall_s, _end(e.phase, e.at.wall_s, ends, scale))
         for e in record.events
         if isinstance(e, PhaseStarted)
     )
