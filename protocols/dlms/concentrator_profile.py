@@ -117,6 +117,19 @@ def encode_rows(
     return row_layout(values.shape[1]).encode(columns, len(meter_ids))
 
 
+def encode_readings(readings: ReadingBatch) -> bytes:
+    """Return the rows of ``readings``, one after the other. Raises `CodecError`."""
+    times = readings.captured_at_s
+    one_time = len(times) > 0 and bool((times == times[0]).all())
+    rows = encode_rows(
+        readings.meter_ids,
+        int(times[0]) if one_time else times,
+        readings.status,
+        readings.values,
+    )
+    return rows.tobytes()
+
+
 def encode_buffer(rows: bytes, count: int) -> bytes:
     """Return ``count`` encoded rows as A-XDR: the array that attribute 2 of the buffer is."""
     return bytes((DataType.ARRAY,)) + encode_length(count) + rows
