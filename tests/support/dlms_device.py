@@ -167,13 +167,14 @@ def server(
     context: SecurityContext | None = None,
     policies: Mapping[int, ClientPolicy] = DEFAULT_POLICIES,
     max_transfer_size: int = 1 << 20,
+    now: float = 0.0,
 ) -> ServerSession:
     """Return a server for one device, its challenges made of one octet."""
     return ServerSession(
         lambda sap: device if sap == device.sap else None,
         credentials=Credentials(SECRET, context or security(SERVER_TITLE)),
         random_bytes=lambda size: b"S" * size,
-        now=0.0,
+        now=now,
         policies=policies,
         max_transfer_size=max_transfer_size,
     )
