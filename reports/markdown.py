@@ -16,6 +16,7 @@ SUMMARY_BYTES_MAX: Final = 100_000
 """GitHub refuses a job summary over 1024 kB for all steps together; this leaves room for others."""
 
 _ROWS_MAX: Final = 60
+_REASONS_MAX: Final = 20
 _TEXT_MAX: Final = 240
 _SPECIAL: Final = re.compile(r"([\\`*_{}\[\]()#+!|~$@:])")
 _SIGN: Final = {"passed": "✅", "failed": "❌", "inconclusive": "⚠️"}
@@ -25,17 +26,29 @@ _MARK: Final = {True: "✅", False: "❌", None: "⚠️"}
 def render_summary(record: RunRecord) -> str:
     """Return the whole summary."""
     verdict = concluded(record)
+    reproduce = _reproduce(record, verdict)
     sections = (
         _opening(verdict),
         _account(verdict) if record.verdict is not None else "",
         _checks(verdict),
         _latency(verdict),
+        _distrust(record, verdict),
         _classes(verdict),
         _failures(verdict),
-        _distrust(record, verdict),
-        _reproduce(record, verdict),
     )
-    return "\n\n".join(section for section in sections if section) + "\n"
+    kept = _within(SUMMARY_BYTES_MAX - len(reproduce.encode()) - 100, sections)
+    return "\n\n".join([*kept, reproduce]) + "\n"
+
+
+def _within(bytes_max: int, sections: Sequence[str]) -> list[str]:
+    """Return the sections that fit, and a line that says so if one was left out."""
+    kept: list[str] = []
+    left_out = False
+    for section in filter(None, sections):
+        fits = sum(len(s.encode()) + 2 for s in (*kept, section)) <= bytes_max
+        left_out |= not fits
+        kept += [section] if fits else []
+    return [*kept, "Sections too long for this summary are in report.html."] if left_out else kept
 
 
 def _safe(text: str) -> str:
@@ -64,7 +77,7 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]], figures: int = 99
 def _opening(verdict: Verdict) -> str:
     name = _safe(verdict.scenario)
     title = f"## {_SIGN[verdict.verdict]} {verdict.verdict.capitalize()}: {name}"
-    reasons = "\n".join(f"- {_safe(reason)}" for reason in verdict.reasons[:_ROWS_MAX])
+    reasons = "\n".join(f"- {_safe(reason)}" for reason in verdict.reasons[:_REASONS_MAX])
     parts = (title, _safe(headline(verdict)), reasons, f"{scale(verdict)}.")
     return "\n\n".join(part for part in parts if part)
 

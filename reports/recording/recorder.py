@@ -55,7 +55,11 @@ class RunRecorder:
         self._flushed_s = 0.0
 
     def event(self, event: Event) -> None:
-        """Append one event."""
+        """Append one event.
+
+        Raises:
+            pydantic_core.PydanticSerializationError: a text in it is no Unicode (lone surrogates).
+        """
         self._events.write(dump_event(event))
         self._unflushed += 1
         if self._unflushed >= _FLUSH_EVENTS or event.at.wall_s - self._flushed_s >= _FLUSH_S:

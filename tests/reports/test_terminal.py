@@ -1,0 +1,50 @@
+"""The summary on a terminal, and where there is none."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+from rich.console import Console
+
+from reports.recording import RunRecord, Verdict
+from reports.terminal import print_summary
+from tests.support.canned import failed_verdict, inconclusive_verdict, record_run
+
+
+def _printed(tmp_path: Path, verdict: Verdict | None, *, terminal: bool = False) -> str:
+    out = io.StringIO()
+    console = Console(file=out, width=100, force_terminal=terminal, color_system="truecolor")
+    if not terminal:
+        console = Console(file=out, width=100)
+    print_summary(RunRecord.load(record_run(tmp_path, verdict)), console)
+    return out.getvalue()
+
+
+def test_a_person_sees_verdict_account_checks_and_where_to_look(tmp_path: Path) -> None:
+    printed = _printed(tmp_path, failed_verdict())
+    lines = [line.split() for line in printed.splitlines()]
+    assert ["FAILED", "head-end", "killed", "under", "load"] in lines
+    assert any(line[:3] == ["lost", "412", "0.206"] for line in lines)
+    assert ["readings.lost", "412", "==", "0", "FAILED"] in lines
+    assert str(tmp_path / "report.html") in printed.replace("\n", "")
+
+
+def test_without_a_terminal_there_is_no_colour(tmp_path: Path) -> None:
+    assert "\x1b" not in _printed(tmp_path, failed_verdict())
+
+
+def test_on_a_terminal_there_is(tmp_path: Path) -> None:
+    assert "\x1b[" in _printed(tmp_path, failed_verdict(), terminal=True)
+
+
+def test_an_undecided_check_is_called_unknown(tmp_path: Path) -> None:
+    printed = _printed(tmp_path, inconclusive_verdict())
+    assert "unknown" in printed
+    assert "what to distrust" in printed
+
+
+def test_a_run_cut_short_says_so(tmp_path: Path) -> None:
+    printed = _printed(tmp_path, None)
+    assert "INCONCLUSIVE" in printed
+    assert "readings  " not in printed
