@@ -47,6 +47,13 @@ _UNITS: Final[Mapping[Unit, Mapping[str, Decimal]]] = {
 }
 
 
+def written(value: Decimal, unit: Unit) -> str:
+    """Return ``value``, in the base unit of ``unit``, for people; reads back to the same value."""
+    if unit is Unit.OCTETS and value % BYTE_SIZE["MiB"] == 0:
+        return f"{value / BYTE_SIZE['MiB']:f} MiB"
+    return f"{value:f} {unit.value}".rstrip()
+
+
 @dataclass(frozen=True, slots=True)
 class Measure:
     """Something a run measures.
@@ -87,7 +94,7 @@ class Limit:
 
     def __str__(self) -> str:
         """Return the limit as a scenario writes it."""
-        return f"{self.operator} {self.value:f} {self.unit.value}".rstrip()
+        return f"{self.operator} {written(self.value, self.unit)}"
 
 
 def parse_limit(text: object, measure: Measure) -> Limit:
@@ -136,6 +143,7 @@ _READINGS: Final = {
     "correct": "stored readings that equal what the meter registered, bit for bit",
     "late": "readings stored after their deadline: their window's opening plus one step",
     "lost": "readings sent and not stored by the end of the drain",
+    "lost_acknowledged": "lost readings that the head-end had acknowledged",
     "duplicated": "readings stored more than once",
     "wrong": "stored readings with other values than the meter registered",
     "invented": "stored readings that no meter ever made",
@@ -144,7 +152,7 @@ _READINGS: Final = {
 _COMMANDS: Final = {
     "executed": "commands executed exactly once and confirmed to the head-end",
     "lost": "commands never executed",
-    "duplicated": "commands executed more than once",
+    "repeated": "commands executed more than once",
     "failed": "commands the device refused or answered wrongly",
 }
 _LATENCIES: Final = {

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StrictBool
 
+from harness.headend.hooks import Point
 from harness.scenario.base import Part
 from netem.units import Duration
 
@@ -60,11 +61,24 @@ class Api(Part):
     """Port it listens on; 0 lets the system choose, and the run says which."""
 
 
+class Death(Part):
+    """A SIGKILL that the head-end sends itself at one place in its work."""
+
+    point: Point
+    """Where in the life of a push."""
+    count: int = Field(default=1, ge=1)
+    """The how manieth time it gets there."""
+    restart_after: Duration = Field(default="1 s", validate_default=True)
+    """Wall time until it is started again."""
+
+
 class Defects(Part):
     """Ways to break the reference head-end on purpose, to see that the checks notice."""
 
     acknowledge_before_store: StrictBool = False
     """Acknowledge a push on arrival, before it is durable."""
+    death: Death | None = None
+    """Die, and be started again."""
 
 
 class Reference(Part):

@@ -93,10 +93,28 @@ def test_a_time_is_compared_in_seconds() -> None:
     assert parse_limit("<= 100 ms", TIME).holds(0.1)
 
 
-@given(st.sampled_from(sorted(OPERATORS)), st.integers(0, 10**9), st.sampled_from(["", " %"]))
-def test_a_limit_written_out_is_read_back(operator: str, value: int, unit: str) -> None:
-    limit = parse_limit(f"{operator} {value}{unit}", COUNT)
-    assert parse_limit(str(limit), COUNT) == limit
+@given(
+    st.sampled_from(sorted(OPERATORS)),
+    st.integers(0, 10**9),
+    st.sampled_from(
+        [
+            ("readings.late", ""),
+            ("readings.late", " %"),
+            ("readings.late", " ppm"),
+            ("push.latency.max", " us"),
+            ("push.latency.max", " min"),
+            ("resources.store.size", " B"),
+            ("resources.store.size", " MiB"),
+            ("throughput.times_real_time", " x"),
+        ]
+    ),
+)
+def test_a_limit_written_out_is_read_back(
+    operator: str, value: int, measure_and_unit: tuple[str, str]
+) -> None:
+    name, unit = measure_and_unit
+    limit = parse_limit(f"{operator} {value}{unit}", MEASURES[name])
+    assert parse_limit(str(limit), MEASURES[name]) == limit
 
 
 def test_every_default_check_is_a_limit_and_every_whole_is_measured() -> None:
