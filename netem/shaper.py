@@ -26,6 +26,8 @@ from netem.model.delay import NANOSECONDS
 
 IN_FLIGHT_OCTETS: Final = 256 * 1024
 """Octets under way in one direction beyond which no more are taken."""
+CLOCK_GRAIN_NS: Final = 1_000
+"""Finer than this, trio's clock, a float, does not tell two times apart reliably."""
 RECEIVE_OCTETS: Final = 64 * 1024
 _RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
 
@@ -228,12 +230,12 @@ class ShapedStream(HalfCloseableStream):
             for gate in self._gates:
                 await gate.wait_up()
             due_ns = self._due_ns("up", piece)
-            if due_ns <= now_ns():
+            if due_ns <= now_ns() + CLOCK_GRAIN_NS:
                 return
             await trio.sleep_until(due_ns / NANOSECONDS)
 
     def _due_pieces(self) -> list[_Piece]:
-        now = now_ns()
+        now = now_ns() + CLOCK_GRAIN_NS
         pieces = [self._outbox.popleft()]
         while self._outbox and pieces[-1].what == "octets":
             if self._due_ns("up", self._outbox[0]) > now:
@@ -290,7 +292,7 @@ class ShapedStream(HalfCloseableStream):
         self._check_receivable()
         if not self._inbox or any(gate.is_down for gate in self._gates):
             return False
-        return self._due_ns("down", self._inbox[0]) <= now_ns()
+        return self._due_ns("down", self._inbox[0]) <= now_ns() + CLOCK_GRAIN_NS
 
     async def _stamp_until_due(self) -> None:
         """Hold and stamp what arrives, until something held is due or an outage is over."""

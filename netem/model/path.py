@@ -96,17 +96,13 @@ class Lane:
         self.drawn_ns = -COHERENCE_NS
         """When the delay was drawn that packets behind its packet share."""
 
-    def keep_order(self, at_ns: int, drawn_ns: int) -> int:
-        """Return the delay of a packet that enters now, so that it overtakes none before it.
+    def changes(self, at_ns: int) -> bool:
+        """Return whether a packet that enters an ordered link now has a delay of its own.
 
         Packets that enter while others are under way share their delay: a draw for each, made to
         wait for the slowest before it, would make the link slower than it was set to be.
         """
-        if at_ns >= self.last_ns or at_ns >= self.drawn_ns + COHERENCE_NS:
-            self.delay_ns = max(drawn_ns, self.last_ns - at_ns)
-            self.drawn_ns = at_ns
-        self.last_ns = at_ns + self.delay_ns
-        return self.delay_ns
+        return at_ns >= self.last_ns or at_ns >= self.drawn_ns + COHERENCE_NS
 
 
 class Path:
@@ -150,9 +146,16 @@ class Path:
             self.statistics.lost += 1
             return None
         delay_ns = rule.delays_ns[draw % TABLE_SIZE]
+        self.statistics.packets += 1
+        if not rule.in_order:
+            self.statistics.record_delay(delay_ns)
+        elif lane.changes(at_ns):
+            self.statistics.record_delay(delay_ns)
+            lane.delay_ns = max(delay_ns, lane.last_ns - at_ns)
+            lane.drawn_ns = at_ns
         if rule.in_order:
-            delay_ns = lane.keep_order(at_ns, delay_ns)
-        self.statistics.record_delay(delay_ns)
+            delay_ns = lane.delay_ns
+            lane.last_ns = at_ns + delay_ns
         return at_ns + delay_ns
 
     def leave(self, lane: Lane, at_ns: int, octets: int) -> int | None:

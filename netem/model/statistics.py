@@ -16,7 +16,9 @@ class DirectionStatistics:
     """Counts of one direction over all connections of a profile; sums, so that they merge."""
 
     packets: int = 0
-    """Packets that had a delay drawn: data, acknowledgements, handshakes; not the lost ones."""
+    """Packets carried: data, acknowledgements, handshakes; not the lost ones."""
+    delays: int = 0
+    """Delays drawn; fewer than packets where packets under way together share one."""
     lost: int = 0
     policed: int = 0
     """Packets dropped by a packet rate that polices."""
@@ -32,9 +34,9 @@ class DirectionStatistics:
     delay_square_sum_us2: int = 0
 
     def record_delay(self, delay_ns: int) -> None:
-        """Count one packet and its drawn delay."""
+        """Count one drawn delay."""
         delay_us = delay_ns // MICROSECOND_NS
-        self.packets += 1
+        self.delays += 1
         self.delay_sum_us += delay_us
         self.delay_square_sum_us2 += delay_us * delay_us
 
@@ -46,15 +48,15 @@ class DirectionStatistics:
     @property
     def mean_s(self) -> float:
         """Mean of the drawn delays, 0 where none was drawn."""
-        return self.delay_sum_us / self.packets / 1e6 if self.packets else 0.0
+        return self.delay_sum_us / self.delays / 1e6 if self.delays else 0.0
 
     @property
     def sigma_s(self) -> float:
         """Standard deviation of the drawn delays, 0 where none was drawn."""
-        if not self.packets:
+        if not self.delays:
             return 0.0
-        spread = self.packets * self.delay_square_sum_us2 - self.delay_sum_us**2
-        return float(spread**0.5 / self.packets / 1e6)
+        spread = self.delays * self.delay_square_sum_us2 - self.delay_sum_us**2
+        return float(spread**0.5 / self.delays / 1e6)
 
     @property
     def loss_share(self) -> float:
@@ -125,6 +127,7 @@ def _compared(direction: LinkDirection, drawn: DirectionStatistics) -> dict[str,
         "delay_sigma_s": {"set": law.sigma_s, "drawn": drawn.sigma_s},
         "loss_share": {"set": _set_loss_share(direction), "drawn": drawn.loss_share},
         "packets": drawn.packets,
+        "delays": drawn.delays,
     }
 
 

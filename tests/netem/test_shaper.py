@@ -319,9 +319,14 @@ async def test_over_real_sockets() -> None:
     listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
     port = listeners[0].socket.getsockname()[1]
 
+    far_end_broke = trio.Event()
+
     async def echo(stream: trio.SocketStream) -> None:
-        async for data in stream:
-            await stream.send_all(data)
+        try:
+            async for data in stream:
+                await stream.send_all(data)
+        except trio.BrokenResourceError:
+            far_end_broke.set()
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(trio.serve_listeners, echo, listeners)
@@ -338,5 +343,6 @@ async def test_over_real_sockets() -> None:
             links.gates["quick"].cut("break")
             with pytest.raises(trio.BrokenResourceError):
                 await stream.receive_some()
+            await far_end_broke.wait()
             await stream.aclose()
         nursery.cancel_scope.cancel()
