@@ -6,6 +6,7 @@ location name a member of a union and not a key.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
@@ -26,6 +27,13 @@ _BOUNDS: Final = {
     "greater_than_equal": "ge",
     "less_than": "lt",
     "less_than_equal": "le",
+}
+_PLAINLY: Final = {
+    "model_type": "must be a table",
+    "model_attributes_type": "must be a table",
+    "dict_type": "must be a table",
+    "tuple_type": "must be a list",
+    "list_type": "must be a list",
 }
 _NUMBERS: Final = (bool, int, float)
 
@@ -85,8 +93,8 @@ def _tag(context: Mapping[str, Any]) -> str:
 
 
 def _sentence(details: ErrorDetails, written: object) -> str:
-    message = details["msg"].removeprefix("Value error, ")
-    message = message.replace("Input should be", "must be").replace("Input should", "must")
+    message = _PLAINLY.get(details["type"], details["msg"]).removeprefix("Value error, ")
+    message = re.sub(r"^(Input|String|List|Tuple) should ", "must ", message)
     bound = details.get("ctx", {}).get(_BOUNDS.get(details["type"], ""))
     if isinstance(bound, _NUMBERS) and isinstance(written, str):
         # A quantity: the bound is one of its base unit, and shares are counted in millionths.
@@ -94,7 +102,7 @@ def _sentence(details: ErrorDetails, written: object) -> str:
         return f"{bounded}, not {written}"
     # Other text is not repeated: it may be a URL with a password.
     is_shown = message.startswith("must") and isinstance(written, _NUMBERS)
-    return f"{message}, not {written}" if is_shown else message
+    return f"{message}, not {json.dumps(written)}" if is_shown else message
 
 
 def _in_units_of(written: str, bound: float) -> str:

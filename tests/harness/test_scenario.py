@@ -388,6 +388,17 @@ def test_a_wrong_seed_is_named_by_its_option(folder: Path) -> None:
             "x.toml:5: load.users: a user is a slice of concentrators, and there are 10 of them",
             id="more-users-than-concentrators",
         ),
+        pytest.param(
+            "grid = 5\n" + 'name = "x"', "x.toml:1: grid: must be a table, not 5", id="table"
+        ),
+        pytest.param(
+            "timeline = true\n" + SMALL, "x.toml:1: timeline: must be a list, not true", id="list"
+        ),
+        pytest.param(
+            SMALL.replace("small", "a b"),
+            "x.toml:1: name: must match pattern '^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$'",
+            id="name",
+        ),
         pytest.param("name = \n", "x.toml:1: not TOML: Invalid value", id="syntax"),
         pytest.param(
             SMALL + "[grid]\n", "x.toml:4: not TOML: Cannot declare ('grid',) twice", id="twice"
