@@ -84,11 +84,13 @@ class Premises:
     state: ControlState = ControlState.CONNECTED
     note: Data = field(default_factory=lambda: octet_string(b"a note"))
     script: int = 0
+    changes: list[ControlState] = field(default_factory=list)
     callers: list[Caller] = field(default_factory=list)
     rows: list[Row] = field(default_factory=lambda: captured_rows(96))
 
     def change(self, state: ControlState, caller: Caller) -> None:
         self.state = state
+        self.changes.append(state)
         self.callers.append(caller)
 
     def set_time(self, posix_s: float, caller: Caller) -> DataAccessResult:

@@ -199,6 +199,8 @@ def make_client(options: argparse.Namespace) -> GXDLMSSecureClient:
         ciphering.security = Security.AUTHENTICATION_ENCRYPTION
     if options.ciphering == "general":
         client.proposedConformance |= Conformance.GENERAL_PROTECTION
+    else:
+        client.proposedConformance &= ~Conformance.GENERAL_PROTECTION
     return client
 
 

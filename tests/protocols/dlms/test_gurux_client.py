@@ -17,6 +17,7 @@ from protocols.dlms.clock import encode_date_time
 from protocols.dlms.cosem.access import Level
 from protocols.dlms.cosem.disconnect import ControlState
 from protocols.dlms.server import AssociationOpened, Refused, ServerEvent, ServerSession
+from protocols.dlms.server.association import ServerAssociation
 from tests.support.dlms_device import (
     CLIENT_TITLE,
     FIRST_S,
@@ -52,6 +53,8 @@ HOW = [
         for ciphering in ("none", "service", "general")
     ),
 ]
+LAST_TAGS = {"none": 0xC0, "service": 0xC8, "general": 0xDB}
+"""How gurux sends a GET: in clear, glo-get-request, general-glo-ciphering."""
 
 
 @dataclass
@@ -92,7 +95,11 @@ class Bench:
         return said["results"]
 
     def events(self) -> list[ServerEvent]:
-        return [event for session in self.sessions for event in iter(session.next_event, None)]
+        found: list[ServerEvent] = []
+        for session in self.sessions:
+            while (event := session.next_event()) is not None:
+                found.append(event)
+        return found
 
 
 @pytest.fixture
@@ -115,6 +122,25 @@ async def test_gurux_reads_the_device(bench: Bench, how: tuple[str, ...], level:
     opened = [event for event in events if isinstance(event, AssociationOpened)]
     assert [event.level for event in opened] == [level]
     assert not [event for event in events if isinstance(event, Refused)]
+
+
+@pytest.mark.parametrize(("ciphering", "tag"), LAST_TAGS.items())
+async def test_gurux_ciphers_the_way_the_test_says(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, ciphering: str, tag: int
+) -> None:
+    received: list[tuple[int, int]] = []
+    receive = ServerAssociation.receive
+
+    def spy(association: ServerAssociation, octets: bytes, now: float) -> bytes | None:
+        answer = receive(association, octets, now)
+        received.append((octets[0], answer[0] if answer else 0))
+        return answer
+
+    monkeypatch.setattr(ServerAssociation, "receive", spy)
+    how = ("--client", "1", "--authentication", "gmac", "--ciphering", ciphering)
+    await bench.read(how, f"clock:{CLOCK_NAME}")
+    # The last but one: the release follows. The answer comes in kind.
+    assert received[-2] == (tag, {0xC0: 0xC4, 0xC8: 0xCC, 0xDB: 0xDB}[tag])
 
 
 @pytest.mark.parametrize(("how", "_level"), HOW[1:])
@@ -141,6 +167,5 @@ async def test_gurux_switches_the_disconnector(
 ) -> None:
     (nothing,) = await bench.read(how, f"action:70:{DISCONNECT_NAME}:1:0")
     assert nothing is None
-    assert bench.premises.state is ControlState.DISCONNECTED
     await bench.read(how, f"action:70:{DISCONNECT_NAME}:2:0")
-    assert bench.premises.state is ControlState.CONNECTED
+    assert bench.premises.changes == [ControlState.DISCONNECTED, ControlState.CONNECTED]
