@@ -11,7 +11,7 @@ import numpy as np
 from reports.charts.model import Chart, Curve, build_chart
 from reports.charts.scales import log_scale, percentile_scale
 from reports.charts.timeline import Timeline
-from reports.recording import LatencyInterval, merge_intervals, new_histogram
+from reports.recording import LatencyInterval, latencies_at, merge_intervals, new_histogram
 from reports.text import seconds, span
 
 __all__ = ["latency_over_time", "percentile_curves"]
@@ -56,8 +56,7 @@ def _percentile_curve(name: str, histogram: Any, colour: int) -> Curve:  # noqa:
     nines = min(4.0, max(math.log10(histogram.get_total_count()), 0.1))
     spread = 100.0 * (1.0 - 10.0 ** -np.linspace(0.0, nines, _CURVE_POINTS))
     at = np.union1d(spread, _TABLE_PERCENTILES[spread[-1] + 1e-9 >= _TABLE_PERCENTILES])
-    values = np.array([histogram.get_value_at_percentile(float(p)) / 1e6 for p in at])
-    return Curve(name, at, values, colour)
+    return Curve(name, at, np.array(latencies_at(histogram, at.tolist())), colour)
 
 
 def latency_over_time(intervals: tuple[LatencyInterval, ...], timeline: Timeline) -> Chart | None:
@@ -90,8 +89,7 @@ def _over_time(
 ) -> list[Curve]:
     bins = _binned([i for i in intervals if i.series == name], timeline)
     at = np.array([when for when, _ in bins])
-    p99 = np.array([h.get_value_at_percentile(99) / 1e6 for _, h in bins])
-    p50 = np.array([h.get_value_at_percentile(50) / 1e6 for _, h in bins])
+    p50, p99 = np.array([latencies_at(histogram, (50.0, 99.0)) for _, histogram in bins]).T
     return [
         Curve(f"{name} p99", at, p99, colour),
         Curve(f"{name} median", at, p50, colour, dashed=True),

@@ -78,9 +78,14 @@ class Chart:
     rows: tuple[tuple[str, ...], ...]
 
     @property
+    def legend(self) -> tuple[Line, ...]:
+        """The lines as a reader looks for them: what is drawn last lies on top and comes first."""
+        return self.lines[::-1] if self.lines and self.lines[0].area else self.lines
+
+    @property
     def hover(self) -> dict[str, Any]:
         """What the page's script needs to show values under the pointer."""
-        lines = [{"label": x.label, "colour": x.colour, "points": x.points} for x in self.lines]
+        lines = [{"label": x.label, "colour": x.colour, "points": x.points} for x in self.legend]
         axis = {"kind": self.x.kind, "low": self.x.low, "high": self.x.high}
         return {"unit": self.unit, "x": axis, "lines": lines}
 

@@ -23,6 +23,7 @@ from reports.recording.events import (
 from reports.recording.files import RunFiles
 from reports.recording.latency import (
     LatencyInterval,
+    latencies_at,
     merge_intervals,
     new_histogram,
     percentiles,
@@ -86,6 +87,7 @@ __all__ = [
     "Throughput",
     "Verdict",
     "Warned",
+    "latencies_at",
     "load_verdict",
     "merge_intervals",
     "new_histogram",
