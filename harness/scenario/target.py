@@ -61,15 +61,13 @@ class Api(Part):
     """Port it listens on; 0 lets the system choose, and the run says which."""
 
 
-class Death(Part):
-    """A SIGKILL that the head-end sends itself at one place in its work."""
+class KillHook(Part):
+    """A SIGKILL that head-end shard 0 sends itself at one place in its work."""
 
     point: Point
     """Where in the life of a push."""
     count: int = Field(default=1, ge=1)
-    """The how manieth time it gets there."""
-    restart_after: Duration = Field(default="1 s", validate_default=True)
-    """Wall time until it is started again."""
+    """Which arrival at that place kills it; 1 is the first."""
 
 
 class Defects(Part):
@@ -77,8 +75,8 @@ class Defects(Part):
 
     acknowledge_before_store: StrictBool = False
     """Acknowledge a push on arrival, before it is durable."""
-    death: Death | None = None
-    """Die, and be started again."""
+    kill: KillHook | None = None
+    """Die at one place in its work, and be started again."""
 
 
 class Reference(Part):

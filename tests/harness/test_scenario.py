@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from harness.errors import ScenarioError
+from harness.headend.hooks import Point
 from harness.limits import DEFAULT_CHECKS
 from harness.scenario import (
     External,
@@ -126,6 +127,20 @@ def test_the_target_is_the_reference_head_end_unless_said_otherwise(folder: Path
     assert target.group_commit == 0.1
     assert target.api.host == "127.0.0.1"
     assert not target.defects.acknowledge_before_store
+
+
+def test_a_head_end_can_be_broken_on_purpose(folder: Path) -> None:
+    scenario = load(
+        folder,
+        SMALL + '[target]\nkind = "reference"\n',
+        "target.defects.acknowledge_before_store=true",
+        'target.defects.kill={point="before-commit", count=3}',
+    )
+    assert isinstance(scenario.target, Reference)
+    kill = scenario.target.defects.kill
+    assert kill is not None
+    assert (kill.point, kill.count) == (Point.BEFORE_COMMIT, 3)
+    assert Scenario.from_resolved(scenario.resolved_json()) == scenario
 
 
 EVENTS = """
