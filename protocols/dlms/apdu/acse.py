@@ -8,8 +8,7 @@ unknown ones are skipped, doubled ones refused.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import MISSING, dataclass
-from dataclasses import fields as dataclass_fields
+from dataclasses import dataclass
 from typing import Any, Final
 
 from protocols.dlms.apdu import ber
@@ -122,6 +121,8 @@ _RELEASE: Final[_Table] = (
     (0xBE, "user_information", _OCTET_STRING),
 )
 
+_MANDATORY: Final = {"application_context_name", "result", "diagnostic"}
+
 TABLES: Final[dict[int, tuple[type[Any], _Table]]] = {
     0x60: (Aarq, _AARQ),
     0x61: (Aare, _AARE),
@@ -156,9 +157,9 @@ def decode_acse(buffer: bytes) -> Any:  # noqa: ANN401 - one of four dataclasses
     except Problem as problem:
         raise CodecError(problem.message, codec=CODEC, path=kind.__name__) from problem
     values = _read_fields(elements, {element: (name, form) for element, name, form in table})
-    for field in dataclass_fields(kind):
-        if field.default is MISSING and field.name not in values:
-            raise CodecError("missing", codec=CODEC, path=field.name)
+    for _, name, _ in table:
+        if name in _MANDATORY and name not in values:
+            raise CodecError("missing", codec=CODEC, path=name)
     return kind(**values)
 
 
