@@ -169,7 +169,7 @@ def _resources(record: RunRecord, timeline: Timeline) -> list[Chart | None]:
     memory = by_source(record, Metric.RSS_BYTES)
     received = by_source(record, Metric.RECEIVED_BYTES, rate)
     kept = by_source(record, Metric.STORE_BYTES)
-    commits = by_source(record, Metric.COMMIT_S)
+    commits = by_source(record, Metric.COMMIT_S, worst=True)
     draw = partial(_over_time, timeline)
     return [
         draw(
@@ -228,7 +228,7 @@ def _resources(record: RunRecord, timeline: Timeline) -> list[Chart | None]:
 def _lag(record: RunRecord, timeline: Timeline) -> Chart | None:
     return _over_time(
         timeline,
-        _by_component(by_source(record, Metric.LAG_S)),
+        _by_component(by_source(record, Metric.LAG_S, worst=True)),
         key="lag",
         title="Lag of the load generator",
         note="How far behind its own plan the generator was. A large lag makes a run inconclusive.",

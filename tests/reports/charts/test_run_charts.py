@@ -81,6 +81,10 @@ def test_a_counter_that_starts_anew_gives_no_negative_rate() -> None:
     assert list(y) == [5.0, 1.0, 2.0]
 
 
+def test_a_counter_that_trembles_is_not_taken_for_a_new_one() -> None:
+    assert list(rate((np.arange(3.0), np.array([9.0, 8.9, 9.9])))[1]) == pytest.approx([0.0, 1.0])
+
+
 def test_many_processes_of_a_kind_are_added_up(tmp_path: Path) -> None:
     with RunRecorder(tmp_path) as recorder:
         for shard in range(20):
@@ -88,9 +92,24 @@ def test_many_processes_of_a_kind_are_added_up(tmp_path: Path) -> None:
         recorder.sample(Sample(_at(1.0), "headend", Metric.RSS_BYTES, 7.0))
     found = by_source(RunRecord.load(tmp_path), Metric.RSS_BYTES)
     assert {name: list(y) for name, (_, y) in found.items()} == {
-        "fleet (20 together)": [200.0],
+        "fleet (sum of 20)": [200.0],
         "headend": [7.0],
     }
+
+
+def test_of_the_lags_of_many_processes_the_worst_counts(tmp_path: Path) -> None:
+    with RunRecorder(tmp_path) as recorder:
+        for shard in range(20):
+            recorder.sample(Sample(_at(1.0), f"fleet-{shard}", Metric.LAG_S, shard / 10))
+    found = by_source(RunRecord.load(tmp_path), Metric.LAG_S, worst=True)
+    assert {name: list(y) for name, (_, y) in found.items()} == {"fleet (worst of 20)": [1.9]}
+
+
+def test_a_long_counter_is_averaged() -> None:
+    x = np.arange(2400.0)
+    at, per_s = rate((x, x // 2))
+    assert len(at) < 250
+    assert list(per_s) == [0.5] * len(per_s)
 
 
 @given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=3000))
