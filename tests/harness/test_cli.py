@@ -13,6 +13,7 @@ from harness.cli import exit_status, main
 from harness.errors import ArgumentsError, EnvironmentUnfitError, ExitCode, Problem, ScenarioError
 from harness.reference import pages
 from harness.scenario import json_schema_text
+from tests.support.canned import passed_verdict, record_run
 
 ROOT = Path(__file__).parents[2]
 TINY = str(ROOT / "scenarios" / "tiny.toml")
@@ -88,6 +89,14 @@ def test_a_missing_scenario_exits_3_and_is_named(verb: str, capsys: Output) -> N
 def test_a_folder_that_is_no_run_exits_3(verb: str, tmp_path: Path, capsys: Output) -> None:
     assert main([verb, str(tmp_path)]) == ExitCode.BAD_SCENARIO
     assert "is no recorded run" in capsys.readouterr().err
+
+
+def test_report_writes_the_views_of_a_recorded_run_anew(tmp_path: Path, capsys: Output) -> None:
+    folder = record_run(tmp_path / "run", passed_verdict())
+    assert main(["report", str(folder)]) == ExitCode.PASSED
+    report = Path(capsys.readouterr().out.strip())
+    assert report == folder.resolve() / "report.html"
+    assert report.is_file()
 
 
 def test_validate_says_what_a_run_would_do(capsys: Output) -> None:
