@@ -176,7 +176,7 @@ class PushDecoder:
         shape = _shape(apdu, PREFIX_SIZE)
         if shape is not None:
             layout = _push_layout(*shape)
-            if len(apdu) == layout.size and layout.matches(apdu, 1):
+            if layout.matches(apdu, 1):
                 fields = layout.view(apdu, 1)[0]
                 batch = self._columns(fields["concentrator"].tobytes(), fields["rows"])
                 if batch is not None:
@@ -194,7 +194,7 @@ class PushDecoder:
         shape = _shape(data, 0)
         if shape is not None:
             layout = _buffer_layout(*shape)
-            if len(data) == layout.size and layout.matches(data, 1):
+            if layout.matches(data, 1):
                 batch = self._columns(concentrator, layout.view(data, 1)[0]["rows"])
                 if batch is not None:
                     return batch

@@ -14,8 +14,10 @@ from construct import (
     ConstructError,
     GreedyBytes,
     If,
+    Int8sb,
     Int8ub,
     Int16ub,
+    Int16ul,
     Int32ub,
     LazyBound,
     Padding,
@@ -152,6 +154,34 @@ def test_compiled_code_does_not_take_fewer_octets_than_it_asked_for() -> None:
     with pytest.raises(CodecError, match="expected 4, found 2") as caught:
         codec.parse(b"\x03ab")
     assert caught.value.path == "b"
+
+
+def test_constants_are_checked_in_every_element_of_an_array() -> None:
+    element = Struct(Const(6, Int8ub), "value" / Int8ub)
+    for count in (this.n, 100):
+        codec = lower(Struct("n" / Int8ub, "items" / Array(count, element)))
+        wire = b"\x64" + b"\x06\x01" * 100
+        assert len(codec.parse(wire)["items"]) == 100
+        with pytest.raises(CodecError) as caught:
+            codec.parse(wire[:-2] + b"\x07\x01")
+        assert caught.value.path == "items"
+
+
+def test_a_negative_count_is_refused() -> None:
+    codec = lower(Struct("n" / Int8sb, "items" / Array(this.n, Int8ub)))
+    assert codec.kind == "struct"
+    assert codec.parse(b"\x01\x05")["items"] == [5]
+    with pytest.raises(CodecError, match="count -1") as caught:
+        codec.parse(b"\xff\x05")
+    assert caught.value.path == "items"
+
+
+def test_byte_orders_may_alternate() -> None:
+    codec = lower(Struct("a" / Int16ub, "b" / Int8ub, "c" / Int16ul, "d" / Int16ub))
+    assert codec.kind == "struct"
+    values = {"a": 1, "b": 2, "c": 3, "d": 4}
+    assert codec.build(values).hex() == "00010203000004"
+    assert codec.parse(codec.build(values)) == values
 
 
 def test_field_names_that_are_python_words_do_no_harm() -> None:

@@ -145,6 +145,7 @@ def structs(draw: st.DrawFn, *, columnar: bool, depth: int = 3) -> Case:
 def _nodes(*, columnar: bool, depth: int) -> st.SearchStrategy[Case]:
     simple = (
         _numbers(columnar=columnar)
+        | _numbers(columnar=columnar)
         | _wide_integers(columnar=columnar)
         | _octets(columnar=columnar)
         | _constants(columnar=columnar)
