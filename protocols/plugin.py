@@ -164,6 +164,9 @@ class PushSession(Protocol):
     def receive_data(self, data: bytes) -> Sequence[int]:
         """Take octets of the head-end; return the numbers of the pushes they confirm."""
 
+    def refusals(self) -> Sequence[str]:
+        """Return, once, the causes for which answers were refused since the last call."""
+
 
 class Session(Protocol):
     """What every conversation over one connection has."""
@@ -216,6 +219,9 @@ class ReceiveSession(Protocol):
 
     def receive_data(self, data: bytes) -> Sequence[Received | Refused]:
         """Take octets of the concentrator; return what arrived with them."""
+
+    def receive_eof(self) -> Sequence[Refused]:
+        """Take the end of the stream; return what it cut off."""
 
     def confirm(self, received: Received) -> bytes:
         """Return the octets that confirm a push."""
