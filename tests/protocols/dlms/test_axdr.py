@@ -332,14 +332,14 @@ def test_what_has_no_compact_form(data: Data, path: str) -> None:
         ("12", "0001 00", "array[1]"),  # half an element
         ("02 02 12 09", "0001 05 00", "array[0].structure[1]"),
         ("02 02 11 01 ffff 00", "01", "array[0].structure[1]"),  # a bomb of nulls
-        ("02 02 11 01 00ff 01 00ff 00", "01", "array[0].structure[1].array[1].array"),
+        ("02 02 11 01 00ff 01 00ff 00", "01", "array[0].structure[1].array[1]"),
     ],
 )
 def test_bad_compact_arrays_are_refused(description: str, contents: str, path: str) -> None:
     compact = CompactArray(bytes.fromhex(description), bytes.fromhex(contents))
     with pytest.raises(CodecError) as caught:
         expand_compact_array(compact)
-    assert caught.value.path.startswith(path)
+    assert caught.value.path == path
 
 
 def test_a_description_cannot_hold_a_compact_array_or_nest_for_ever() -> None:
