@@ -9,21 +9,33 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from typing import Final
 
 import trio
 
+BEFORE_START_S: Final = -1e12
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(slots=True)
 class ScenarioClock:
-    """The triple (m0, v0, rate).
+    """The triple (m0, v0, rate); before `start` the clock stands long before the first step.
 
     ``monotonic_s``: CLOCK_MONOTONIC at the reference moment, seconds. ``scenario_s``: the scenario
     time then, POSIX seconds UTC. ``rate``: scenario seconds per real second, > 0.
     """
 
-    monotonic_s: float
-    scenario_s: float
-    rate: float
+    monotonic_s: float = 0.0
+    scenario_s: float = BEFORE_START_S
+    rate: float = 1.0
+
+    def start(self, monotonic_s: float, scenario_s: float, rate: float) -> None:
+        """Set the triple, once the run knows it."""
+        self.monotonic_s, self.scenario_s, self.rate = monotonic_s, scenario_s, rate
+
+    @property
+    def triple(self) -> tuple[float, float, float]:
+        """The triple, for other processes."""
+        return self.monotonic_s, self.scenario_s, self.rate
 
     def now_s(self) -> float:
         """Return the scenario time, POSIX seconds UTC."""

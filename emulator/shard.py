@@ -42,36 +42,28 @@ class ShardService:
 
     async def run(self) -> None:
         """Serve until the parent says stop or goes away."""
-        listener = listen_on_loopback(self._config.listen_ports[self._number])
-        async with listener:
-            await self._tell({"state": "ready"})
-            waiting: list[int] = []
-            while (order := await self._next_order())["do"] != "stop":
-                if order["do"] == "begin":
-                    waiting.append(order["slice"])
-                elif order["do"] == "start":
-                    await self._live(ScenarioClock(*order["clock"]), waiting, listener)
-                    break
-        await self._parent.aclose()
-
-    async def _live(
-        self, clock: ScenarioClock, begun: list[int], listener: trio.SocketListener
-    ) -> None:
-        async with open_shard(self._folder, self._config, self._number, clock) as shard:
-            for part in begun:
-                shard.concentrators.begin(shard.concentrators.slice(part))
+        clock = ScenarioClock()
+        async with (
+            listen_on_loopback(self._config.listen_ports[self._number]) as listener,
+            open_shard(self._folder, self._config, self._number, clock) as shard,
+        ):
             # What exists now lives as long as the shard: keep the collector off it.
             gc.collect()
             gc.freeze()
+            await self._tell({"state": "ready"})
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(shard.run, listener)
-                nursery.start_soon(self._report_for_ever, shard)
-                nursery.start_soon(self._report_drained, shard)
                 while (order := await self._next_order())["do"] != "stop":
-                    _obey(order, shard)
+                    if order["do"] == "start":
+                        clock.start(*order["clock"])
+                        nursery.start_soon(shard.run, listener)
+                        nursery.start_soon(self._report_for_ever, shard)
+                        nursery.start_soon(self._report_drained, shard)
+                    else:
+                        _obey(order, shard)
                 nursery.cancel_scope.cancel()
         self._write_summary(shard)
         await self._tell_counts(shard)
+        await self._parent.aclose()
 
     async def _next_order(self) -> Message:
         """Return the next order; a parent that is gone has ordered to stop."""

@@ -8,6 +8,7 @@ the store.
 from __future__ import annotations
 
 import gc
+import os
 import signal
 import sys
 from pathlib import Path
@@ -63,6 +64,7 @@ async def _serve(shard: Shard) -> None:
             working.start_soon(commands.run)
             working.start_soon(_freeze_collector)
             working.start_soon(_stop_on_signal, stopping)
+            working.start_soon(_stop_without_parent, stopping)
             sys.stdout.write(f"ready {port}\n")
             sys.stdout.flush()
             await stopping.wait()
@@ -75,6 +77,14 @@ async def _stop_on_signal(stopping: trio.Event) -> None:
     with trio.open_signal_receiver(signal.SIGTERM) as signals:
         async for _ in signals:
             stopping.set()
+
+
+async def _stop_without_parent(stopping: trio.Event) -> None:
+    """End when standard input does: whoever started this shard holds the other end of it."""
+    async with trio.lowlevel.FdStream(os.dup(sys.stdin.fileno())) as parent:
+        while await parent.receive_some(1):
+            pass
+    stopping.set()
 
 
 async def _freeze_collector() -> None:

@@ -45,8 +45,9 @@ class HeadEndConfig(_Part):
     protection: Literal["ciphered", "authenticated", "clear"] = "ciphered"
     confirmed: bool = True
     mode: Literal["push", "pull"] = "push"
-    clock: tuple[float, float, float]
-    """The scenario clock: CLOCK_MONOTONIC, scenario POSIX seconds, rate."""
+    clock: tuple[float, float, float] | None = None
+    """The scenario clock: CLOCK_MONOTONIC, scenario POSIX seconds, rate. Left out, it comes over
+    the control socket."""
     realtime_offset_s: float
     """POSIX seconds minus CLOCK_MONOTONIC, fixed at the start of the run."""
     group_commit_s: float = 0.1

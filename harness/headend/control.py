@@ -8,6 +8,7 @@ crosses a shaped link.
 ========== =================================================== =====================================
 ask        with                                                answer
 ========== =================================================== =====================================
+clock      triple                                              {}: the scenario clock runs
 status     —                                                   counts, commits, missing, size_bytes
 readings   meter, from_s, to_s                                 columns: captured_at_s, profile,
                                                                status, via, stored_at_us, values
@@ -52,6 +53,7 @@ class Control:
         self._commands = commands
         self._stop = stop
         self._answers: dict[str, Callable[[Message], Awaitable[Any]]] = {
+            "clock": self._clock,
             "status": self._status,
             "readings": self._readings,
             "devices": self._devices,
@@ -96,6 +98,11 @@ class Control:
             return {"error": str(error), "kind": "unknown"}
         except (TypeError, ValueError, OSError) as error:
             return {"error": str(error), "kind": "invalid"}
+
+    async def _clock(self, question: Message) -> dict[str, Any]:
+        monotonic_s, scenario_s, rate = question["triple"]
+        self._shard.start_clock((monotonic_s, scenario_s, rate))
+        return {}
 
     async def _status(self, question: Message) -> dict[str, Any]:
         shard = self._shard

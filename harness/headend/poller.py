@@ -40,6 +40,7 @@ class Poller:
         """Look for gaps several times a step and fetch them."""
         if not self._rules.enabled:
             return
+        await self._shard.clock_started.wait()
         shared = self._shard.registry.provisioning.shared
         round_s = shared.step_s / ROUNDS_PER_STEP
         due_s = float(shared.first_s)

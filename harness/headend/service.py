@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
+import trio
 from hdrh.histogram import HdrHistogram
 from structlog import get_logger
 
@@ -57,7 +58,10 @@ class Shard:
         self.registry = registry
         self.store = store
         self.concentrators = concentrators
-        self.clock = ScenarioClock(*config.clock)
+        self.clock = ScenarioClock()
+        self.clock_started = trio.Event()
+        if config.clock is not None:
+            self.start_clock(config.clock)
         self.totals = Totals()
         self.kill_switch = (
             KillSwitch(config.kill.point, config.kill.count) if config.kill else KillSwitch()
@@ -83,6 +87,11 @@ class Shard:
             kill_switch=self.kill_switch,
             stored_at_us=self.now_us,
         )
+
+    def start_clock(self, triple: tuple[float, float, float]) -> None:
+        """Set the scenario clock, once it is known."""
+        self.clock.start(*triple)
+        self.clock_started.set()
 
     def now_us(self) -> int:
         """Return the time to note with rows: POSIX microseconds that never jump."""

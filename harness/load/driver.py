@@ -18,15 +18,16 @@ from typing import Any, Final
 import gevent
 from gevent.event import Event
 from locust.env import Environment
+from locust.rpc.protocol import Message as RunnerMessage
 from locust.runners import MasterRunner, WorkerRunner
 
 from harness.load.channel import Channel
+from harness.load.names import CONTROL_VARIABLE
 from harness.load.shards import ShardProcess
 from harness.load.standalone import AttachedRun
 from harness.load.statistics import enter_batch
 from protocols.framing import Message
 
-CONTROL_VARIABLE: Final = "METERSTORM_CONTROL"
 ORDER: Final = "meterstorm-order"
 REPORT: Final = "meterstorm-report"
 CONNECT_S: Final = 30.0
@@ -190,10 +191,10 @@ class Driver:
         if code is not None:
             self._environment.process_exit_code = code
 
-    def _on_order(self, environment: Environment, msg: Any, **_: object) -> None:
+    def _on_order(self, environment: Environment, msg: RunnerMessage, **_: object) -> None:
         if self.keeper is not None:
             self.keeper.obey(msg.data)
 
-    def _on_report(self, environment: Environment, msg: Any, **_: object) -> None:
+    def _on_report(self, environment: Environment, msg: RunnerMessage, **_: object) -> None:
         if self.coordinator is not None:
             self.coordinator.note(msg.data)

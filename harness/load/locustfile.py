@@ -12,18 +12,18 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import gevent
 from locust import User, constant, events, task
 from locust.env import Environment
 from locust.runners import WorkerRunner
 
-from harness.load.driver import CONTROL_VARIABLE, Driver
+from harness.load.driver import Driver
+from harness.load.names import CONTROL_VARIABLE, SCENARIO_VARIABLE
 from harness.load.standalone import AttachedRun
 from harness.scenario import Scenario
 
-SCENARIO_VARIABLE: Final = "METERSTORM_SCENARIO"
 DRIVERS: Final[dict[Environment, Driver]] = {}
 
 
@@ -57,8 +57,13 @@ def _prepare(environment: Environment, **_: object) -> None:
         if scenario is None:
             raise SystemExit(f"set {SCENARIO_VARIABLE} to a scenario file")
         attached = AttachedRun(Path(scenario))
-        _default_users(environment, Scenario.load(Path(scenario)).load.users)
+        _default_users(environment, users_of(Scenario.load(Path(scenario))))
     DRIVERS[environment] = Driver(environment, attached)
+
+
+def users_of(scenario: Scenario) -> int:
+    """Return how many users stand for the whole fleet of a scenario."""
+    return scenario.load_driver.users or max(1, scenario.load_driver.workers)
 
 
 def _default_users(environment: Environment, users: int) -> None:

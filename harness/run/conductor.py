@@ -1,0 +1,236 @@
+"""Conducting a run: systems up, load up, timeline, drain, everything down again."""
+
+from __future__ import annotations
+
+import signal
+import tempfile
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+import trio
+
+from emulator.clock import ScenarioClock
+from harness.facts import part_versions, version
+from harness.run.external import ExternalTarget
+from harness.run.facts import IssuedCommand, RunFacts
+from harness.run.host import host_facts
+from harness.run.journal import Journal
+from harness.run.load import Load, LoadFailedError, locust_processes, locust_totals
+from harness.run.monitor import Monitor
+from harness.run.observing import Observer
+from harness.run.ordered import issue
+from harness.run.preparation import Prepared
+from harness.run.processes import RunProcess
+from harness.run.progress import Progress
+from harness.run.reference import ReferenceTarget
+from harness.run.target import Target
+from harness.run.timeline import Timeline
+from harness.scenario import Reference
+from harness.store.postgres_session import redacted
+from reports.recording import RunRecorder
+
+LEAD_S: Final = 2.0
+"""Real seconds between the start of the clock and the first step."""
+STOP_LOAD_S: Final = 60.0
+POLL_S: Final = 0.25
+
+
+class Conductor:
+    """One run, from the first process to the last.
+
+    Args:
+        prepared: what to run.
+        recorder: where it is recorded.
+        progress: what people see meanwhile.
+        command: what reproduces the run.
+        ui_port: port of Locust's web page, or ``None``.
+        load_socket: where an already running Locust will connect; ``None``: start one.
+    """
+
+    def __init__(
+        self,
+        prepared: Prepared,
+        recorder: RunRecorder,
+        progress: Progress,
+        *,
+        command: str,
+        ui_port: int | None,
+        load_socket: Path | None,
+    ) -> None:
+        self._prepared = prepared
+        self._progress = progress
+        self._ui_port = ui_port
+        self._load_socket = load_socket
+        self._clock = ScenarioClock()
+        self._began = time.monotonic()
+        self._offset_s = time.time() - self._began
+        self._journal = Journal(recorder, prepared.fleet.first_s, self._clock, self._began)
+        self._monitor = Monitor(recorder, self._journal.now)
+        self._commands: list[IssuedCommand] = []
+        self._processes: list[RunProcess] = []
+        self._ending = trio.Event()
+        self._facts = RunFacts(
+            clock=self._clock.triple,
+            realtime_offset_s=self._offset_s,
+            started_at=datetime.now(UTC).isoformat(timespec="seconds"),
+            command=command,
+            versions={"meterstorm": version(), **part_versions()},
+            host=host_facts(),
+            stores=(),
+        )
+
+    async def run(self) -> RunFacts:
+        """Conduct the run and return its facts, also written to ``run.json``.
+
+        The first SIGINT or SIGTERM goes on to the drain at once, the second ends everything.
+
+        Raises:
+            ProcessFailedError: a system did not come up.
+            KeyboardInterrupt: interrupted twice.
+        """
+        scenario = self._prepared.scenario
+        self._journal.run_started(scenario, self._facts)
+        with tempfile.TemporaryDirectory(prefix="meterstorm-") as sockets:
+            async with trio.open_nursery() as nursery:
+                await nursery.start(self._watch_signals, nursery.cancel_scope)
+                await self._conduct(Path(sockets))
+                nursery.cancel_scope.cancel()
+        self._write_facts(
+            ended_at=datetime.now(UTC).isoformat(timespec="seconds"),
+            wall_s=time.monotonic() - self._began,
+            commands=tuple(self._commands),
+            locust=locust_totals(self._prepared.folder.path),
+            doubts=tuple(self._journal.doubts),
+            cpu_s=self._monitor.cpu_s(),
+            rss_bytes_max=self._monitor.rss_bytes_max,
+        )
+        return self._facts
+
+    async def _conduct(self, sockets: Path) -> None:
+        target = self._target(sockets)
+        self._write_facts(stores=tuple(map(redacted, target.stores)))
+        load = Load(self._load_socket or sockets / "load.sock", self._journal.shard_lost)
+        async with trio.open_nursery() as systems:
+            try:
+                with self._journal.phase("set-up"):
+                    await target.start(systems)
+                    await systems.start(load.run)
+                    await self._start_locust(load, systems)
+                    await load.prepare(self._prepared)
+                    await self._start_clock(target, load)
+                await self._live(target, load)
+            except LoadFailedError as error:
+                self._journal.doubt(str(error))
+            with self._journal.phase("stop"):
+                await self._stop(target, load)
+            systems.cancel_scope.cancel()
+
+    async def _live(self, target: Target, load: Load) -> None:
+        """Let the scenario happen, then drain."""
+        observer = Observer(
+            self._prepared, target, load, self._monitor, self._journal, self._progress
+        )
+        async with trio.open_nursery() as observing:
+            observing.start_soon(observer.run, self._processes)
+            with self._journal.phase("timeline"):
+                async with trio.open_nursery() as happening:
+                    timeline = Timeline(
+                        self._prepared, target, load, self._clock, self._journal
+                    )
+                    happening.start_soon(timeline.play)
+                    happening.start_soon(self._issue_commands, target)
+                    await self._until_over(load)
+                    happening.cancel_scope.cancel()
+            with self._journal.phase("drain"):
+                await self._drain(target, load)
+            await observer.observe(self._processes)
+            observing.cancel_scope.cancel()
+
+    async def _until_over(self, load: Load) -> None:
+        over = self._clock.monotonic_at(
+            self._prepared.fleet.first_s + self._prepared.scenario.span_s
+        )
+        while time.monotonic() < over and not self._ending.is_set() and not load.gone.is_set():
+            with trio.move_on_after(min(POLL_S, max(0.0, over - time.monotonic()))):
+                await self._ending.wait()
+
+    async def _drain(self, target: Target, load: Load) -> None:
+        """Wait until everything owed is through, at most as long as the scenario allows."""
+        scenario = self._prepared.scenario
+        with trio.move_on_after(scenario.limits.drain) as limit:
+            while not load.gone.is_set() and not self._is_drained(target, load):
+                await trio.sleep(POLL_S)
+        if limit.cancelled_caught:
+            self._journal.note(f"the drain ended after {scenario.limits.drain:g} s, unfinished")
+
+    def _is_drained(self, target: Target, load: Load) -> bool:
+        if not load.reached("drained") or target.commands_ended() < len(self._commands):
+            return False
+        fleet = self._prepared.fleet
+        confirmed = fleet.behaviour.mode == "push" and fleet.confirmed
+        missing = target.missing()
+        return confirmed or missing is None or missing <= self._prepared.deferred
+
+    async def _stop(self, target: Target, load: Load) -> None:
+        try:
+            await load.stop(timeout_s=STOP_LOAD_S)
+        except LoadFailedError as error:
+            self._journal.doubt(str(error))
+        for process in self._processes:
+            # Locust quits by itself once its shards have ended.
+            await process.stop(ask=lambda: None)
+        await target.observe(self._monitor)
+        self._write_facts(head_end=dict(target.counts()))
+        await target.stop()
+
+    async def _start_locust(self, load: Load, nursery: trio.Nursery) -> None:
+        if self._load_socket is not None:
+            return
+        self._processes = locust_processes(
+            self._prepared, load.path, ui_port=self._ui_port, ended=self._journal.process_died
+        )
+        for process in self._processes:
+            await nursery.start(process.run)
+            self._journal.process_started(process.name, process.pid)
+
+    async def _start_clock(self, target: Target, load: Load) -> None:
+        fleet = self._prepared.fleet
+        rate = self._prepared.scenario.speed
+        self._clock.start(time.monotonic() + LEAD_S, float(fleet.first_s), rate)
+        self._write_facts(clock=self._clock.triple)
+        await target.start_clock(self._clock)
+        await load.start(self._clock)
+
+    async def _issue_commands(self, target: Target) -> None:
+        if isinstance(target, ReferenceTarget) and self._prepared.scenario.commands.count:
+            await issue(self._prepared, target, self._clock, self._offset_s, self._commands)
+
+    async def _watch_signals(
+        self,
+        everything: trio.CancelScope,
+        task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
+    ) -> None:
+        with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+            task_status.started()
+            async for number in signals:
+                if self._ending.is_set():
+                    everything.cancel()
+                    raise KeyboardInterrupt
+                self._ending.set()
+                self._write_facts(interrupted=True)
+                self._journal.doubt(f"interrupted by {signal.Signals(number).name}")
+                self._progress.say("draining; once more to stop at once")
+
+    def _target(self, sockets: Path) -> Target:
+        target = self._prepared.scenario.target
+        if isinstance(target, Reference):
+            return ReferenceTarget(
+                self._prepared, target, self._offset_s, sockets, self._journal.head_end_lives
+            )
+        return ExternalTarget(self._prepared, target)
+
+    def _write_facts(self, **changes: object) -> None:
+        self._facts = self._facts.model_copy(update=changes)
+        self._facts.write(self._prepared.folder.path)

@@ -1,0 +1,221 @@
+"""The reference head-end as the target of a run: its shards, their deaths and resurrections."""
+
+from __future__ import annotations
+
+import re
+import signal
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+import trio
+from hdrh.histogram import HdrHistogram
+from psycopg import sql
+
+from emulator.clock import ScenarioClock
+from emulator.fleet_config import FleetConfig
+from harness.headend.config import GapFillingRules, HeadEndConfig, KillHook
+from harness.run.preparation import Prepared
+from harness.run.processes import RunProcess, python
+from harness.run.questions import NoAnswerError, ask
+from harness.scenario import DuckDbStore, Reference
+from harness.store.postgres_session import connected
+
+RESTART_AFTER_S: Final = 1.0
+
+
+class HeadEndShard:
+    """One shard: its process through all its lives, and what it last said of itself."""
+
+    def __init__(self, number: int, config: HeadEndConfig, file: Path, log: Path) -> None:
+        self.number = number
+        self.name = f"headend-{number}"
+        self.config = config
+        self.file = file
+        self.log = log
+        self.process: RunProcess | None = None
+        self.status: dict[str, Any] = {}
+        self.deaths = 0
+        self.restart_after_s = RESTART_AFTER_S
+        self._earlier: Counter[str] = Counter()
+
+    @property
+    def counts(self) -> Counter[str]:
+        """Its counters, of all its lives; what the last second of a killed life did is missing."""
+        commits = Counter(
+            {f"commits.{name}": value for name, value in self.status.get("commits", {}).items()}
+        )
+        return self._earlier + Counter(self.status.get("counts", {})) + commits
+
+    async def observe(self) -> None:
+        """Ask the shard how it is; a shard that does not answer keeps its last status."""
+        try:
+            self.status = await ask(self.config.control_socket, "status")
+        except NoAnswerError:
+            return
+
+    def died(self) -> None:
+        """Keep what the life that ended had counted."""
+        self._earlier = self.counts
+        self.status = {}
+        self.deaths += 1
+
+
+class ReferenceTarget:
+    """All shards of the reference head-end.
+
+    Args:
+        prepared: the run.
+        target: how the scenario wants it.
+        realtime_offset_s: POSIX seconds minus CLOCK_MONOTONIC.
+        sockets: folder for control sockets (a short path).
+        note: called with (what, shard, status or pid) as lives begin and end.
+    """
+
+    def __init__(
+        self,
+        prepared: Prepared,
+        target: Reference,
+        realtime_offset_s: float,
+        sockets: Path,
+        note: Callable[[str, HeadEndShard, int], None],
+    ) -> None:
+        self._note = note
+        self._nursery: trio.Nursery | None = None
+        folder = prepared.folder.path / "headend"
+        folder.mkdir()
+        self.stores = _stores(prepared, target)
+        self.shards = []
+        for number, endpoint in enumerate(prepared.fleet.head_ends):
+            config = _config(prepared.fleet, target, number).model_copy(
+                update={
+                    "listen_port": endpoint.port,
+                    "control_socket": sockets / f"headend-{number}.sock",
+                    "provisioning": prepared.provisioning,
+                    "store_url": self.stores[number],
+                    "realtime_offset_s": realtime_offset_s,
+                }
+            )
+            log = prepared.folder.logs / f"headend-{number}.log"
+            self.shards.append(HeadEndShard(number, config, folder / f"{number}.json", log))
+
+    async def start(self, nursery: trio.Nursery) -> None:
+        """Start every shard and wait until all listen. Raises `ProcessFailedError`."""
+        self._nursery = nursery
+        for shard in self.shards:
+            await self._live(shard)
+
+    async def start_clock(self, clock: ScenarioClock) -> None:
+        """Give every shard the scenario clock; later lives get it with their configuration."""
+        for shard in self.shards:
+            await ask(shard.config.control_socket, "clock", triple=clock.triple)
+            shard.config = shard.config.model_copy(update={"clock": clock.triple})
+
+    async def observe(self) -> None:
+        """Ask every shard how it is."""
+        async with trio.open_nursery() as nursery:
+            for shard in self.shards:
+                nursery.start_soon(shard.observe)
+
+    async def kill(self, number: int, restart_after_s: float) -> None:
+        """Kill a shard with SIGKILL; it lives again after ``restart_after_s`` real seconds."""
+        shard = self.shards[number]
+        shard.restart_after_s = restart_after_s
+        await shard.observe()
+        if shard.process is not None:
+            shard.process.send_signal(signal.SIGKILL)
+
+    async def stop(self) -> None:
+        """Let every shard finish what is under way and end; then all that was stored is there."""
+        await self.observe()
+        for shard in self.shards:
+            if shard.process is not None:
+                await shard.process.stop()
+
+    def counts(self) -> Counter[str]:
+        """Return the counters of all shards."""
+        return sum((shard.counts for shard in self.shards), Counter())
+
+    def commit_histogram(self) -> Any:  # noqa: ANN401 - hdrhistogram has no types
+        """Return the commit times of all living shards, microseconds; ``None`` without any."""
+        encoded = [shard.status["commit_us"] for shard in self.shards if shard.status]
+        if not encoded:
+            return None
+        whole = HdrHistogram.decode(encoded[0])
+        for text in encoded[1:]:
+            whole.add(HdrHistogram.decode(text))
+        return whole
+
+    async def _live(self, shard: HeadEndShard) -> None:
+        assert self._nursery is not None
+        shard.file.write_text(shard.config.model_dump_json(indent=1))
+        shard.process = RunProcess(
+            shard.name,
+            python("harness.headend", str(shard.file)),
+            shard.log,
+            ended=lambda process, status: self._died(shard, status),
+        )
+        await self._nursery.start(shard.process.run)
+        self._note("restarted" if shard.deaths else "started", shard, shard.process.pid)
+
+    def _died(self, shard: HeadEndShard, status: int) -> None:
+        shard.died()
+        # A hook kills once: the next life is an ordinary one.
+        shard.config = shard.config.model_copy(update={"kill": None})
+        self._note("died", shard, status)
+        if self._nursery is not None:
+            self._nursery.start_soon(self._resurrect, shard)
+
+    async def _resurrect(self, shard: HeadEndShard) -> None:
+        await trio.sleep(shard.restart_after_s)
+        await self._live(shard)
+
+
+def _config(fleet: FleetConfig, target: Reference, number: int) -> HeadEndConfig:
+    kill = target.defects.kill
+    return HeadEndConfig(
+        shard=number,
+        listen_port=0,
+        control_socket=Path(),
+        provisioning=Path(),
+        store_url="",
+        realtime_offset_s=0.0,
+        protocol=fleet.protocol,
+        authentication=fleet.authentication,
+        protection=fleet.protection,
+        confirmed=fleet.confirmed,
+        mode=fleet.behaviour.mode,
+        group_commit_s=target.group_commit,
+        gap_filling=GapFillingRules(
+            enabled=target.gap_filling.enabled,
+            after_s=target.gap_filling.after,
+            attempts=target.gap_filling.attempts,
+        ),
+        concurrency=target.pull.concurrency,
+        timeout_s=target.pull.timeout,
+        acknowledge_before_store=target.defects.acknowledge_before_store,
+        kill=KillHook(point=kill.point, count=kill.count) if kill and number == 0 else None,
+    )
+
+
+def _stores(prepared: Prepared, target: Reference) -> list[str]:
+    shards = len(prepared.fleet.head_ends)
+    if isinstance(target.store, DuckDbStore):
+        folder = prepared.folder.path / "store"
+        folder.mkdir()
+        return [f"duckdb://{folder / f'shard-{number}.duckdb'}" for number in range(shards)]
+    return [schema_of_run(target.store.url, prepared.folder.path.name)] * shards
+
+
+def schema_of_run(url: str, run: str) -> str:
+    """Return ``url`` with a schema of the run's own, made in the database if it is missing.
+
+    Raises `StoreError` when the server refuses. The schema stays, so that the run can be checked
+    again; drop it when the run is no longer wanted.
+    """
+    schema = "meterstorm_" + re.sub(r"[^a-z0-9]+", "_", run.lower())
+    with connected(url) as connection:
+        connection.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(schema)))
+    mark = "&" if "?" in url else "?"
+    return f"{url}{mark}options=-csearch_path%3D{schema}"

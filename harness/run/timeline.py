@@ -1,0 +1,83 @@
+"""The timeline of a scenario: what is done to head-end and fleet, and when."""
+
+from __future__ import annotations
+
+import os
+import signal
+from contextlib import suppress
+
+import trio
+
+from emulator.clock import ScenarioClock
+from harness.run.journal import Journal
+from harness.run.load import Load
+from harness.run.preparation import Prepared
+from harness.run.reference import ReferenceTarget
+from harness.run.target import Target
+from harness.scenario import Freeze, Kill, Outage
+
+
+class Timeline:
+    """Plays the events of a scenario; the fleet plays outages itself, they are only recorded."""
+
+    def __init__(
+        self,
+        prepared: Prepared,
+        target: Target,
+        load: Load,
+        clock: ScenarioClock,
+        journal: Journal,
+    ) -> None:
+        self._prepared = prepared
+        self._target = target
+        self._load = load
+        self._clock = clock
+        self._journal = journal
+
+    async def play(self) -> None:
+        """Play every event at its time; returns after the last. Cancellation undoes a freeze."""
+        async with trio.open_nursery() as nursery:
+            for number, event in enumerate(self._prepared.scenario.timeline):
+                match event:
+                    case Outage():
+                        nursery.start_soon(self._outage, f"outage {number}", event)
+                    case Kill():
+                        nursery.start_soon(self._kill, f"kill {number}", event)
+                    case Freeze():
+                        nursery.start_soon(self._freeze, f"freeze {number}", event)
+
+    async def _until(self, since_first_s: float) -> None:
+        await self._clock.sleep_until(self._prepared.fleet.first_s + since_first_s)
+
+    async def _outage(self, name: str, event: Outage) -> None:
+        whom = " and ".join(event.links) if event.links else "all links"
+        await self._until(event.at)
+        with self._journal.fault(name, f"{event.share / 10_000:g} % of {whom} cut off"):
+            await self._until(event.at + event.lasts)
+
+    async def _kill(self, name: str, event: Kill) -> None:
+        if not isinstance(self._target, ReferenceTarget):
+            return
+        await self._until(event.at)
+        with self._journal.fault(name, f"head-end shard {event.shard} killed"):
+            await self._target.kill(event.shard, event.restart_after)
+            await trio.sleep(event.restart_after)
+
+    async def _freeze(self, name: str, event: Freeze) -> None:
+        await self._until(event.at)
+        pid = self._pid(event)
+        if pid is None:
+            self._journal.note(f"{name}: there is no {event.part} shard {event.shard}")
+            return
+        with self._journal.fault(name, f"{event.part} shard {event.shard} stands still"):
+            os.kill(pid, signal.SIGSTOP)
+            try:
+                await trio.sleep(event.lasts)
+            finally:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGCONT)
+
+    def _pid(self, event: Freeze) -> int | None:
+        if event.part == "fleet":
+            return self._load.pids.get(str(event.shard))
+        return self._target.pids().get(f"headend-{event.shard}")
