@@ -28,6 +28,7 @@ IN_FLIGHT_OCTETS: Final = 256 * 1024
 """Octets under way in one direction beyond which no more are taken."""
 CLOCK_GRAIN_NS: Final = 1_000
 """Finer than this, trio's clock, a float, does not tell two times apart reliably."""
+MERGE_NS: Final = 2_000_000
 RECEIVE_OCTETS: Final = 64 * 1024
 _RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
 
@@ -78,7 +79,8 @@ class ShapedStream(HalfCloseableStream):
         self._inbox_octets = self._outbox_octets = 0
         self._raw_ended = self._end_sent = self._closed = self._broken = False
         self._sending = False
-        self._receiving: trio.CancelScope | None = None
+        self._is_receiving = False
+        self._waiting: trio.CancelScope | None = None
         self._pump_scope: trio.CancelScope | None = None
         self._room: trio.Event | None = None
         for gate in self._gates:
@@ -200,7 +202,7 @@ class ShapedStream(HalfCloseableStream):
         transfer = self._model.transfer(direction, sent_ns, len(data))
         pieces = []
         start = 0
-        for release_ns, count in transfer.releases:
+        for release_ns, count in _merged(transfer.releases):
             pieces.append(_Piece(sent_ns, release_ns, data[start : start + count]))
             start += count
         return pieces, transfer.broken_ns
@@ -275,18 +277,18 @@ class ShapedStream(HalfCloseableStream):
             ClosedResourceError: this stream was closed.
             BrokenResourceError: the peer or the link broke the connection.
         """
-        if self._receiving is not None:
+        if self._is_receiving:
             raise trio.BusyResourceError("another task is receiving on this stream")
-        self._receiving = trio.CancelScope()
+        self._is_receiving = True
         try:
             await trio.lowlevel.checkpoint()
             while not self._is_due():
-                with self._receiving:
-                    await self._stamp_until_due()
-                self._receiving = trio.CancelScope()
+                with trio.CancelScope(deadline=self._next_due_s()) as self._waiting:
+                    await self._hold_what_arrives()
             return self._deliver(max_bytes)
         finally:
-            self._receiving = None
+            self._is_receiving = False
+            self._waiting = None
 
     def _is_due(self) -> bool:
         self._check_receivable()
@@ -294,20 +296,20 @@ class ShapedStream(HalfCloseableStream):
             return False
         return self._due_ns("down", self._inbox[0]) <= now_ns() + CLOCK_GRAIN_NS
 
-    async def _stamp_until_due(self) -> None:
-        """Hold and stamp what arrives, until something held is due or an outage is over."""
+    def _next_due_s(self) -> float:
+        if not self._inbox or any(gate.is_down for gate in self._gates):
+            return math.inf
+        return self._due_ns("down", self._inbox[0]) / NANOSECONDS
+
+    async def _hold_what_arrives(self) -> None:
+        """Stamp and hold what arrives next, or wait for the end of an outage."""
         for gate in self._gates:
             if gate.is_down:
                 await gate.wait_up()
                 return
-        due_s = math.inf
-        if self._inbox:
-            due_s = self._due_ns("down", self._inbox[0]) / NANOSECONDS
         if self._raw_ended or self._inbox_octets >= IN_FLIGHT_OCTETS:
-            await trio.sleep_until(due_s)
-            return
-        with trio.move_on_at(due_s):
-            self._stamp(bytes(await self._read_raw()))
+            await trio.sleep_forever()
+        self._stamp(bytes(await self._read_raw()))
 
     async def _read_raw(self) -> bytes | bytearray:
         try:
@@ -364,7 +366,20 @@ class ShapedStream(HalfCloseableStream):
         return due_ns
 
     def _wake_all(self) -> None:
-        if self._receiving is not None:
-            self._receiving.cancel()
+        if self._waiting is not None:
+            self._waiting.cancel()
         if self._room is not None:
             self._room.set()
+
+
+def _merged(releases: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Join releases within `MERGE_NS` into the last of them: one waking and writing for all."""
+    merged: list[tuple[int, int]] = []
+    first_ns = 0
+    for release_ns, octets in releases:
+        if merged and release_ns - first_ns <= MERGE_NS:
+            merged[-1] = (release_ns, merged[-1][1] + octets)
+        else:
+            first_ns = release_ns
+            merged.append((release_ns, octets))
+    return merged

@@ -4,6 +4,7 @@ import json
 import math
 from bisect import bisect_right
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -106,7 +107,7 @@ def test_what_is_drawn_is_what_was_set(name: str, options: LinkOptions) -> None:
         one = model(link, options, concentrator=concentrator, statistics=statistics)
         one.transfer("up", 0, 100)
     for figures in set_and_drawn(link, statistics).values():
-        assert figures["packets"] >= 4_900
+        assert figures["packets"] >= figures["delays"] >= 4_900
         for name in ("delay_mean_s", "delay_sigma_s"):
             assert figures[name]["drawn"] == pytest.approx(figures[name]["set"], rel=0.05)
 
@@ -131,9 +132,8 @@ def path(options: LinkOptions, **direction: Any) -> LinkPath:
 def received(one: LinkPath, times_ns: Sequence[int], octets: int = 1500) -> list[int]:
     """Return when the packets sent at ``times_ns`` arrive, as they leave the path."""
     entered = [one.enter(one.data, at, octets, index) for index, at in enumerate(times_ns)]
-    left = [
-        one.leave(one.data, at, octets) for at in sorted(at for at in entered if at is not None)
-    ]
+    known = sorted(at for at in entered if at is not None)
+    left = [one.leave(one.data, at, octets) for at in known]
     return [at for at in left if at is not None]
 
 
@@ -177,11 +177,8 @@ def test_fifteen_packets_a_second_after_the_burst(order: str, limit: str) -> Non
 
 def test_a_bit_rate_spaces_packets() -> None:
     one = path(IN_LINK_ORDER, rate="12 kbit/s", latency="100 ms")
-    assert received(one, [0, 0, 5 * SECOND]) == [
-        11 * SECOND // 10,
-        21 * SECOND // 10,
-        61 * SECOND // 10,
-    ]
+    arrived_s = [at / SECOND for at in received(one, [0, 0, 5 * SECOND])]
+    assert arrived_s == pytest.approx([1.1, 2.1, 6.1])
 
 
 def test_link_order_never_overtakes_and_keeps_the_mean_netem_order_does_overtake() -> None:
@@ -192,8 +189,7 @@ def test_link_order_never_overtakes_and_keeps_the_mean_netem_order_does_overtake
         one = path(options, **figures)
         arrivals = [one.enter(one.data, at, 1500, index) for index, at in enumerate(times_ns)]
         known = [at for at in arrivals if at is not None]
-        pairs = zip(known, known[1:], strict=False)
-        overtaken[options.order] = sum(later < earlier for earlier, later in pairs)
+        overtaken[options.order] = sum(later < earlier for earlier, later in pairwise(known))
     assert overtaken["link"] == 0
     # The kernel was measured to swap 46 % of neighbours at this spacing.
     assert overtaken["netem"] / len(times_ns) == pytest.approx(0.41, abs=0.06)
@@ -300,27 +296,31 @@ def link_of(run: dict[str, Any]) -> LinkProfile:
     return jittery(run["latency"], run["jitter"], run["loss"])
 
 
+# Above 95 % of 20 kB exchanges Linux recovers more slowly than the model; links.md has the figures.
+ACCEPTED_OF_MEAN = {300: 0.05, 3_000: 0.05, 20_000: 0.09}
+
+
 @pytest.mark.parametrize("octets", [300, 3_000, 20_000])
 @pytest.mark.parametrize("run", [0, 1, 2, 3])
 def test_netem_order_agrees_with_the_kernel(run: int, octets: int) -> None:
     kernel = kernel_times_s(run, octets)
     link = link_of(KERNEL["runs"][run])
     _, modelled = exchange_times_s(link, IN_NETEM_ORDER, octets, 2_000)
-    mean_s = sum(kernel) / len(kernel)
-    # Two runs of the kernel with the same figures differ by this much.
+    # Two runs of the kernel with the same figures differ by the floor; a mean of 300 by chance.
     floor_s = distance_s(kernel_times_s(0, octets), kernel_times_s(1, octets))
-    accepted_s = max(0.07 * mean_s, floor_s)
+    chance_s = 3 * float(np.std(modelled)) / math.sqrt(len(kernel))
+    accepted_s = max(ACCEPTED_OF_MEAN[octets] * float(np.mean(kernel)), floor_s, chance_s)
     assert largest_step(kernel, modelled) < 0.083 or distance_s(kernel, modelled) < accepted_s
 
 
+@pytest.mark.parametrize(("octets", "accepted"), [(300, 0.07), (3_000, 0.20), (20_000, 0.10)])
 @pytest.mark.parametrize("run", [0, 1, 2, 3])
-def test_link_order_stays_near_the_kernel(run: int) -> None:
-    # A link in order cannot do what netem does; docs/explanation/links.md has the figures.
+def test_link_order_stays_near_the_kernel(run: int, octets: int, accepted: float) -> None:
+    # In order, three segments take one delay; netem makes the stream wait for the slowest of them.
     link = link_of(KERNEL["runs"][run])
-    for octets in (300, 3_000, 20_000):
-        kernel = kernel_times_s(run, octets)
-        _, modelled = exchange_times_s(link, IN_LINK_ORDER, octets, 2_000)
-        assert sum(modelled) / 2_000 == pytest.approx(sum(kernel) / len(kernel), rel=0.16)
+    kernel = kernel_times_s(run, octets)
+    _, modelled = exchange_times_s(link, IN_LINK_ORDER, octets, 2_000)
+    assert np.mean(modelled) == pytest.approx(np.mean(kernel), rel=accepted)
 
 
 @pytest.mark.parametrize("run", [0, 2, 3])
@@ -407,7 +407,7 @@ def test_syns_are_repeated_and_given_up_after_127_seconds() -> None:
     with pytest.raises(LinkTimeout) as caught:
         model(profile(loss="100 %")).connect(0)
     assert caught.value.at_ns == 127 * SECOND
-    lossy = profile(latency="300 ms", loss="30 %")
+    lossy = profile(latency="300 ms", loss="10 %")
     times = {model(lossy, concentrator=number).connect(0).established_ns for number in range(200)}
     assert {time / SECOND for time in times} >= {0.6, 1.6, 3.6}
 
