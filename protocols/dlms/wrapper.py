@@ -77,8 +77,7 @@ class WpduReader:
 
     def feed(self, data: bytes) -> None:
         """Append bytes from the stream."""
-        # Consumed bytes go once per feed, not once per PDU: moving the rest for every PDU of a
-        # full buffer would make reading quadratic.
+        # Consumed bytes go once per feed, not once per PDU.
         del self._buffer[: self._offset]
         self._offset = 0
         self._buffer += data
@@ -97,8 +96,13 @@ class WpduReader:
         end = start + length
         if len(self._buffer) < end:
             return None
+        pdu = Wpdu(source, destination, bytes(memoryview(self._buffer)[start:end]))
         self._offset = end
-        return Wpdu(source, destination, bytes(memoryview(self._buffer)[start:end]))
+        if end == len(self._buffer):
+            # An idle connection holds no memory: there are thousands of them.
+            self._buffer.clear()
+            self._offset = 0
+        return pdu
 
     @property
     def buffered(self) -> int:

@@ -130,7 +130,7 @@ def test_encoding_errors_name_the_field(pdu: Wpdu, path: str) -> None:
 
 
 def test_many_pdus_in_one_feed_are_not_moved_one_by_one() -> None:
-    # Quadratic reading would move 32 GiB here and time out.
+    # Time must grow with their number, not with its square.
     wire = Wpdu(1, 2, b"\xd8\x01\x01").encode()
     reader, count = WpduReader(), 80_000
     reader.feed(wire * count)
