@@ -6,8 +6,8 @@ rows it calls later arrivals are compared with the table in the same transaction
 ones went in, so duplicates within the batch meet their first arrival there. Counters are appended
 and the highest one counts, because an upsert without an index would rewrite the table.
 
-After a failed commit DuckDB may refuse the whole instance. The session is then dropped with what
-`Seen` knew, and the next call attaches the file anew.
+After some errors DuckDB refuses the whole instance. After any failed write, therefore, the session
+is dropped with what `Seen` knew, and the next call attaches the file anew.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from harness.store.interface import ExportFormat, PutResult
 from harness.store.rows import Rows, StoredRows
 from harness.store.schema import (
     FIXED,
+    Columns,
     checked_registers,
     checked_rows,
     differs,
@@ -100,7 +101,7 @@ class DuckDbStore:
             first = self._seen.first_arrivals(rows)
             new = rows.take(first)
             with _transaction(session):
-                self._append(session, "readings", new, stored_at_us)
+                self._append(session, new, stored_at_us)
                 later = rows.take(~first)
                 conflicting = self._keep_conflicts(session, later, stored_at_us)
                 _append_counters(session, counters)
@@ -189,26 +190,21 @@ class DuckDbStore:
             self._closed = True
             self._drop()
 
-    def _append(
-        self, session: duckdb.DuckDBPyConnection, table: str, rows: Rows, stored_at_us: int
-    ) -> None:
-        if not len(rows):
-            return
-        session.register("arrivals", dict(to_columns(rows, stored_at_us, self._registers)))
-        session.execute(f"INSERT INTO store.{table} BY NAME SELECT * FROM arrivals")
+    def _append(self, session: duckdb.DuckDBPyConnection, rows: Rows, stored_at_us: int) -> None:
+        if len(rows):
+            _insert(session, "readings", to_columns(rows, stored_at_us, self._registers))
 
     def _keep_conflicts(
         self, session: duckdb.DuckDBPyConnection, later: Rows, stored_at_us: int
     ) -> int:
         if not len(later):
             return 0
-        session.register("later", dict(to_columns(later, stored_at_us, self._registers)))
-        return _changed(
-            session.execute(
-                "INSERT INTO store.conflicts BY NAME SELECT later.* FROM later "
-                f"SEMI JOIN store.readings AS kept ON {same_reading('later', 'kept')} "
-                f"AND ({differs(self._registers, 'later', 'kept')})"
-            )
+        return _insert(
+            session,
+            "conflicts",
+            to_columns(later, stored_at_us, self._registers),
+            f"SEMI JOIN store.readings AS kept ON {same_reading('arrivals', 'kept')} "
+            f"AND ({differs(self._registers, 'arrivals', 'kept')})",
         )
 
     def _fetch(self, query: str) -> list[tuple[Any, ...]]:
@@ -310,8 +306,20 @@ def _append_counters(session: duckdb.DuckDBPyConnection, counters: Mapping[bytes
     titles = np.empty(len(counters), object)
     titles[:] = list(counters)
     values = np.fromiter(counters.values(), np.int64, len(counters))
-    session.register("heard", {"system_title": titles, "counter": values})
-    session.execute("INSERT INTO store.counters BY NAME SELECT * FROM heard")
+    _insert(session, "counters", {"system_title": titles, "counter": values})
+
+
+def _insert(
+    session: duckdb.DuckDBPyConnection, table: str, columns: Columns, condition: str = ""
+) -> int:
+    """Insert ``columns``, called ``arrivals`` in the condition; return how many rows went in."""
+    # DuckDB finds the variable by its name in this frame; registering it takes 0.4 ms longer.
+    arrivals = dict(columns)  # noqa: F841
+    return _changed(
+        session.execute(
+            f"INSERT INTO store.{table} BY NAME SELECT arrivals.* FROM arrivals {condition}"
+        )
+    )
 
 
 def _changed(result: duckdb.DuckDBPyConnection) -> int:

@@ -19,7 +19,7 @@ from tests.support.stores import REGISTERS, push, readings_of
 ROOT = Path(__file__).parents[3]
 
 FULL_DISK = """
-import resource, signal, sys
+import os, resource, signal, sys
 from harness.store.errors import StoreFullError
 from harness.store.opening import open_store
 from tests.support.stores import REGISTERS, push
@@ -29,9 +29,10 @@ store.put(push(range(10), 900), {}, 10)
 # A limit on the size of files, below what the next put writes, is a full disk without root.
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-resource.setrlimit(resource.RLIMIT_FSIZE, (store.size_bytes(), hard))
+resource.setrlimit(resource.RLIMIT_FSIZE, (os.path.getsize(sys.argv[1] + ".wal") + 20, hard))
+meters = range(int(sys.argv[2]))
 try:
-    store.put(push(range(200_000), 1800), {b"12345678": 5}, 20)
+    store.put(push(meters, 1800), {b"12345678": 5}, 20)
 except StoreFullError as error:
     assert sys.argv[1] in str(error) and "free disk space" in str(error), str(error)
 else:
@@ -39,9 +40,9 @@ else:
 resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
 assert store.counters() == {}
 assert store.slots().tolist() == [900]
-result = store.put(push(range(200_000), 1800), {b"12345678": 5}, 20)
-assert (result.inserted, result.repeated) == (200_000, 0), result
-store.close()
+result = store.put(push(meters, 1800), {b"12345678": 5}, 20)
+assert (result.inserted, result.repeated) == (len(meters), 0), result
+os.kill(os.getpid(), signal.SIGKILL)
 """
 
 
@@ -50,13 +51,28 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "it's a store.duckdb"
 
 
-def test_a_full_disk_is_said_and_nothing_is_lost_when_room_is_made(path: Path) -> None:
+# Few rows fail when they are committed, many already when they are written.
+@pytest.mark.parametrize("meters", [5, 200_000])
+def test_a_full_disk_is_said_and_nothing_is_lost_when_room_is_made(path: Path, meters: int) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", FULL_DISK, str(path)], cwd=ROOT, capture_output=True, text=True
+        [sys.executable, "-c", FULL_DISK, str(path), str(meters)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
     )
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == -9, done.stderr
     with closing(open_reader(path)) as reader:
-        assert reader.count() == 200_010
+        assert reader.count() == 10 + meters
+
+
+def test_a_session_that_refuses_everything_is_replaced(path: Path) -> None:
+    with closing(DuckDbStore(path, REGISTERS, create=True)) as store:
+        store.put(push([1], 900), {}, 10)
+        assert store._session is not None
+        store._session.close()
+        with pytest.raises(StoreError):
+            store.put(push([2], 900), {}, 20)
+        assert store.put(push([1, 2], 900), {}, 20) == PutResult(1, 1, 0)
 
 
 def test_a_second_writer_in_this_process_is_refused(path: Path) -> None:

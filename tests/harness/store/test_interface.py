@@ -40,7 +40,7 @@ PUTS = st.tuples(st.lists(READINGS, max_size=25), COUNTERS)
 REOPEN = None
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(steps=st.lists(st.one_of(PUTS, st.just(REOPEN)), max_size=6))
 def test_any_sequence_of_puts_leaves_what_the_model_has(
     new_place: Callable[[], Place], steps: list[tuple[list[Reading], dict[bytes, int]] | None]
