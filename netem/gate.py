@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, Literal
 import trio
 
 from netem.model.delay import NANOSECONDS
-from netem.model.tcp import MAXIMUM_TIMEOUT_NS, MINIMUM_TIMEOUT_NS
+from netem.model.sender import MAXIMUM_TIMEOUT_NS, MINIMUM_TIMEOUT_NS
 
 if TYPE_CHECKING:
     from netem.shaper import ShapedStream

@@ -8,8 +8,9 @@ from typing import Final, Literal
 from netem.draws import stream_key
 from netem.model.delay import NANOSECONDS
 from netem.model.path import Path, path_rule
+from netem.model.sender import NEVER
 from netem.model.statistics import LinkStatistics
-from netem.model.tcp import HANDSHAKE_KIND, NEVER, TcpSender, Transfer
+from netem.model.tcp import HANDSHAKE_KIND, TcpSender, Transfer
 from netem.profiles import TCP_IP_HEADERS, LinkOptions, LinkProfile
 
 Direction = Literal["up", "down"]
