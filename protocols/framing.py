@@ -3,7 +3,7 @@
 Locust bridge, head-end control, HTTP API and command submission all speak it over Unix sockets
 and socket pairs::
 
-    length (u32, big-endian) | msgpack map with string keys
+    length (u32, big-endian) | one msgpack map
 
 A peer never chooses our memory use: a length over ``MAX_MESSAGE_SIZE`` is refused unread.
 """
@@ -18,7 +18,7 @@ import msgpack
 
 from protocols.errors import CodecError
 
-Message: TypeAlias = Mapping[str, Any]
+Message: TypeAlias = Mapping[Any, Any]
 
 MAX_MESSAGE_SIZE: Final = 64 * 1024 * 1024
 _LENGTH: Final = struct.Struct(">I")
@@ -67,8 +67,8 @@ class MessageReader:
 
 def _decode_body(body: bytes) -> Message:
     try:
-        message = msgpack.unpackb(body, strict_map_key=True)
-    except (ValueError, msgpack.exceptions.UnpackException) as error:
+        message = msgpack.unpackb(body, strict_map_key=False)
+    except (TypeError, ValueError, msgpack.exceptions.UnpackException) as error:
         raise CodecError(str(error) or "malformed", codec="message", path="body") from error
     if not isinstance(message, dict):
         raise CodecError(f"a {type(message).__name__}, not a map", codec="message", path="body")

@@ -144,5 +144,13 @@ def judge(interval: Interval, on_plan: StoredRows, equal: BoolArray, off_plan: i
     owed = interval.delivery_step < interval.steps
     late = owed & stored & (first_stored_at > interval.deadline_us)
     return Fates(
-        owed, interval.sent, interval.acknowledged, stored, wrong, late, extra, first_stored_at, off_plan
-    )  # fmt: skip
+        owed=owed,
+        sent=interval.sent,
+        acknowledged=interval.acknowledged,
+        stored=stored,
+        wrong=wrong,
+        late=late,
+        extra_rows=extra,
+        first_stored_at_us=first_stored_at,
+        rows_off_the_plan=off_plan,
+    )

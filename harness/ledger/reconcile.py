@@ -13,6 +13,7 @@ from emulator.delivery_record import DeliveryRecord, Mark
 from emulator.grid import Grid
 from emulator.plan import Plan
 from emulator.readings import Truth
+from emulator.schedule import Schedule
 from harness.ledger.fates import BoolArray, Counts, Fates, Interval, judge
 from harness.store.interface import StoredReader
 from harness.store.rows import StoredRows
@@ -91,7 +92,7 @@ class Ledger:
     """
 
     grid: Grid
-    plan: Plan
+    schedule: Schedule
     truth: Truth
     records: Sequence[DeliveryRecord]
     reader: StoredReader
@@ -100,9 +101,13 @@ class Ledger:
     groups: Sequence[Group] = ()
     progress: Callable[[int], None] = field(default=lambda interval: None)
 
+    @property
+    def _plan(self) -> Plan:
+        return self.schedule.plan
+
     def reconcile(self) -> Reconciliation:
         """Judge every reading. Raises `StoreError` when the store cannot be read."""
-        steps = self.plan.steps
+        steps = self._plan.steps
         found = Reconciliation(
             counts=Counts(),
             by_group={(group.kind, group.name): Counts() for group in self.groups},
@@ -119,7 +124,7 @@ class Ledger:
 
     def _judge_interval(self, interval: int, found: Reconciliation) -> None:
         known = self._interval(interval)
-        captured_at_s = int(self.plan.captured_at(np.array([interval]))[0])
+        captured_at_s = int(self._plan.captured_at(np.array([interval]))[0])
         slot = self.reader.rows(captured_at_s)
         on_plan, off_plan = self._split(slot)
         equal, expected = self._equal(on_plan, interval)
@@ -134,10 +139,10 @@ class Ledger:
 
     def _interval(self, interval: int) -> Interval:
         meters = self.grid.meters
-        delivery = self.plan.delivery_step_block(interval, 0, meters)
+        delivery = self.schedule.delivery_step_block(interval, 0, meters)
         return Interval(
             delivery_step=delivery,
-            steps=self.plan.steps,
+            steps=self._plan.steps,
             sent=self._marks(Mark.SENT, interval),
             acknowledged=self._marks(Mark.ACKNOWLEDGED, interval),
             deadline_us=self.times.step_opens_us(delivery + 1),
@@ -160,7 +165,7 @@ class Ledger:
     def _note_times(
         self, interval: int, known: Interval, fates: Fates, found: Reconciliation
     ) -> None:
-        steps = self.plan.steps
+        steps = self._plan.steps
         found.owed_per_step += np.bincount(known.delivery_step[fates.owed], minlength=steps)[:steps]
         when = fates.first_stored_at_us[fates.owed & fates.stored]
         width_us = self.times.step_us / BUCKETS_PER_STEP
@@ -198,10 +203,10 @@ class Ledger:
             "late": fates.late,
         }
         for fate, column in columns.items():
-            for meter in np.flatnonzero(column)[: max(0, EXAMPLES_MAX - len(examples))]:
-                examples.append(Example(fate, int(meter), captured_at_s))
+            chosen = np.flatnonzero(column)[: max(0, EXAMPLES_MAX - len(examples))]
+            examples.extend(Example(fate, int(meter), captured_at_s) for meter in chosen)
 
     def _rows_off_the_plan(self) -> int:
-        planned = self.plan.captured_at(np.arange(self.plan.steps))
+        planned = self._plan.captured_at(np.arange(self._plan.steps))
         strange = np.setdiff1d(self.reader.slots(), planned)
         return sum(len(self.reader.rows(int(slot))) for slot in strange)

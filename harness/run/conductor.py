@@ -136,9 +136,7 @@ class Conductor:
             observing.start_soon(observer.run, self._processes)
             with self._journal.phase("timeline"):
                 async with trio.open_nursery() as happening:
-                    timeline = Timeline(
-                        self._prepared, target, load, self._clock, self._journal
-                    )
+                    timeline = Timeline(self._prepared, target, load, self._clock, self._journal)
                     happening.start_soon(timeline.play)
                     happening.start_soon(self._issue_commands, target)
                     await self._until_over(load)

@@ -159,7 +159,14 @@ def locust_processes(
         f"locust-worker-{number}": command for number, command in enumerate(others)
     }
     return [
-        RunProcess(name, command, folder.logs / f"{name}.log", environment=environment, says_ready=False, ended=ended)
+        RunProcess(
+            name,
+            command,
+            folder.logs / f"{name}.log",
+            environment=environment,
+            says_ready=False,
+            ended=ended,
+        )
         for name, command in commands.items()
     ]
 

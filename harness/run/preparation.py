@@ -25,7 +25,7 @@ from emulator.run_folder import RunFolder
 from emulator.schedule import Schedule
 from harness.errors import ArgumentsError, EnvironmentUnfitError
 from harness.provisioning import export_devices
-from harness.scenario import External, Reference, Scenario
+from harness.scenario import Reference, Scenario
 from harness.scenario.timeline import Outage
 from netem.profiles import LinkProfile, load_profiles
 
@@ -166,9 +166,7 @@ def _head_ends(scenario: Scenario, concentrators: int) -> tuple[Endpoint, ...]:
 
 
 def _key_file(scenario: Scenario) -> Path | None:
-    target = scenario.target
-    of_target = target.keys if isinstance(target, External) else None
-    return of_target or scenario.security.keys
+    return scenario.security.keys
 
 
 def _make_folder(scenario: Scenario, out: Path) -> RunFolder:

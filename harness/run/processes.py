@@ -58,9 +58,7 @@ class RunProcess:
             raise RuntimeError(f"{self.name} was not started")
         return self._process.pid
 
-    async def run(
-        self, task_status: trio.TaskStatus[str] = trio.TASK_STATUS_IGNORED
-    ) -> None:
+    async def run(self, task_status: trio.TaskStatus[str] = trio.TASK_STATUS_IGNORED) -> None:
         """Run the process until it ends; reports its ``ready`` line through ``nursery.start``.
 
         Cancellation kills it. Whoever cancels politely calls `stop` first.

@@ -16,11 +16,13 @@ from psycopg import sql
 from emulator.clock import ScenarioClock
 from emulator.fleet_config import FleetConfig
 from harness.headend.config import GapFillingRules, HeadEndConfig, KillHook
+from harness.run.monitor import Monitor
 from harness.run.preparation import Prepared
 from harness.run.processes import RunProcess, python
 from harness.run.questions import NoAnswerError, ask
 from harness.scenario import DuckDbStore, Reference
 from harness.store.postgres_session import connected
+from reports.recording import Metric
 
 RESTART_AFTER_S: Final = 1.0
 
@@ -85,7 +87,7 @@ class ReferenceTarget:
         self._nursery: trio.Nursery | None = None
         folder = prepared.folder.path / "headend"
         folder.mkdir()
-        self.stores = _stores(prepared, target)
+        self.stores = tuple(_stores(prepared, target))
         self.shards = []
         for number, endpoint in enumerate(prepared.fleet.head_ends):
             config = _config(prepared.fleet, target, number).model_copy(
@@ -112,11 +114,35 @@ class ReferenceTarget:
             await ask(shard.config.control_socket, "clock", triple=clock.triple)
             shard.config = shard.config.model_copy(update={"clock": clock.triple})
 
-    async def observe(self) -> None:
-        """Ask every shard how it is."""
+    def pids(self) -> dict[str, int]:
+        """Return the process ids of its shards, by name."""
+        return {shard.name: shard.process.pid for shard in self.shards if shard.process is not None}
+
+    async def observe(self, monitor: Monitor) -> None:
+        """Ask every shard how it is, and record store size and commit times."""
         async with trio.open_nursery() as nursery:
             for shard in self.shards:
                 nursery.start_soon(shard.observe)
+        living = [shard.status for shard in self.shards if shard.status]
+        if living:
+            size = sum(status["size_bytes"] for status in living)
+            monitor.put("store", Metric.STORE_BYTES, size)
+        commits = self.commit_histogram()
+        if commits is not None and commits.total_count:
+            for percentile in (50, 99):
+                value_s = commits.get_value_at_percentile(percentile) / 1e6
+                monitor.put("store", Metric.COMMIT_S, value_s, label=f"p{percentile}")
+
+    def missing(self) -> int | None:
+        """Return how many captured readings its shards lack; ``None`` while one does not say."""
+        if not all(shard.status for shard in self.shards):
+            return None
+        return sum(int(shard.status["missing"]) for shard in self.shards)
+
+    def commands_ended(self) -> int:
+        """Return how many commands are done or failed."""
+        counts = self.counts()
+        return counts["commands done"] + counts["commands failed"]
 
     async def kill(self, number: int, restart_after_s: float) -> None:
         """Kill a shard with SIGKILL; it lives again after ``restart_after_s`` real seconds."""
@@ -128,7 +154,6 @@ class ReferenceTarget:
 
     async def stop(self) -> None:
         """Let every shard finish what is under way and end; then all that was stored is there."""
-        await self.observe()
         for shard in self.shards:
             if shard.process is not None:
                 await shard.process.stop()

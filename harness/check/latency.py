@@ -1,0 +1,28 @@
+"""Latencies of a run: what the shards recorded, merged."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hdrh.histogram import HdrHistogram
+
+from harness.check.recorded import RecordedRun
+from reports.recording import new_histogram
+
+
+def latencies(run: RecordedRun) -> dict[tuple[str, str], Any]:
+    """Return one histogram (microseconds) per (series, link profile), merged over the shards."""
+    merged: dict[tuple[str, str], Any] = {}
+    for summary in run.summaries():
+        for part in summary["latencies"]:
+            whole = merged.setdefault((part["series"], part["link"]), new_histogram())
+            whole.add(HdrHistogram.decode(part["histogram"]))
+    return merged
+
+
+def by_series(merged: dict[tuple[str, str], Any]) -> dict[str, Any]:
+    """Return one histogram per series, over all links."""
+    series: dict[str, Any] = {}
+    for (name, _), histogram in merged.items():
+        series.setdefault(name, new_histogram()).add(histogram)
+    return series

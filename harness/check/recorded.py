@@ -1,0 +1,103 @@
+"""A recorded run, opened for judging: grid, plan, truth and store as they were."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from emulator.delivery_record import DeliveryRecord
+from emulator.fleet_config import FleetConfig
+from emulator.grid import Grid, generate_grid
+from emulator.plan import Plan
+from emulator.readings import Truth
+from emulator.run_folder import RunFolder
+from emulator.schedule import Schedule
+from harness.ledger.reconcile import Group, RunTimes
+from harness.run.facts import RunFacts
+from harness.scenario import Scenario
+
+SUMMARY: Final = "summary.json"
+EXECUTIONS: Final = "executions.ndjson"
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedRun:
+    """Everything of a run that its verdict depends on, but the store."""
+
+    folder: RunFolder
+    scenario: Scenario
+    fleet: FleetConfig
+    facts: RunFacts
+    grid: Grid
+    schedule: Schedule
+    truth: Truth
+
+    @classmethod
+    def open(cls, path: Path) -> RecordedRun:
+        """Open the run recorded in ``path``.
+
+        Raises:
+            OSError: a part of the record is missing.
+            ValueError: a part of the record is not what it should be.
+        """
+        folder = RunFolder(path)
+        scenario = Scenario.from_resolved((path / "resolved.json").read_text())
+        fleet = folder.fleet()
+        grid = generate_grid(fleet.grid, fleet.behaviour, fleet.seed)
+        plan = Plan(grid, fleet.behaviour, fleet.first_s, fleet.seed)
+        truth = Truth(grid, fleet.behaviour, fleet.first_s, fleet.seed, folder=fleet.pattern_folder)
+        schedule = Schedule.of(plan, fleet.outages)
+        return cls(folder, scenario, fleet, RunFacts.load(path), grid, schedule, truth)
+
+    def delivery_records(self) -> list[DeliveryRecord]:
+        """Return what the fleet recorded, shard by shard; a shard that never began has none."""
+        return [
+            DeliveryRecord.open(self.folder.shard(shard), self.grid)
+            for shard in range(self.fleet.shards)
+            if (self.folder.shard(shard) / "shard.json").is_file()
+        ]
+
+    def summaries(self) -> list[dict[str, Any]]:
+        """Return the last word of every shard that wrote one."""
+        paths = [self.folder.shard(shard) / SUMMARY for shard in range(self.fleet.shards)]
+        return [json.loads(path.read_text()) for path in paths if path.is_file()]
+
+    def executions(self) -> list[dict[str, Any]]:
+        """Return every command that an emulated meter carried out, in no particular order."""
+        paths = [self.folder.shard(shard) / EXECUTIONS for shard in range(self.fleet.shards)]
+        lines = [line for path in paths if path.is_file() for line in path.read_text().splitlines()]
+        return [json.loads(line) for line in lines]
+
+    def times(self) -> RunTimes:
+        """Return when the steps of the run opened in real time."""
+        start_s = self.facts.scenario_clock.monotonic_at(self.fleet.first_s)
+        step_s = self.fleet.behaviour.step_s / self.facts.scenario_clock.rate
+        return RunTimes(
+            start_us=int((start_s + self.facts.realtime_offset_s) * 1_000_000),
+            step_us=step_s * 1_000_000,
+        )
+
+    def groups(self) -> list[Group]:
+        """Return the classes whose readings are counted apart."""
+        owner = self.grid.concentrator_of(np.arange(self.grid.meters))
+        links = self.grid.link_category[owner]
+        reach = self.grid.concentrator_reachability[owner]
+        behaviour = self.fleet.behaviour
+        return [
+            *(
+                Group("link", link.profile, links == index)
+                for index, link in enumerate(self.fleet.grid.links)
+            ),
+            *(
+                Group("concentrator accessibility", item.name, reach == index)
+                for index, item in enumerate(behaviour.concentrators)
+            ),
+            *(
+                Group("meter accessibility", item.name, self.grid.meter_reachability == index)
+                for index, item in enumerate(behaviour.meters)
+            ),
+        ]

@@ -1,0 +1,315 @@
+"""From the ledger to the verdict.
+
+Precedence: a wrong, invented, duplicated, conflicting or lost-after-acknowledge reading is
+*failed*, whatever else happened; then everything that makes the run prove nothing is
+*inconclusive*; then the scenario's limits decide.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, Final
+
+import numpy as np
+
+from harness.check.commands import count_commands
+from harness.check.latency import by_series, latencies
+from harness.check.recorded import RecordedRun
+from harness.judging import judge, measurements
+from harness.ledger.fates import Counts
+from harness.ledger.reconcile import Example, Reconciliation
+from harness.run.facts import RunFacts
+from harness.scenario import Reference
+from harness.store.commands import Command
+from netem.model import LinkStatistics
+from netem.model.statistics import set_and_drawn
+from reports.recording import (
+    Check,
+    ClassCounts,
+    Environment,
+    FailureCause,
+    Generator,
+    Grid,
+    LatencyPercentiles,
+    LinkMeasurement,
+    Outcome,
+    Readings,
+    Throughput,
+    Verdict,
+    percentiles,
+)
+
+MIB: Final = 1024 * 1024
+FATAL: Final = {
+    "wrong": "readings stored with other values than the meter registered",
+    "invented": "readings stored that nobody sent",
+    "duplicated": "rows stored more than once",
+    "conflicts": "second arrivals with other values than the first",
+    "lost_acknowledged": "readings acknowledged and not stored",
+}
+LINK_QUANTITIES: Final = (
+    ("delay, mean", "delay_mean_s", "s"),
+    ("delay, sigma", "delay_sigma_s", "s"),
+    ("loss", "loss_share", ""),
+)
+
+
+def conclude(
+    run: RecordedRun,
+    found: Reconciliation,
+    journal: Sequence[Command],
+    conflicts: int,
+    store_bytes: int,
+) -> Verdict:
+    """Return the verdict on a run.
+
+    Args:
+        run: the recorded run.
+        found: what the ledger says.
+        journal: the commands journal of the head-end.
+        conflicts: conflicting arrivals the store kept aside.
+        store_bytes: what the store takes on disk, 0 where unknown.
+    """
+    commands, command_latency = count_commands(run, journal)
+    merged = latencies(run)
+    series = by_series(merged)
+    if command_latency.total_count:
+        series["command"] = command_latency
+    lag_s = max((summary["lag_s_max"] for summary in run.summaries()), default=0.0)
+    draft = Verdict(
+        verdict="inconclusive",
+        scenario=run.scenario.name,
+        seed=run.scenario.seed,
+        speed=run.scenario.speed,
+        grid=_grid(run),
+        readings=_readings(found.counts, conflicts),
+        throughput=_throughput(run, found.counts),
+        latency_s={name: percentiles(histogram) for name, histogram in series.items()},
+        resources=_resources(run.facts, store_bytes),
+        generator=Generator(lag_s_max=lag_s),
+        classes=_classes(run, found, merged),
+        links=_links(run),
+        commands=commands,
+        failures=_failures(run),
+        distrust=_distrust(run, found),
+        environment=_environment(run.facts),
+    )
+    checks = judge(run.scenario.checks, measurements(draft))
+    outcome, reasons = decide(draft, checks, _doubts(run, draft))
+    return replace(draft, verdict=outcome, reasons=tuple(reasons), checks=checks)
+
+
+def unreadable(run: RecordedRun, reason: str) -> Verdict:
+    """Return the verdict on a run whose store cannot be read: it proves nothing."""
+    return Verdict(
+        verdict="inconclusive",
+        reasons=(reason, *run.facts.doubts),
+        scenario=run.scenario.name,
+        seed=run.scenario.seed,
+        speed=run.scenario.speed,
+        grid=_grid(run),
+        environment=_environment(run.facts),
+    )
+
+
+def decide(
+    verdict: Verdict, checks: Sequence[Check], doubts: Sequence[str]
+) -> tuple[Outcome, list[str]]:
+    """Return the outcome and the reasons for it, the deciding ones first."""
+    fatal = [
+        f"{count:,} {meaning}"
+        for name, meaning in FATAL.items()
+        if (count := getattr(verdict.readings, name))
+    ]
+    failed = [
+        f"{check.name} is {check.measured}, the limit is {check.limit}"
+        for check in checks
+        if check.passed is False
+    ]
+    undecided = [f"{check.name} was not measured" for check in checks if check.passed is None]
+    if fatal:
+        return "failed", [*fatal, *failed, *doubts]
+    if doubts or undecided:
+        return "inconclusive", [*doubts, *undecided, *failed]
+    return ("failed", failed) if failed else ("passed", [])
+
+
+def _doubts(run: RecordedRun, verdict: Verdict) -> list[str]:
+    doubts = list(run.facts.doubts)
+    bound_s = run.scenario.limits.lag
+    if verdict.generator.lag_s_max > bound_s:
+        doubts.append(
+            f"the generator fell {verdict.generator.lag_s_max:.2f} s behind its plan; "
+            f"the bound is {bound_s:g} s"
+        )
+    if verdict.readings.unattempted:
+        doubts.append(f"{verdict.readings.unattempted:,} owed readings were never handed to a link")
+    if len(run.summaries()) < run.fleet.shards:
+        doubts.append("not every fleet shard wrote its summary")
+    return doubts
+
+
+def _grid(run: RecordedRun) -> Grid:
+    return Grid(
+        concentrators=run.grid.concentrators,
+        meters=run.grid.meters,
+        steps=run.schedule.plan.steps,
+    )
+
+
+def _readings(counts: Counts, conflicts: int) -> Readings:
+    return Readings(
+        owed=counts.owed,
+        deferred=counts.deferred,
+        unattempted=counts.unattempted,
+        sent=counts.sent,
+        acknowledged=counts.acknowledged,
+        stored=counts.stored,
+        correct=counts.correct,
+        late=counts.late,
+        lost=counts.lost,
+        duplicated=counts.duplicated,
+        wrong=counts.wrong,
+        invented=counts.invented,
+        conflicts=conflicts,
+        lost_acknowledged=counts.lost_after_acknowledge,
+    )
+
+
+def _throughput(run: RecordedRun, counts: Counts) -> Throughput:
+    lasted_s = run.scenario.span_s / run.scenario.speed
+    readings_per_s = counts.stored / lasted_s
+    real_time_per_s = run.grid.meters / run.fleet.behaviour.step_s
+    return Throughput(
+        readings_per_s=readings_per_s, times_real_time=readings_per_s / real_time_per_s
+    )
+
+
+def _resources(facts: RunFacts, store_bytes: int) -> dict[str, dict[str, int | float]]:
+    resources: dict[str, dict[str, int | float]] = {}
+    for name, cpu_s in facts.cpu_s.items():
+        part = resources.setdefault(name.partition("-")[0], {"cpu_s": 0.0, "rss_mib_max": 0.0})
+        part["cpu_s"] += cpu_s
+        part["rss_mib_max"] += facts.rss_bytes_max.get(name, 0) / MIB
+    resources["store"] = {"bytes": store_bytes}
+    return resources
+
+
+def _classes(
+    run: RecordedRun, found: Reconciliation, merged: dict[tuple[str, str], Any]
+) -> dict[str, tuple[ClassCounts, ...]]:
+    owner = run.grid.concentrator_of(np.arange(run.grid.meters))
+    classes: dict[str, list[ClassCounts]] = {}
+    for group in run.groups():
+        counts = found.by_group[group.kind, group.name]
+        push = merged.get(("push", group.name)) if group.kind == "link" else None
+        latency: LatencyPercentiles | None = percentiles(push) if push is not None else None
+        classes.setdefault(group.kind, []).append(
+            ClassCounts(
+                name=group.name,
+                concentrators=len(np.unique(owner[group.meters])),
+                meters=int(np.count_nonzero(group.meters)),
+                owed=counts.owed,
+                deferred=counts.deferred,
+                stored=counts.stored,
+                correct=counts.correct,
+                late=counts.late,
+                lost=counts.lost,
+                wrong=counts.wrong,
+                duplicated=counts.duplicated,
+                push_p50_s=latency.p50 if latency else None,
+                push_p99_s=latency.p99 if latency else None,
+            )
+        )
+    return {kind: tuple(items) for kind, items in classes.items()}
+
+
+def _links(run: RecordedRun) -> tuple[LinkMeasurement, ...]:
+    if run.fleet.link == "none":
+        return ()
+    drawn: dict[str, LinkStatistics] = {}
+    for summary in run.summaries():
+        for name, values in summary["links"].items():
+            statistics = LinkStatistics.from_dict(values)
+            drawn.setdefault(name, LinkStatistics(name)).merge(statistics)
+    return tuple(
+        measurement
+        for name, statistics in sorted(drawn.items())
+        for measurement in _set_beside_drawn(run, name, statistics)
+    )
+
+
+def _set_beside_drawn(
+    run: RecordedRun, name: str, statistics: LinkStatistics
+) -> list[LinkMeasurement]:
+    profile = run.fleet.profiles[name].each_way(run.fleet.links)
+    return [
+        LinkMeasurement(
+            link=name,
+            quantity=f"{direction} {quantity}",
+            unit=unit,
+            set=values[key]["set"],
+            drawn=values[key]["drawn"],
+        )
+        for direction, values in set_and_drawn(profile, statistics).items()
+        for quantity, key, unit in LINK_QUANTITIES
+        if values["packets"]
+    ]
+
+
+def _failures(run: RecordedRun) -> tuple[FailureCause, ...]:
+    causes: Counter[tuple[str, str]] = Counter()
+    for summary in run.summaries():
+        for name, count in summary["counts"].items():
+            if name.startswith(("push.failed: ", "served.refused: ")):
+                causes["fleet", name.partition(": ")[2]] += count
+    for name, count in run.facts.head_end.items():
+        if name.startswith(("refused: ", "reading failed: ", "conversations failed: ")):
+            causes["headend", name] += count
+    return tuple(
+        FailureCause(cause=cause, where=where, count=count)
+        for (where, cause), count in causes.most_common()
+    )
+
+
+def _distrust(run: RecordedRun, found: Reconciliation) -> tuple[str, ...]:
+    notes = []
+    if run.fleet.link == "model":
+        notes.append(
+            "The links are modelled in the emulator: the head-end sees no packet loss, only the "
+            "delays it causes."
+        )
+    if run.fleet.behaviour.mode == "push" and not run.fleet.confirmed:
+        notes.append("Pushes were not confirmed: acknowledged does not apply.")
+    if run.fleet.behaviour.mode == "pull":
+        notes.append("Readings were pulled: acknowledged does not apply.")
+    if isinstance(run.scenario.target, Reference):
+        notes.append("The head-end under test is Meterstorm's own reference head-end.")
+    notes.extend(_told(run, example) for example in found.examples)
+    return tuple(notes)
+
+
+def _told(run: RecordedRun, example: Example) -> str:
+    text = f"{example.fate}: meter {example.meter}, captured at {example.captured_at_s}"
+    if example.expected:
+        names = ("status", *run.truth.profile.names)
+        differing = [
+            f"{name} {found} instead of {expected}"
+            for name, expected, found in zip(names, example.expected, example.found, strict=True)
+            if expected != found
+        ]
+        text += ": " + ", ".join(differing)
+    return text
+
+
+def _environment(facts: RunFacts) -> Environment:
+    return Environment(
+        started_at=facts.started_at,
+        ended_at=facts.ended_at,
+        wall_s=facts.wall_s,
+        command=facts.command,
+        versions=facts.versions,
+        host=facts.host,
+    )

@@ -1,0 +1,118 @@
+"""Watching a run while it goes on: processes, head-end, fleet, and what people see of it."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any, Final
+
+import trio
+
+from harness.run.journal import Journal
+from harness.run.load import Load
+from harness.run.monitor import Monitor
+from harness.run.preparation import Prepared
+from harness.run.processes import RunProcess
+from harness.run.progress import Progress, Standing
+from harness.run.target import Target
+from reports.recording import Metric
+
+EVERY_S: Final = 1.0
+SHARD_SUMMARY: Final = "summary.json"
+REFUSED: Final = "refused: "
+
+
+class Observer:
+    """Samples everything once a second into the record, and shows where the run stands."""
+
+    def __init__(
+        self,
+        prepared: Prepared,
+        target: Target,
+        load: Load,
+        monitor: Monitor,
+        journal: Journal,
+        progress: Progress,
+    ) -> None:
+        self._prepared = prepared
+        self._target = target
+        self._load = load
+        self._monitor = monitor
+        self._journal = journal
+        self._progress = progress
+        self._refused: Counter[str] = Counter()
+
+    async def run(self, processes: Sequence[RunProcess]) -> None:
+        """Observe once a second until cancelled."""
+        due = trio.current_time()
+        while True:
+            await self.observe(processes)
+            due = max(due + EVERY_S, trio.current_time())
+            await trio.sleep_until(due)
+
+    async def observe(self, processes: Sequence[RunProcess]) -> None:
+        """Observe once."""
+        fleet = {f"fleet-{shard}": pid for shard, pid in self._load.pids.items()}
+        ours = {process.name: process.pid for process in processes}
+        self._monitor.sample({"run": os.getpid(), **ours, **fleet, **self._target.pids()})
+        await self._target.observe(self._monitor)
+        standing = self._standing()
+        self._record(standing)
+        self._note_refusals()
+        self._progress.show(standing)
+
+    def _standing(self) -> Standing:
+        now = self._journal.now()
+        counts: Counter[str] = Counter()
+        lag_s = 0.0
+        for shard in range(self._prepared.fleet.shards):
+            summary = read_summary(self._prepared, shard)
+            counts.update(summary.get("counts", {}))
+            lag_s = max(lag_s, summary.get("lag_s_max", 0.0))
+        step = int(now.scenario_s // self._prepared.fleet.behaviour.step_s)
+        owed = int(self._prepared.owed_per_step[: max(0, step + 1)].sum())
+        stored = self._target.counts()
+        return Standing(
+            at=now,
+            step=min(step, self._prepared.schedule.plan.steps - 1),
+            steps=self._prepared.schedule.plan.steps,
+            owed=owed,
+            pushed=counts["readings pushed"],
+            stored=stored["commits.rows_stored"],
+            connections=counts["connections opened"] - counts["connections cut"],
+            failed=counts["push.failed"],
+            lag_s=lag_s,
+            commands=(self._target.commands_ended(), self._prepared.scenario.commands.count),
+        )
+
+    def _record(self, standing: Standing) -> None:
+        put = self._monitor.put
+        put("run", Metric.OWED, standing.owed)
+        put("run", Metric.SENT, standing.pushed)
+        put("run", Metric.STORED, standing.stored)
+        put("run", Metric.LAG_S, standing.lag_s)
+        put("run", Metric.CONNECTIONS, standing.connections)
+
+    def _note_refusals(self) -> None:
+        refused = Counter(
+            {
+                name.removeprefix(REFUSED): count
+                for name, count in self._target.counts().items()
+                if name.startswith(REFUSED)
+            }
+        )
+        for cause, count in (refused - self._refused).items():
+            self._journal.refused("headend", cause, count)
+        self._refused = refused
+
+
+def read_summary(prepared: Prepared, shard: int) -> dict[str, Any]:
+    """Return what a fleet shard last wrote of itself; empty before it wrote anything."""
+    path = prepared.folder.shard(shard) / SHARD_SUMMARY
+    try:
+        summary: dict[str, Any] = json.loads(path.read_text())
+    except FileNotFoundError:
+        return {}
+    return summary
