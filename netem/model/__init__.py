@@ -13,7 +13,7 @@ packet), never by the order in which connections happen to be served.
 
 from netem.model.delay import DelayLaw, delay_law
 from netem.model.link import Direction, Handshake, LinkIdentity, LinkModel, LinkTimeout
-from netem.model.statistics import DirectionStatistics, LinkStatistics
+from netem.model.statistics import DirectionStatistics, LinkStatistics, set_and_drawn
 from netem.model.tcp import Transfer
 
 __all__ = [
@@ -27,4 +27,5 @@ __all__ = [
     "LinkTimeout",
     "Transfer",
     "delay_law",
+    "set_and_drawn",
 ]

@@ -11,6 +11,7 @@ from trio.testing import MockClock, memory_stream_pair
 
 from netem.gate import LinkGate, retry_ns
 from netem.links import Links, open_links
+from netem.model import set_and_drawn
 from netem.profiles import LinkOptions, LinkProfile, load_profiles
 from netem.shaper import IN_FLIGHT_OCTETS, RawStream, ShapedStream
 
@@ -253,6 +254,20 @@ async def test_the_same_seed_gives_the_same_times(autojump_clock: MockClock) -> 
     first = await times(7)
     assert await times(7) == first
     assert await times(8) != first
+
+
+async def test_the_statistics_show_what_was_set_beside_what_was_drawn(
+    autojump_clock: MockClock,
+) -> None:
+    async with open_links(PROFILES, LinkOptions(latency="round-trip"), seed=1) as links:
+        for concentrator in range(300):
+            stream = await links.connect(offering(memory_stream_pair()[0]), "seed-1", concentrator)
+            await stream.aclose()
+    statistics = links.statistics["seed-1"]
+    assert statistics.connections == 300
+    up = set_and_drawn(links.profiles["seed-1"], statistics)["up"]
+    assert up["delay_mean_s"]["set"] == pytest.approx(0.3017, abs=0.001)
+    assert up["delay_mean_s"]["drawn"] == pytest.approx(0.3017, rel=0.1)
 
 
 async def test_an_outage_breaks_connections_and_refuses_new_ones(
