@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from protocols.dlms.concentrator_profile import PushDecoder
 from protocols.dlms.plugin.addresses import FIRST_METER_DEVICE, MANAGEMENT_DEVICE, meter_address
+from protocols.dlms.plugin.polling import DlmsPollSession
 from protocols.dlms.plugin.pushing import DlmsPushSession, DlmsReceiveSession
-from protocols.plugin import Counters, Credentials, PeerLookup, SessionOptions
+from protocols.dlms.plugin.serving import DlmsServedSession
+from protocols.plugin import (
+    ConcentratorModel,
+    Counters,
+    Credentials,
+    PeerLookup,
+    SessionOptions,
+)
 
 __all__ = ["FIRST_METER_DEVICE", "MANAGEMENT_DEVICE", "DlmsPlugin", "meter_address"]
 
@@ -22,8 +32,30 @@ class DlmsPlugin:
         """Return a concentrator's pushing side of a new connection."""
         return DlmsPushSession(credentials, counters, options)
 
+    def served_session(
+        self,
+        model: ConcentratorModel,
+        credentials: Credentials,
+        counters: Counters,
+        options: SessionOptions,
+        random: Callable[[int], bytes],
+    ) -> DlmsServedSession:
+        """Return a concentrator's served side of a new connection."""
+        return DlmsServedSession(model, credentials, counters, options, random)
+
     def receive_session(
         self, peers: PeerLookup, own_title: bytes, counters: Counters, options: SessionOptions
     ) -> DlmsReceiveSession:
         """Return a head-end's receiving side of a new connection."""
         return DlmsReceiveSession(peers, own_title, counters, options, self._decoder)
+
+    def poll_session(
+        self,
+        credentials: Credentials,
+        own_title: bytes,
+        counters: Counters,
+        options: SessionOptions,
+        random: Callable[[int], bytes],
+    ) -> DlmsPollSession:
+        """Return a head-end's asking side of a new connection."""
+        return DlmsPollSession(credentials, own_title, counters, options, random, self._decoder)
