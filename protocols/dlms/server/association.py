@@ -12,12 +12,9 @@ from typing import Final, TypeAlias
 
 from protocols.dlms import apdu
 from protocols.dlms.apdu import (
-    Aare,
     Aarq,
     ActionRequestNormal,
     ActionResult,
-    ApplicationContextName,
-    AssociationResult,
     InitiateResponse,
     MechanismName,
     Rlrq,
@@ -62,10 +59,12 @@ from protocols.dlms.data import Data, DataType, octet_string
 from protocols.dlms.refusals import RefusalKind
 from protocols.dlms.security import ReplayError, SecurityError
 from protocols.dlms.server import events
+from protocols.dlms.server.aare import AARQ_TAG, accepted, rejected
+from protocols.dlms.server.answers import Served, exception
 from protocols.dlms.server.events import ClosingCause, Pair, ServerEvent
 from protocols.dlms.server.opening import Agreement, Rejection, judge
 from protocols.dlms.server.policy import ClientPolicy, Credentials
-from protocols.dlms.server.services import NEEDED, Served, ServiceMachine, exception
+from protocols.dlms.server.services import NEEDED, ServiceMachine
 from protocols.dlms.wrapper import MAX_APDU_SIZE
 from protocols.errors import CodecError, LocalProtocolError
 
@@ -168,7 +167,7 @@ class ServerAssociation:
 
     # AARQ and AARE
 
-    def _propose(self, aarq: Aarq, now: float) -> bytes:
+    def _propose(self, aarq: Aarq, now: float) -> bytes | None:
         self._end(ClosingCause.REPLACED)
         self._machine.apply(CLIENT, AssociationRequest, now)
         try:
@@ -176,10 +175,11 @@ class ServerAssociation:
         except Rejection as rejection:
             self._machine.apply(SERVER, AssociationRejected, now)
             self._emit(events.AssociationRefused(self.pair, rejection.kind, rejection.detail))
+            self._drop_if_wrong_key(rejection.kind)
             return rejected(rejection.diagnostic, rejection.error)
         return self._accept(agreement, now)
 
-    def _accept(self, agreement: Agreement, now: float) -> bytes:
+    def _accept(self, agreement: Agreement, now: float) -> bytes | None:
         pending = agreement.mechanism == MechanismName.HLS_GMAC
         challenge = self._random_bytes(CHALLENGE_SIZE) if pending else b""
         services = self._services(agreement)
@@ -209,30 +209,15 @@ class ServerAssociation:
         view = DeviceView(self._device, shown, agreement.level)
         return ServiceMachine(view, agreement.conformance, limit=self._limits.transfer_size)
 
-    def _aare(self, agreement: Agreement, challenge: bytes) -> bytes:
-        pending = bool(challenge)
+    def _aare(self, agreement: Agreement, challenge: bytes) -> bytes | None:
         response = InitiateResponse(
             conformance=agreement.conformance, max_receive_pdu_size=self._policy.max_pdu_size
         )
+        sealed = self._seal(apdu.encode_apdu(response), agreement.envelope, agreement.protection)
+        if sealed is None:
+            return None
         security = self._credentials.security if agreement.cipher else None
-        return apdu.encode_apdu(
-            Aare(
-                application_context_name=agreement.context,
-                result=AssociationResult.ACCEPTED,
-                diagnostic=(
-                    ServiceUserDiagnostic.AUTHENTICATION_REQUIRED
-                    if pending
-                    else ServiceUserDiagnostic.NULL
-                ),
-                responding_ap_title=security.system_title if security else None,
-                responder_acse_requirements=pending,
-                mechanism_name=agreement.mechanism if pending else None,
-                responding_authentication_value=challenge or None,
-                user_information=self._seal(
-                    apdu.encode_apdu(response), agreement.envelope, agreement.protection
-                ),
-            )
-        )
+        return accepted(agreement, challenge, security.system_title if security else None, sealed)
 
     def _report_opened(self, agreement: Agreement) -> None:
         self._emit(
@@ -389,8 +374,12 @@ class ServerAssociation:
             counter = problem.lowest_acceptable
             error = ServiceError.INVOCATION_COUNTER_ERROR
             return self._refuse(kind, str(problem), error, counter)
-        self.drop = self._policy.drop_on_wrong_key
+        self._drop_if_wrong_key(kind)
         return self._refuse(kind, str(problem), ServiceError.DECIPHERING_ERROR)
+
+    def _drop_if_wrong_key(self, kind: RefusalKind) -> None:
+        if kind is RefusalKind.WRONG_MAC and self._policy.drop_on_wrong_key:
+            self.drop = True
 
     def _refuse_octets(self, octets: bytes, problem: CodecError) -> bytes | None:
         if octets[:1] == AARQ_TAG:
@@ -412,23 +401,6 @@ class ServerAssociation:
         kind = RefusalKind.OUT_OF_TURN if associated else RefusalKind.NOT_ASSOCIATED
         detail = f"{what} in {self._machine.state.name}"
         return self._refuse(kind, detail, ServiceError.OPERATION_NOT_POSSIBLE)
-
-
-AARQ_TAG: Final = b"\x60"
-
-
-def rejected(
-    diagnostic: ServiceUserDiagnostic, error: apdu.ConfirmedServiceError | None = None
-) -> bytes:
-    """Return an AARE that refuses for good; with an initiate error when that is the reason."""
-    return apdu.encode_apdu(
-        Aare(
-            application_context_name=ApplicationContextName.LOGICAL_NAME.value,
-            result=AssociationResult.REJECTED_PERMANENT,
-            diagnostic=diagnostic,
-            user_information=None if error is None else apdu.encode_apdu(error),
-        )
-    )
 
 
 def _replies_to_hls(request: WithInvokeId) -> bool:

@@ -14,7 +14,6 @@ from typing import Any, Final, TypeAlias
 
 from protocols.dlms import apdu
 from protocols.dlms.apdu import (
-    ActionResult,
     AttributeItem,
     Conformance,
     CosemAttributeDescriptor,
@@ -35,6 +34,21 @@ from protocols.dlms.cosem.base import ActionOutcome, Caller, to_octets
 from protocols.dlms.cosem.device import DeviceView
 from protocols.dlms.data import NULL, Data, DataType
 from protocols.dlms.refusals import RefusalKind
+from protocols.dlms.server.answers import (
+    OUTGOING,
+    Result,
+    Served,
+    Target,
+    Turn,
+    acknowledgement,
+    action_block,
+    action_result,
+    block_refused,
+    counts_differ,
+    exception,
+    get_block,
+    incoming_ended,
+)
 from protocols.dlms.server.events import Service
 from protocols.errors import CodecError
 
@@ -46,30 +60,6 @@ BLOCK_OVERHEAD: Final = 12
 """Octets around the raw data of a block: tag, choice, invoke id, last, number, choice, length."""
 ARRAY_TAG: Final = bytes((DataType.ARRAY,))
 
-Result: TypeAlias = DataAccessResult | ActionResult | int
-Target: TypeAlias = CosemAttributeDescriptor | CosemMethodDescriptor
-
-
-@dataclass(frozen=True, slots=True)
-class Served:
-    """The answer to one request (``None``: none is due), what was done, what was refused."""
-
-    response: bytes | None
-    results: tuple[tuple[Service, Target, Result], ...] = ()
-    refusal: tuple[RefusalKind, str] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class _Turn:
-    """One request's surroundings."""
-
-    invoke: int
-    caller: Caller
-    room: int
-
-    def header(self, tags: bytes) -> bytes:
-        return tags + bytes((self.invoke,))
-
 
 @dataclass(frozen=True, slots=True)
 class _Incoming:
@@ -77,7 +67,7 @@ class _Incoming:
 
     transfer: Transfer
     receiver: BlockReceiver
-    finish: Callable[[bytes, _Turn, int], Served]
+    finish: Callable[[bytes, Turn, int], Served]
 
 
 _LIST = Conformance.MULTIPLE_REFERENCES
@@ -114,7 +104,7 @@ class ServiceMachine:
         self._limit = limit
         self._outgoing: tuple[Transfer, BlockSender] | None = None
         self._incoming: _Incoming | None = None
-        self._handlers: Mapping[type[WithInvokeId], Callable[[Any, _Turn], Served]] = {
+        self._handlers: Mapping[type[WithInvokeId], Callable[[Any, Turn], Served]] = {
             apdu.GetRequestNormal: self._get,
             apdu.GetRequestNext: self._next_get_block,
             apdu.GetRequestWithList: self._get_list,
@@ -139,19 +129,19 @@ class ServiceMachine:
             missing |= Conformance.SELECTIVE_ACCESS
         if missing:
             return exception(RefusalKind.SERVICE_NOT_NEGOTIATED, f"{missing!r} not negotiated")
-        turn = _Turn(request.invoke_id_and_priority, caller, room)
+        turn = Turn(request.invoke_id_and_priority, caller, room)
         return self._handlers[type(request)](request, turn)
 
     # GET
 
-    def _get(self, request: apdu.GetRequestNormal, turn: _Turn) -> Served:
+    def _get(self, request: apdu.GetRequestNormal, turn: Turn) -> Served:
         self._start_anew()
         code, octets = self._read(request.attribute, request.access)
         results = ((Service.GET, request.attribute, code),)
         whole = turn.header(GET_NORMAL) + octets
         return self._answer(Transfer.GET, whole, len(GET_NORMAL) + 2, turn, results)
 
-    def _get_list(self, request: apdu.GetRequestWithList, turn: _Turn) -> Served:
+    def _get_list(self, request: apdu.GetRequestWithList, turn: Turn) -> Served:
         self._start_anew()
         whole = bytearray(turn.header(GET_WITH_LIST) + encode_length(len(request.items)))
         results = []
@@ -175,29 +165,29 @@ class ServiceMachine:
             return found, CHOICE_RESULT + bytes((found,))
         return DataAccessResult.SUCCESS, CHOICE_DATA + to_octets(found)
 
-    def _next_get_block(self, request: apdu.GetRequestNext, turn: _Turn) -> Served:
+    def _next_get_block(self, request: apdu.GetRequestNext, turn: Turn) -> Served:
         try:
             block = self._next_outgoing(Transfer.GET, request.block_number)
         except BlockError as problem:
             ended = apdu.GetResponseWithDataBlock(
                 turn.invoke, True, request.block_number, problem.result
             )
-            return _block_refused(ended, problem)
-        return Served(_get_block(turn, block))
+            return block_refused(ended, problem)
+        return Served(get_block(turn, block))
 
     # SET
 
-    def _set(self, request: apdu.SetRequestNormal, turn: _Turn) -> Served:
+    def _set(self, request: apdu.SetRequestNormal, turn: Turn) -> Served:
         self._start_anew()
         code = self._view.set(request.attribute, request.access, request.value, turn.caller)
         response = apdu.SetResponseNormal(turn.invoke, code)
         results = ((Service.SET, request.attribute, code),)
         return Served(apdu.encode_apdu(response) if request.confirmed else None, results)
 
-    def _set_list(self, request: apdu.SetRequestWithList, turn: _Turn) -> Served:
+    def _set_list(self, request: apdu.SetRequestWithList, turn: Turn) -> Served:
         self._start_anew()
         if len(request.items) != len(request.values):
-            return _counts_differ(len(request.items), len(request.values))
+            return counts_differ(len(request.items), len(request.values))
         codes, results = self._write_all(request.items, request.values, turn.caller)
         response = apdu.SetResponseWithList(turn.invoke, codes)
         return Served(apdu.encode_apdu(response) if request.confirmed else None, results)
@@ -210,8 +200,8 @@ class ServiceMachine:
         done = tuple((Service.SET, item, c) for (item, _), c in zip(items, codes, strict=True))
         return codes, done
 
-    def _begin_set(self, request: apdu.SetRequestWithFirstDataBlock, turn: _Turn) -> Served:
-        def finish(raw_data: bytes, last_turn: _Turn, number: int) -> Served:
+    def _begin_set(self, request: apdu.SetRequestWithFirstDataBlock, turn: Turn) -> Served:
+        def finish(raw_data: bytes, last_turn: Turn, number: int) -> Served:
             value = decode_data(raw_data)
             code = self._view.set(request.attribute, request.access, value, last_turn.caller)
             response = apdu.SetResponseLastDataBlock(last_turn.invoke, code, number)
@@ -220,9 +210,9 @@ class ServiceMachine:
         return self._begin(Transfer.SET, request, turn, finish)
 
     def _begin_set_list(
-        self, request: apdu.SetRequestWithListAndFirstDataBlock, turn: _Turn
+        self, request: apdu.SetRequestWithListAndFirstDataBlock, turn: Turn
     ) -> Served:
-        def finish(raw_data: bytes, last_turn: _Turn, number: int) -> Served:
+        def finish(raw_data: bytes, last_turn: Turn, number: int) -> Served:
             values = _decode_list(raw_data, len(request.items))
             codes, results = self._write_all(request.items, values, last_turn.caller)
             response = apdu.SetResponseLastDataBlockWithList(last_turn.invoke, codes, number)
@@ -230,12 +220,12 @@ class ServiceMachine:
 
         return self._begin(Transfer.SET, request, turn, finish)
 
-    def _next_set_block(self, request: apdu.SetRequestWithDataBlock, turn: _Turn) -> Served:
+    def _next_set_block(self, request: apdu.SetRequestWithDataBlock, turn: Turn) -> Served:
         return self._continue(Transfer.SET, request, turn)
 
     # ACTION
 
-    def _action(self, request: apdu.ActionRequestNormal, turn: _Turn) -> Served:
+    def _action(self, request: apdu.ActionRequestNormal, turn: Turn) -> Served:
         self._start_anew()
         outcome = self._view.act(request.method, request.parameters or NULL, turn.caller)
         return self._answer_action(request.method, outcome, turn, confirmed=request.confirmed)
@@ -244,7 +234,7 @@ class ServiceMachine:
         self,
         method: CosemMethodDescriptor,
         outcome: ActionOutcome,
-        turn: _Turn,
+        turn: Turn,
         *,
         confirmed: bool = True,
     ) -> Served:
@@ -254,17 +244,17 @@ class ServiceMachine:
             return Served(None, results)
         return self._answer(Transfer.ACTION, apdu.encode_apdu(response), 3, turn, results)
 
-    def _action_list(self, request: apdu.ActionRequestWithList, turn: _Turn) -> Served:
+    def _action_list(self, request: apdu.ActionRequestWithList, turn: Turn) -> Served:
         self._start_anew()
         if len(request.methods) != len(request.parameters):
-            return _counts_differ(len(request.methods), len(request.parameters))
+            return counts_differ(len(request.methods), len(request.parameters))
         return self._act_all(request.methods, request.parameters, turn, request.confirmed)
 
     def _act_all(
         self,
         methods: Sequence[CosemMethodDescriptor],
         parameters: Sequence[Data],
-        turn: _Turn,
+        turn: Turn,
         confirmed: bool,
     ) -> Served:
         pairs = list(zip(methods, parameters, strict=True))
@@ -279,8 +269,8 @@ class ServiceMachine:
             return Served(None, results)
         return self._answer(Transfer.ACTION, apdu.encode_apdu(response), 3, turn, results)
 
-    def _begin_action(self, request: apdu.ActionRequestWithFirstPBlock, turn: _Turn) -> Served:
-        def finish(raw_data: bytes, last_turn: _Turn, _number: int) -> Served:
+    def _begin_action(self, request: apdu.ActionRequestWithFirstPBlock, turn: Turn) -> Served:
+        def finish(raw_data: bytes, last_turn: Turn, _number: int) -> Served:
             parameters = decode_data(raw_data)
             outcome = self._view.act(request.method, parameters, last_turn.caller)
             return self._answer_action(request.method, outcome, last_turn)
@@ -288,24 +278,24 @@ class ServiceMachine:
         return self._begin(Transfer.ACTION, request, turn, finish)
 
     def _begin_action_list(
-        self, request: apdu.ActionRequestWithListAndFirstPBlock, turn: _Turn
+        self, request: apdu.ActionRequestWithListAndFirstPBlock, turn: Turn
     ) -> Served:
-        def finish(raw_data: bytes, last_turn: _Turn, _number: int) -> Served:
+        def finish(raw_data: bytes, last_turn: Turn, _number: int) -> Served:
             parameters = _decode_list(raw_data, len(request.methods))
             return self._act_all(request.methods, parameters, last_turn, True)
 
         return self._begin(Transfer.ACTION, request, turn, finish)
 
-    def _next_action_block(self, request: apdu.ActionRequestWithPBlock, turn: _Turn) -> Served:
+    def _next_action_block(self, request: apdu.ActionRequestWithPBlock, turn: Turn) -> Served:
         return self._continue(Transfer.ACTION, request, turn)
 
-    def _next_action_answer(self, request: apdu.ActionRequestNextPBlock, turn: _Turn) -> Served:
+    def _next_action_answer(self, request: apdu.ActionRequestNextPBlock, turn: Turn) -> Served:
         try:
             block = self._next_outgoing(Transfer.ACTION, request.block_number)
         except BlockError as problem:
-            ended = apdu.ActionResponseNormal(turn.invoke, _action_result(problem.result))
-            return _block_refused(ended, problem)
-        return Served(_action_block(turn, block))
+            ended = apdu.ActionResponseNormal(turn.invoke, action_result(problem.result))
+            return block_refused(ended, problem)
+        return Served(action_block(turn, block))
 
     # Long transfers
 
@@ -317,13 +307,13 @@ class ServiceMachine:
         transfer: Transfer,
         whole: bytes,
         skip: int,
-        turn: _Turn,
+        turn: Turn,
         results: tuple[tuple[Service, Target, Result], ...],
     ) -> Served:
         """Send ``whole`` if it fits, else its octets from ``skip`` on in blocks."""
         if len(whole) <= turn.room:
             return Served(whole, results)
-        needed, encode = _OUTGOING[transfer]
+        needed, encode = OUTGOING[transfer]
         if not needed & self._conformance or turn.room <= BLOCK_OVERHEAD:
             refused = exception(RefusalKind.SERVICE_NOT_NEGOTIATED, "the answer does not fit")
             return Served(refused.response, results, refused.refusal)
@@ -345,8 +335,8 @@ class ServiceMachine:
         self,
         transfer: Transfer,
         request: _FirstBlock,
-        turn: _Turn,
-        finish: Callable[[bytes, _Turn, int], Served],
+        turn: Turn,
+        finish: Callable[[bytes, Turn, int], Served],
     ) -> Served:
         self._start_anew()
         receiver = BlockReceiver(transfer, limit=self._limit)
@@ -354,7 +344,7 @@ class ServiceMachine:
         return self._continue(transfer, request, turn)
 
     def _continue(
-        self, transfer: Transfer, request: _FirstBlock | _LaterBlock, turn: _Turn
+        self, transfer: Transfer, request: _FirstBlock | _LaterBlock, turn: Turn
     ) -> Served:
         incoming, self._incoming = self._incoming, None
         number = request.block_number
@@ -365,12 +355,12 @@ class ServiceMachine:
             if payload is not None:
                 return incoming.finish(payload, turn, number)
         except BlockError as problem:
-            return _block_refused(_incoming_ended(transfer, turn, number, problem), problem)
+            return block_refused(incoming_ended(transfer, turn, number, problem), problem)
         except CodecError as problem:
             aborted = BlockError.aborted(transfer, str(problem))
-            return _block_refused(_incoming_ended(transfer, turn, number, aborted), aborted)
+            return block_refused(incoming_ended(transfer, turn, number, aborted), aborted)
         self._incoming = incoming
-        return Served(_acknowledgement(transfer, turn, number))
+        return Served(acknowledgement(transfer, turn, number))
 
 
 _FirstBlock: TypeAlias = (
@@ -380,73 +370,6 @@ _FirstBlock: TypeAlias = (
     | apdu.ActionRequestWithListAndFirstPBlock
 )
 _LaterBlock: TypeAlias = apdu.SetRequestWithDataBlock | apdu.ActionRequestWithPBlock
-
-
-_Refusal: TypeAlias = (
-    apdu.GetResponseWithDataBlock | apdu.SetResponseLastDataBlock | apdu.ActionResponseNormal
-)
-
-
-def exception(
-    kind: RefusalKind,
-    detail: str,
-    state_error: apdu.StateError = apdu.StateError.SERVICE_NOT_ALLOWED,
-    service_error: apdu.ServiceError = apdu.ServiceError.SERVICE_NOT_SUPPORTED,
-    invocation_counter: int | None = None,
-) -> Served:
-    """Return an ExceptionResponse as an answer, with its reason for the record."""
-    response = apdu.ExceptionResponse(state_error, service_error, invocation_counter)
-    return Served(apdu.encode_apdu(response), refusal=(kind, detail))
-
-
-def _counts_differ(targets: int, values: int) -> Served:
-    return exception(
-        RefusalKind.MALFORMED_APDU,
-        f"{values} values for {targets} targets",
-        service_error=apdu.ServiceError.OTHER_REASON,
-    )
-
-
-def _get_block(turn: _Turn, block: Block) -> bytes:
-    return apdu.encode_apdu(
-        apdu.GetResponseWithDataBlock(turn.invoke, block.last, block.number, block.raw_data)
-    )
-
-
-def _action_block(turn: _Turn, block: Block) -> bytes:
-    return apdu.encode_apdu(
-        apdu.ActionResponseWithPBlock(turn.invoke, block.last, block.number, block.raw_data)
-    )
-
-
-_OUTGOING: Final[Mapping[Transfer, tuple[Conformance, Callable[[_Turn, Block], bytes]]]] = {
-    Transfer.GET: (Conformance.BLOCK_TRANSFER_WITH_GET_OR_READ, _get_block),
-    Transfer.ACTION: (Conformance.BLOCK_TRANSFER_WITH_ACTION, _action_block),
-}
-
-
-def _acknowledgement(transfer: Transfer, turn: _Turn, number: int) -> bytes:
-    if transfer is Transfer.SET:
-        return apdu.encode_apdu(apdu.SetResponseDataBlock(turn.invoke, number))
-    return apdu.encode_apdu(apdu.ActionResponseNextPBlock(turn.invoke, number))
-
-
-def _incoming_ended(transfer: Transfer, turn: _Turn, number: int, problem: BlockError) -> _Refusal:
-    if transfer is Transfer.SET:
-        return apdu.SetResponseLastDataBlock(turn.invoke, problem.result, number)
-    return apdu.ActionResponseNormal(turn.invoke, _action_result(problem.result))
-
-
-def _action_result(result: DataAccessResult) -> ActionResult:
-    if result is DataAccessResult.NO_LONG_GET_IN_PROGRESS:
-        return ActionResult.NO_LONG_ACTION_IN_PROGRESS
-    # ACTION has no "block number invalid" of its own: the transfer is aborted.
-    return ActionResult.LONG_ACTION_ABORTED
-
-
-def _block_refused(response: _Refusal, problem: BlockError) -> Served:
-    refusal = RefusalKind.BLOCK_OUT_OF_TURN, str(problem)
-    return Served(apdu.encode_apdu(response), refusal=refusal)
 
 
 def _decode_list(raw_data: bytes, expected: int) -> tuple[Data, ...]:

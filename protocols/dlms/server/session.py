@@ -28,13 +28,9 @@ from protocols.dlms.apdu import ServiceUserDiagnostic
 from protocols.dlms.blocks import MAX_TRANSFER_SIZE
 from protocols.dlms.cosem.device import LogicalDevice
 from protocols.dlms.refusals import RefusalKind
-from protocols.dlms.server.association import (
-    AARQ_TAG,
-    Limits,
-    RandomBytes,
-    ServerAssociation,
-    rejected,
-)
+from protocols.dlms.server.aare import AARQ_TAG, rejected
+from protocols.dlms.server.answers import exception
+from protocols.dlms.server.association import Limits, RandomBytes, ServerAssociation
 from protocols.dlms.server.events import (
     AssociationRefused,
     Pair,
@@ -42,7 +38,6 @@ from protocols.dlms.server.events import (
     ServerEvent,
 )
 from protocols.dlms.server.policy import DEFAULT_POLICIES, ClientPolicy, Credentials
-from protocols.dlms.server.services import exception
 from protocols.dlms.wrapper import Wpdu, WpduReader
 from protocols.errors import CodecError
 

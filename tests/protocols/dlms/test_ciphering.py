@@ -375,6 +375,28 @@ def test_a_wrong_answer_to_the_challenge_ends_the_proposal(envelope: Envelope) -
     assert isinstance(events[-1], AssociationFailed)
     assert events[-1].kind is RefusalKind.AUTHENTICATION_FAILED
     assert kinds(joined.server_events) == [RefusalKind.AUTHENTICATION_FAILED]
+    assert joined.server._associations == {}
+
+
+@each_envelope
+def test_a_proposal_protected_less_than_wanted_is_refused(envelope: Envelope) -> None:
+    bench = Bench(envelope)
+    half = replace(gmac(envelope, bench.own), protection=Protection.AUTHENTICATION)
+    joined = replace(bench.connect(), client=client(half))
+    joined.client.associate(0.0)
+    assert isinstance(joined.run()[0], AssociationFailed)
+    assert kinds(joined.server_events) == [RefusalKind.NOT_PROTECTED_ENOUGH]
+
+
+@each_envelope
+def test_policy_may_drop_the_connection_at_a_proposal_under_another_key(
+    envelope: Envelope,
+) -> None:
+    bench = Bench(envelope, replace(STRICT, drop_on_wrong_key=True))
+    joined = bench.connect(WRONG, next_counter=1000)
+    joined.client.associate(0.0)
+    assert isinstance(joined.run()[0], AssociationFailed)
+    assert joined.server.closed
 
 
 def test_a_server_without_counters_left_ends_the_connection() -> None:
@@ -476,6 +498,20 @@ def test_an_aare_that_lacks_what_was_agreed_is_not_believed(
     if kind is not None:
         assert failed.kind is kind
     assert not bench.wire.client.associated
+
+
+@each_envelope
+def test_an_aare_protected_less_than_agreed_is_not_believed(envelope: Envelope) -> None:
+    bench = Bench(envelope)
+    half = Cipher(bench.devices, CLIENT_TITLE)
+
+    def weaken(aare: apdu.Aare) -> apdu.Aare:
+        sealed, _ = half.seal(PLAIN_INITIATE, envelope, Protection.AUTHENTICATION)
+        return replace(aare, user_information=sealed)
+
+    (failed,) = proposal_answered(bench, weaken)
+    assert isinstance(failed, AssociationFailed)
+    assert failed.kind is RefusalKind.NOT_PROTECTED_ENOUGH
 
 
 @each_envelope

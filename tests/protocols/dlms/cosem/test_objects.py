@@ -318,6 +318,20 @@ def test_rights_can_be_replaced_per_object() -> None:
     assert item.read(2, None, Level.HIGH) == NULL
 
 
+def test_a_value_of_another_type_does_not_reach_the_writer() -> None:
+    written: list[Data] = []
+
+    def write(value: Data, _caller: Caller) -> DataAccessResult:
+        written.append(value)
+        return DataAccessResult.SUCCESS
+
+    item = CosemObject(CLOCK_CLASS, CLOCK, {3: NULL}, writers={3: write})
+    assert item.write(3, None, unsigned(1), HIGH) is DataAccessResult.TYPE_UNMATCHED
+    zone = Data(DataType.LONG, 60)
+    assert item.write(3, None, zone, HIGH) is DataAccessResult.SUCCESS
+    assert written == [zone]
+
+
 def test_encoded_values_are_spliced_as_they_are() -> None:
     item = CosemObject(DATA, NOTE, {2: lambda: Encoded(b"\x11\x05")})
     value = item.read(2, None, Level.LOW)
