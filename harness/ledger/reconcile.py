@@ -200,7 +200,6 @@ class Ledger:
             "unattempted": fates.unattempted,
             "duplicated": fates.extra_rows > 0,
             "invented": fates.invented,
-            "late": fates.late,
         }
         for fate, column in columns.items():
             chosen = np.flatnonzero(column)[: max(0, EXAMPLES_MAX - len(examples))]

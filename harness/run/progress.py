@@ -103,11 +103,12 @@ class PlainProgress:
             f"owed {standing.owed:>11,}  pushed {standing.pushed:>11,}  "
             f"stored {standing.stored:>11,}  lag {standing.lag_s:.2f} s",
             highlight=False,
+            soft_wrap=True,
         )
 
     def say(self, text: str) -> None:
         """Print a line."""
-        self._console.print(text, highlight=False)
+        self._console.print(text, highlight=False, soft_wrap=True)
 
     def __enter__(self) -> Self:
         return self

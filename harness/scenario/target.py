@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, StrictBool
+from pydantic import BeforeValidator, Field, StrictBool
 
 from harness.headend.hooks import Point
 from harness.scenario.base import Part
@@ -182,4 +182,12 @@ class External(Part):
     """Wall time it gets after the drain to finish storing before it is read back."""
 
 
-Target = Annotated[Reference | External, Field(discriminator="kind")]
+def _reference_by_default(value: object) -> object:
+    return {"kind": "reference", **value} if isinstance(value, dict) else value
+
+
+Target = Annotated[
+    Reference | External,
+    Field(discriminator="kind"),
+    BeforeValidator(_reference_by_default),
+]
