@@ -11,7 +11,7 @@ the same for both roles. IEC 62056-5-3 (Green Book 9.2.7).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum, IntFlag, auto
 from typing import Final, TypeAlias
@@ -41,6 +41,8 @@ HEADER_AND_TAG: Final = 5 + 12
 LENGTH_SIZE: Final = 3
 """Octets of a length up to 65535."""
 SYSTEM_TITLE_SIZE: Final = 8
+SIZES: Final = frozenset({(SYSTEM_TITLE_SIZE, 16, 16), (SYSTEM_TITLE_SIZE, 16, 0)})
+"""Octets of system title, encryption key and authentication key (or none) in suite 0."""
 
 
 class Protection(IntFlag):
@@ -103,13 +105,35 @@ class SecurityContext:
     send_counter: SendCounter
     receive_counter: Callable[[bytes], ReceiveCounter]
 
+    def __post_init__(self) -> None:
+        """Refuse sizes that no peer's frame could ever be opened with."""
+        sizes = (
+            len(self.system_title),
+            len(self.keys.unicast_encryption),
+            len(self.keys.authentication),
+        )
+        if sizes not in SIZES:
+            raise ValueError(f"system title and keys of {sizes} octets")
+
 
 class ReceiveCounters:
-    """Receive counters in memory, one for each partner that ever proved itself."""
+    """Receive counters in memory, one for each partner that ever proved itself.
 
-    def __init__(self, *, zero_acceptable: bool = True) -> None:
+    ``last_accepted`` is where to go on from (system title -> counter); `snapshot` gives it back.
+    """
+
+    def __init__(
+        self, last_accepted: Mapping[bytes, int] | None = None, *, zero_acceptable: bool = True
+    ) -> None:
         self._zero_acceptable = zero_acceptable
-        self._counters: dict[bytes, ReceiveCounter] = {}
+        self._counters = {
+            title: ReceiveCounter(counter) for title, counter in (last_accepted or {}).items()
+        }
+
+    def snapshot(self) -> dict[bytes, int]:
+        """Return the last counter accepted from each partner."""
+        found = {title: counter.last_accepted for title, counter in self._counters.items()}
+        return {title: last for title, last in found.items() if last is not None}
 
     def __call__(self, system_title: bytes) -> ReceiveCounter:
         """Return the counter of ``system_title``."""

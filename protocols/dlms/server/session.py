@@ -146,12 +146,12 @@ class ServerSession:
         if association is None:
             return
         self._send(pair, association.receive(pdu.apdu, self._now))
-        if association.drop:
-            self._close()
-        elif association.idle:
+        if association.idle:
             self._forget_if_idle(association, self._now)
         else:
             self._associations[pair] = association
+        if association.drop:
+            self._close()
 
     def _new_association(self, pair: Pair, octets: bytes) -> ServerAssociation | None:
         policy = self._policies.get(pair.client_sap)

@@ -587,3 +587,21 @@ def test_strangers_take_no_memory() -> None:
     with pytest.raises(SecurityError):
         Cipher(context, b"STRANGER").open(message)
     assert counters._counters == {}
+
+
+def test_counters_can_be_kept_and_taken_up_again() -> None:
+    counters = ReceiveCounters()
+    counters(CLIENT_TITLE).accept(41)
+    counters(b"SILENT!!")
+    assert counters.snapshot() == {CLIENT_TITLE: 41}
+    again = ReceiveCounters(counters.snapshot())
+    assert again(CLIENT_TITLE).lowest_acceptable == 42
+
+
+@pytest.mark.parametrize(
+    ("title", "keys"),
+    [(b"short", KEYS), (CLIENT_TITLE, SecurityKeys(b"short", KEYS.authentication))],
+)
+def test_a_context_that_could_open_nothing_is_refused(title: bytes, keys: SecurityKeys) -> None:
+    with pytest.raises(ValueError, match="octets"):
+        security(title, keys)

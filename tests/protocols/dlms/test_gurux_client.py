@@ -16,7 +16,14 @@ from protocols.dlms.ciphering import SecurityContext
 from protocols.dlms.clock import encode_date_time
 from protocols.dlms.cosem.access import Level
 from protocols.dlms.cosem.disconnect import ControlState
-from protocols.dlms.server import AssociationOpened, Refused, ServerEvent, ServerSession
+from protocols.dlms.server import (
+    AssociationOpened,
+    AssociationRefused,
+    RefusalKind,
+    Refused,
+    ServerEvent,
+    ServerSession,
+)
 from protocols.dlms.server.association import ServerAssociation
 from tests.support.dlms_device import (
     CLIENT_TITLE,
@@ -43,6 +50,17 @@ HOW = [
         ("--client", "1", "--authentication", "low", "--password", SECRET.decode()),
         Level.LOW,
         id="LLS",
+    ),
+    *(
+        pytest.param(
+            (
+                *("--client", "1", "--authentication", "low", "--password", SECRET.decode()),
+                *("--ciphering", ciphering),
+            ),
+            Level.LOW,
+            id=f"LLS, ciphering {ciphering}",
+        )
+        for ciphering in ("service", "general")
     ),
     *(
         pytest.param(
@@ -169,3 +187,31 @@ async def test_gurux_switches_the_disconnector(
     assert nothing is None
     await bench.read(how, f"action:70:{DISCONNECT_NAME}:2:0")
     assert bench.premises.changes == [ControlState.DISCONNECTED, ControlState.CONNECTED]
+
+
+GMAC = ("--client", "1", "--authentication", "gmac", "--ciphering", "general")
+LOW = ("--client", "1", "--authentication", "low", "--password")
+
+
+@pytest.mark.parametrize(
+    ("how", "counter", "reason"),
+    [
+        pytest.param((*LOW, "wrong"), None, RefusalKind.AUTHENTICATION_FAILED, id="secret"),
+        pytest.param(("--client", "1"), None, RefusalKind.AUTHENTICATION_REQUIRED, id="none"),
+        pytest.param(("--client", "7"), None, RefusalKind.UNKNOWN_CLIENT, id="client"),
+        pytest.param(GMAC, 1, RefusalKind.REPLAYED, id="counter"),
+        pytest.param((*GMAC, "--encryption-key", "ff" * 16), None, RefusalKind.WRONG_MAC, id="key"),
+    ],
+)
+async def test_gurux_understands_a_refusal(
+    bench: Bench, how: tuple[str, ...], counter: int | None, reason: RefusalKind
+) -> None:
+    await bench.read(GMAC, f"clock:{CLOCK_NAME}")
+    bench.events()
+    with pytest.raises(subprocess.CalledProcessError) as failed:
+        await bench.read(how, f"clock:{CLOCK_NAME}", counter=counter)
+    assert "gurux_dlms.GXDLMSException" in failed.value.stderr.decode()
+    (refused,) = bench.events()
+    assert isinstance(refused, AssociationRefused)
+    assert refused.reason is reason
+    assert await bench.read(GMAC, f"clock:{CLOCK_NAME}") == [FIRST_S]
