@@ -171,6 +171,8 @@ class Concentrator:
 
     def handed_over(self, readings: ReadingBatch) -> None:
         """Mark readings of the buffer as handed to the link."""
+        if not len(readings):
+            return
         numbers = readings.meter_ids.view(np.uint8).reshape(len(readings), -1)[:, 3:] - ord("0")
         meters = numbers.astype(np.int64) @ 10 ** np.arange(numbers.shape[1] - 1, -1, -1) - 1
         intervals = (readings.captured_at_s - self._world.plan.first_s) // self.capture_period_s
