@@ -71,6 +71,8 @@ from protocols.errors import CodecError, LocalProtocolError
 CLIENT, SERVER = Role.CLIENT, Role.SERVER
 REPLY_TO_HLS: Final = apdu.CosemMethodDescriptor(ASSOCIATION_LN.class_id, CURRENT_ASSOCIATION, 1)
 CHALLENGE_SIZE: Final = 16
+SECURITY_SETUP: Final = bytes.fromhex("00002b0000ff")
+"""0-0:43.0.0.255; the association refers to it where the device has one."""
 
 Emit: TypeAlias = Callable[[ServerEvent], None]
 RandomBytes: TypeAlias = Callable[[int], bytes]
@@ -198,6 +200,7 @@ class ServerAssociation:
             agreement.conformance,
             self._policy.max_pdu_size,
             agreement.max_send_pdu_size,
+            SECURITY_SETUP if self._device.find(SECURITY_SETUP) else b"",
         )
         shown = association_ln(
             self._device,

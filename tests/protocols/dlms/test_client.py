@@ -37,10 +37,21 @@ from protocols.dlms.client import (
     SetResult,
     TimedOut,
 )
-from protocols.dlms.cosem.base import Encoded
+from protocols.dlms.cosem.base import ActionOutcome, CosemObject, Encoded
+from protocols.dlms.cosem.classes import SCRIPT_TABLE
+from protocols.dlms.cosem.device import CURRENT_ASSOCIATION, LogicalDevice
 from protocols.dlms.cosem.disconnect import ControlState
 from protocols.dlms.cosem.profile import by_entry, by_range
-from protocols.dlms.data import Data, array, integer, octet_string, structure, unsigned
+from protocols.dlms.data import (
+    Data,
+    array,
+    enum,
+    integer,
+    long_unsigned,
+    octet_string,
+    structure,
+    unsigned,
+)
 from protocols.dlms.refusals import RefusalKind
 from protocols.dlms.server import ClientPolicy, RequestServed
 from protocols.dlms.wrapper import Wpdu
@@ -55,6 +66,8 @@ from tests.support.dlms_device import (
     PROFILE,
     PUBLIC,
     REGISTER,
+    SCRIPTS,
+    SECURITY,
     SERVER_TITLE,
     Premises,
     Wire,
@@ -205,6 +218,21 @@ def test_an_exception_response_is_a_result_and_the_association_goes_on() -> None
     (refused,) = joined.run()
     assert isinstance(refused, ServiceRefused)
     assert isinstance(get(joined, CLOCK_TIME), Data)
+
+
+def test_the_association_shows_what_was_agreed() -> None:
+    joined = associated(gmac(Envelope.GENERAL))
+    shown = {
+        number: get(joined, CosemAttributeDescriptor(15, CURRENT_ASSOCIATION, number))
+        for number in (3, 4, 6, 8, 9)
+    }
+    assert shown == {
+        3: structure(integer(1), long_unsigned(1)),
+        4: octet_string(apdu.ApplicationContextName.LOGICAL_NAME_CIPHERED.value),
+        6: octet_string(MechanismName.HLS_GMAC.value),
+        8: enum(2),
+        9: octet_string(SECURITY),
+    }
 
 
 def test_the_counter_of_a_command_can_be_read_and_is_what_the_server_saw() -> None:
@@ -472,3 +500,91 @@ def test_garbage_from_a_server_never_raises(octets: bytes, envelope: Envelope) -
     while (event := joined.client.next_event()) is not None:
         reported.append(event)
     assert len(reported) == 1
+
+
+def answering(answer: Data) -> CosemObject:
+    """Return an object whose method answers with ``answer``."""
+    return CosemObject(
+        SCRIPT_TABLE,
+        SCRIPTS,
+        {},
+        methods={1: lambda _parameters, _caller: ActionOutcome(ActionResult.SUCCESS, answer)},
+    )
+
+
+@pytest.mark.parametrize("envelope", Envelope)
+def test_a_method_may_answer_at_length(envelope: Envelope) -> None:
+    answer = octet_string(bytes(i % 251 for i in range(1000)))
+    device = LogicalDevice(b"MST", 1, {SCRIPTS: answering(answer)})
+    joined = Wire(client(replace(gmac(envelope), max_pdu_size=150)), server(device))
+    joined.client.associate(0.0)
+    joined.run()
+    joined.client.action(CosemMethodDescriptor(9, SCRIPTS, 1), 0.0)
+    assert joined.run() == [ActionAnswer(ActionResult.SUCCESS, answer)]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "event"),
+    [
+        pytest.param(
+            apdu.SetResponseDataBlock(0xC1, 5),
+            SetResult(DataAccessResult.DATA_BLOCK_NUMBER_INVALID),
+            id="SET",
+        ),
+        pytest.param(
+            apdu.ActionResponseNextPBlock(0xC1, 5),
+            ActionAnswer(ActionResult.LONG_ACTION_ABORTED, None),
+            id="ACTION",
+        ),
+    ],
+)
+def test_an_acknowledgement_of_another_block_ends_the_transfer(
+    wrong: apdu.SetResponseDataBlock | apdu.ActionResponseNextPBlock, event: ClientEvent
+) -> None:
+    session = public()
+    session.associate(0.0)
+    session.receive_data(answers(AARE).data, 0.0)
+    long_value = octet_string(bytes(3000))  # the server takes 1024 octets
+    if isinstance(wrong, apdu.SetResponseDataBlock):
+        session.set(NOTE_VALUE, long_value, 0.0)
+    else:
+        session.action(DISCONNECT, 0.0, long_value)
+    session.receive_data(answers(encode_apdu(wrong)).data, 0.0)
+    assert session.next_event() == ASSOCIATED
+    assert isinstance(session.next_event(), Refused)
+    assert session.next_event() == event
+
+
+def test_a_refused_initiate_request_says_its_error() -> None:
+    joined = wire(replace(LLS, max_pdu_size=100))
+    joined.client.associate(0.0)
+    (failed,) = joined.run()
+    assert isinstance(failed, AssociationFailed)
+    assert failed.error == apdu.ConfirmedServiceError(1, 6, 3)
+
+
+def test_a_list_with_results_missing_is_not_taken() -> None:
+    session = public()
+    session.associate(0.0)
+    session.receive_data(answers(AARE).data, 0.0)
+    session.get_with_list([(CLOCK_TIME, None), (REGISTER_VALUE, None)], 0.0)
+    short = apdu.GetResponseWithList(0xC1, (unsigned(1),))
+    session.receive_data(answers(encode_apdu(short)).data, 0.0)
+    assert session.next_event() == ASSOCIATED
+    refused = session.next_event()
+    assert isinstance(refused, Refused)
+    assert refused.kind is RefusalKind.MALFORMED_APDU
+
+
+def test_what_comes_unasked_is_refused_and_after_the_end_nothing_is_heard() -> None:
+    session = public()
+    session.associate(0.0)
+    for octets in (b"\xd8\x01\x01", b"\xc4\x01\xc1\x00\x11\x05", b"\x63\x00"):
+        session.receive_data(answers(octets).data, 0.0)
+        refused = session.next_event()
+        assert isinstance(refused, Refused)
+        assert refused.kind is RefusalKind.OUT_OF_TURN
+    session.receive_eof()
+    assert session.next_event() == Disconnected()
+    session.receive_data(answers(AARE).data, 0.0)
+    assert session.next_event() is None

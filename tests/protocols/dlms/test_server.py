@@ -560,6 +560,28 @@ def test_lists_answer_item_by_item() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    "octets",
+    [
+        pytest.param(RLRQ, id="release"),
+        pytest.param(GET_CLOCK, id="request"),
+        pytest.param(encode_apdu(apdu.GloApdu(0xC8, bytes(30))), id="ciphered"),
+    ],
+)
+def test_without_an_association_nothing_is_done(octets: bytes) -> None:
+    peer = Peer(server(Premises().device()))
+    assert decode_apdu(peer.raw(octets) or b"") == ExceptionResponse(
+        StateError.SERVICE_NOT_ALLOWED, ServiceError.OPERATION_NOT_POSSIBLE
+    )
+    assert peer.refusals() == [RefusalKind.NOT_ASSOCIATED]
+
+
+def test_the_hls_method_of_an_association_that_stands_is_denied() -> None:
+    method = CosemMethodDescriptor(15, bytes.fromhex("0000280000ff"), 1)
+    answered = associated().ask(apdu.ActionRequestNormal(NORMAL, method, octet_string(bytes(17))))
+    assert answered == apdu.ActionResponseNormal(NORMAL, ActionResult.READ_WRITE_DENIED, None)
+
+
 # Long transfers (9.4.6.4 to 9.4.6.6)
 
 PROFILE_BUFFER = apdu.GetRequestNormal(NORMAL, CosemAttributeDescriptor(7, PROFILE, 2))
