@@ -384,8 +384,12 @@ def test_a_proposal_protected_less_than_wanted_is_refused(envelope: Envelope) ->
     half = replace(gmac(envelope, bench.own), protection=Protection.AUTHENTICATION)
     joined = replace(bench.connect(), client=client(half))
     joined.client.associate(0.0)
-    assert isinstance(joined.run()[0], AssociationFailed)
-    assert kinds(joined.server_events) == [RefusalKind.NOT_PROTECTED_ENOUGH]
+    (failed,) = joined.run()
+    assert isinstance(failed, AssociationFailed)
+    assert failed.kind is RefusalKind.REFUSED_BY_PEER
+    (refused,) = joined.server_events
+    assert isinstance(refused, AssociationRefused)  # at the AARQ, not at the third pass
+    assert refused.reason is RefusalKind.NOT_PROTECTED_ENOUGH
 
 
 @each_envelope
