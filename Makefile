@@ -1,26 +1,43 @@
 # The project's own environment, the main job, the tests and the benchmarks.
+#
+# Another interpreter: make PYTHON=python3.12 ... A target that fails half-way is done again.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: setup setup-test run test bench lint lock schema clean
+.DEFAULT_GOAL := help
+.PHONY: help setup setup-test run test bench lint schema reference lock clean
 
-setup: $(VENV)/.runtime
+help:  ## what can be made
+	@sed -n 's/^\([a-z-]*\):.*##  *\(.*\)/\1|\2/p' Makefile | awk -F'|' '{ printf "  make %-11s %s\n", $$1, $$2 }'
 
-setup-test: $(VENV)/.test
+setup: $(VENV)/.installed  ## the environment .venv, with locked versions
 
-$(VENV)/.runtime: requirements.lock pyproject.toml
-	$(PYTHON) -m venv $(VENV)
+setup-test: $(VENV)/.test  ## the same, and what the tests need
+
+# Each stamp is touched only after its step has succeeded: a failed step leaves none.
+$(VENV)/.python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "Meterstorm needs Python 3.11 or newer, and $(PYTHON) is not. Try: make PYTHON=python3.12 ..." >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+	  echo "$(PYTHON) cannot make environments. On Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
+	$(PYTHON) -m venv --clear $(VENV)
+	@touch $@
+
+$(VENV)/.runtime: requirements.lock $(VENV)/.python
 	$(PIP) install --quiet --require-hashes -r requirements.lock
+	@touch $@
+
+$(VENV)/.installed: pyproject.toml $(VENV)/.runtime
 	$(PIP) install --quiet --no-deps --no-build-isolation --editable .
-	touch $@
+	@touch $@
 
-$(VENV)/.test: $(VENV)/.runtime requirements-test.lock
+$(VENV)/.test: requirements-test.lock $(VENV)/.installed
 	$(PIP) install --quiet --require-hashes -r requirements-test.lock
-	touch $@
+	@touch $@
 
-run: setup  ## the quickstart: 1,000 concentrators, 70,000 meters, about two minutes
+run: setup  ## the quickstart: 1,000 concentrators, 70,000 meters, a verdict in about a minute
 	$(BIN)/meterstorm run scenarios/quickstart.toml
 
 test: setup-test  ## everything that must hold
@@ -35,8 +52,12 @@ lint: setup-test  ## style, types, layering
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-schema: setup  ## rewrite the checked-in JSON Schema
-	$(BIN)/meterstorm schema > scenarios/scenario.schema.json
+schema: setup  ## rewrite the checked-in JSON Schema of scenarios
+	$(BIN)/meterstorm schema > scenarios/scenario.schema.json.new
+	mv scenarios/scenario.schema.json.new scenarios/scenario.schema.json
+
+reference: setup  ## rewrite the generated pages of docs/reference
+	$(BIN)/meterstorm reference docs/reference
 
 lock:  ## resolve anew and write the hashed lock files (needs uv)
 	uv lock --upgrade
@@ -44,5 +65,5 @@ lock:  ## resolve anew and write the hashed lock files (needs uv)
 	uv export --quiet --no-header --no-annotate --no-emit-project --no-default-groups --group dev --group judges -o requirements-test.lock
 	rm uv.lock
 
-clean:
-	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+clean:  ## remove the environment and every cache; runs/ stays
+	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import hypothesis
 import pytest
 
 from tests.support.postgres import PostgresServer, find_binaries, running_server
+
+# A shared machine stalls now and then; a slow example is no wrong one.
+hypothesis.settings.register_profile("meterstorm", deadline=None, print_blob=True)
+hypothesis.settings.load_profile("meterstorm")
 
 
 @pytest.fixture(scope="session")
