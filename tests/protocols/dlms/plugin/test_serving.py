@@ -195,7 +195,7 @@ def test_the_buffer_has_the_columns_that_pushes_have() -> None:
     assert client.get(7, addresses.LOAD_PROFILE, 6) == CLOCK_COLUMN.to_data()
 
 
-def captured(first: int, last: int, *columns: CaptureObject) -> SelectiveAccess:
+def captured(first: float, last: float, *columns: CaptureObject) -> SelectiveAccess:
     low, high = (octet_string(encode_date_time(FIRST_S + i * STEP_S)) for i in (first, last))
     return by_range(CLOCK_COLUMN, low, high, columns)
 
@@ -223,6 +223,9 @@ def test_the_buffer_is_read_whole_by_range_and_by_entry() -> None:
     assert client.rows(addresses.LOAD_PROFILE, by_entry(25, 30)) == []
     selected = client.rows(addresses.LOAD_PROFILE, captured(2, 3))
     assert selected == rows[6:12]
+    # Bounds between two captures, half a second off.
+    half = 0.5 / STEP_S
+    assert client.rows(addresses.LOAD_PROFILE, captured(1 + half, 3 - half)) == rows[6:9]
     assert client.get(7, addresses.LOAD_PROFILE, 7) == double_long_unsigned(24)
     assert client.get(7, addresses.LOAD_PROFILE, 8) == double_long_unsigned(24)
 
