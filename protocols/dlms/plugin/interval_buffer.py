@@ -20,7 +20,7 @@ from protocols.dlms.concentrator_profile import (
     encode_readings,
     encode_rows,
 )
-from protocols.dlms.cosem.base import Encoded
+from protocols.dlms.cosem.base import CosemObject, Encoded
 from protocols.dlms.cosem.device import LOGICAL_DEVICE_NAME
 from protocols.dlms.cosem.profile import (
     CaptureObject,
@@ -28,9 +28,10 @@ from protocols.dlms.cosem.profile import (
     Everything,
     RangeSelection,
     Selection,
+    profile_generic,
 )
 from protocols.dlms.data import DataType
-from protocols.dlms.plugin.addresses import CLOCK, READING_STATUS
+from protocols.dlms.plugin.addresses import CLOCK, LOAD_PROFILE, READING_STATUS
 from protocols.plugin import ConcentratorModel, RegisterDescription
 from protocols.readings import ReadingBatch
 
@@ -167,6 +168,22 @@ class IntervalBuffer:
         header = np.tile(np.array([DataType.STRUCTURE, len(columns)], np.uint8), (len(rows), 1))
         parts = [rows[:, ends[column] : ends[column + 1]] for column in columns]
         return encode_buffer(np.concatenate([header, *parts], axis=1).tobytes(), len(rows))
+
+
+def load_profile(
+    model: ConcentratorModel, meters: range, columns: tuple[CaptureObject, ...]
+) -> CosemObject:
+    """Return the profile (class 7) of ``meters`` that shows ``columns``."""
+    buffer = IntervalBuffer(model, meters, columns)
+    return profile_generic(
+        LOAD_PROFILE,
+        capture_objects=columns,
+        rows=buffer,
+        entries_in_use=buffer.entries_in_use,
+        profile_entries=buffer.capacity(),
+        capture_period_s=model.capture_period_s,
+        sort_object=CLOCK_COLUMN,
+    )
 
 
 def _part(readings: ReadingBatch, rows: slice) -> ReadingBatch:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
+from typing import Final
 
 from protocols.dlms.concentrator_profile import PushDecoder
 from protocols.dlms.plugin.addresses import system_title_of
@@ -20,8 +22,10 @@ from protocols.plugin import (
 )
 from protocols.readings import ReadingBatch
 
-NUMBER_MASK = 0x00FF_FFFF
+NUMBER_MASK: Final = 0x00FF_FFFF
 """An invoke id has 24 bits: numbers repeat on the wire after 16.7 million pushes."""
+REFUSALS_MAX: Final = 1024
+"""Causes kept until somebody asks for them; a peer must not choose our memory use."""
 
 
 class DlmsPushSession:
@@ -37,7 +41,7 @@ class DlmsPushSession:
         shared = keys(credentials)
         own_title = credentials.system_title
         self._numbers: dict[int, int] = {}
-        self._refusals: list[str] = []
+        self._refusals: deque[str] = deque(maxlen=REFUSALS_MAX)
         self._confirmed = options.confirmed
         self._sender = PushSender(
             system_title=own_title,
@@ -81,7 +85,8 @@ class DlmsPushSession:
 
     def refusals(self) -> Sequence[str]:
         """Return, once, the causes for which confirmations were refused since the last call."""
-        causes, self._refusals = self._refusals, []
+        causes = list(self._refusals)
+        self._refusals.clear()
         return causes
 
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from protocols.dlms.plugin import DlmsPlugin
-from protocols.dlms.plugin.pushing import NUMBER_MASK
+from protocols.dlms.plugin.pushing import NUMBER_MASK, REFUSALS_MAX
 from protocols.errors import CodecError, LocalProtocolError
 from protocols.plugin import (
     Credentials,
@@ -247,6 +247,12 @@ def test_a_push_of_another_session_is_not_confirmed_blindly() -> None:
     received = Received(TITLE, READINGS, 1, True, token="something else")
     with pytest.raises(LocalProtocolError):
         Ends().receiver().confirm(received)
+
+
+def test_refusals_that_nobody_asks_for_do_not_pile_up() -> None:
+    pusher = Ends().pusher()
+    pusher.receive_data(bytes.fromhex("0001 0001 0001 0001 10") * (REFUSALS_MAX + 9))
+    assert pusher.refusals() == ["not ciphered"] * REFUSALS_MAX
 
 
 @pytest.mark.parametrize("options", [SessionOptions(protection="?")])
