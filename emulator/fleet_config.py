@@ -13,7 +13,6 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from emulator.parameters import BehaviourParameters, GridParameters
 from netem.profiles import LinkOptions, LinkProfile
-from netem.units import PartsPerMillion
 
 FLEET_FILE: Final = "fleet.json"
 
@@ -31,8 +30,8 @@ class OutageSpan(_Part):
     """Scenario seconds since the first step."""
     lasts_s: float
     """Scenario seconds."""
-    share: PartsPerMillion
-    """Share of the concentrators (of these links) that is hit."""
+    share_ppm: Annotated[int, Field(ge=0, le=1_000_000)]
+    """Share of the concentrators (of these links) that is hit, parts per million."""
     links: tuple[str, ...] | None = None
     """Link profiles that are hit; all of them when ``None``."""
 

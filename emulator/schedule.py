@@ -30,7 +30,7 @@ class Outage:
         self.ends_s = span.starts_s + span.lasts_s
         self.hits = np.zeros(grid.concentrators, np.bool_)
         candidates = np.flatnonzero(_on_links(span, grid))
-        chosen = apportion(len(candidates), [span.share, 1_000_000 - span.share])[0]
+        chosen = apportion(len(candidates), [span.share_ppm, 1_000_000 - span.share_ppm])[0]
         draws = mix(stream_key(seed, "outage", span.number), candidates)
         self.hits[candidates[np.argsort(draws, kind="stable")[:chosen]]] = True
 

@@ -112,7 +112,7 @@ def fleet_config(scenario: Scenario, scenario_file: Path, grid: Grid) -> FleetCo
                 number=number,
                 starts_s=event.at,
                 lasts_s=event.lasts,
-                share=event.share,
+                share_ppm=event.share,
                 links=event.links,
             )
             for number, event in enumerate(scenario.timeline)
