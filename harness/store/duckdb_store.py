@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from harness.store import duckdb_session
 from harness.store.commands import COMMAND_COLUMNS, Command, command_of, command_row
 from harness.store.errors import CommandError, StoreError, StoreSchemaError
-from harness.store.interface import ExportFormat, PutResult
+from harness.store.interface import ExportFormat, PutResult, PutStage, Reached, unwatched
 from harness.store.rows import Rows, StoredRows
 from harness.store.schema import (
     FIXED,
@@ -94,7 +94,13 @@ class DuckDbStore:
         """Names of the register columns."""
         return self._registers
 
-    def put(self, rows: Rows, counters: Mapping[bytes, int], stored_at_us: int) -> PutResult:
+    def put(
+        self,
+        rows: Rows,
+        counters: Mapping[bytes, int],
+        stored_at_us: int,
+        reached: Reached = unwatched,
+    ) -> PutResult:
         """See `Store.put`."""
         checked_rows(rows, self._registers)
         with self._writing() as session:
@@ -104,7 +110,9 @@ class DuckDbStore:
                 self._append(session, new, stored_at_us)
                 later = rows.take(~first)
                 conflicting = self._keep_conflicts(session, later, stored_at_us)
+                reached(PutStage.ROWS_WRITTEN)
                 _append_counters(session, counters)
+                reached(PutStage.COUNTERS_WRITTEN)
             self._seen.add(new)
         return PutResult(len(new), len(later) - conflicting, conflicting)
 

@@ -16,10 +16,11 @@ to whoever judges or shows what was stored. The rules both back ends keep:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from enum import Enum
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,6 +40,21 @@ class PutResult:
     conflicting: int
 
 
+class PutStage(Enum):
+    """How far a `Store.put` has come inside its transaction, nothing being durable yet."""
+
+    ROWS_WRITTEN = "rows-written"
+    COUNTERS_WRITTEN = "counters-written"
+
+
+Reached: TypeAlias = Callable[[PutStage], None]
+"""Called on the thread that writes; what it raises undoes the transaction."""
+
+
+def unwatched(stage: PutStage) -> None:
+    """Take no notice of a stage."""
+
+
 class Store(Protocol):
     """The writing side. Every method raises `StoreError` when the back end fails."""
 
@@ -46,13 +62,20 @@ class Store(Protocol):
     def registers(self) -> tuple[str, ...]:
         """Names of the register columns, in the order of `Rows.values`."""
 
-    def put(self, rows: Rows, counters: Mapping[bytes, int], stored_at_us: int) -> PutResult:
+    def put(
+        self,
+        rows: Rows,
+        counters: Mapping[bytes, int],
+        stored_at_us: int,
+        reached: Reached = unwatched,
+    ) -> PutResult:
         """Store new rows and the last accepted invocation counters in one durable transaction.
 
         Args:
             rows: the readings, in order of arrival; ``values`` has one column per register.
             counters: invocation counter (0..2**63-1) per system title.
             stored_at_us: the time to note with each row, POSIX microseconds (UTC).
+            reached: told of each stage inside the transaction: for tests that kill the writer.
 
         Raises:
             StoreUnavailableError: outcome unknown; repeat the call.

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from harness.store import postgres_session
 from harness.store.commands import COMMAND_COLUMNS, Command, command_of, command_row
 from harness.store.errors import CommandError, StoreError, StoreSchemaError
-from harness.store.interface import ExportFormat, PutResult
+from harness.store.interface import ExportFormat, PutResult, PutStage, Reached, unwatched
 from harness.store.postgres_export import export_query
 from harness.store.postgres_session import copy_in, copy_out, redacted, translated
 from harness.store.rows import Rows, StoredRows
@@ -110,7 +110,13 @@ class PostgresStore:
         """Names of the register columns."""
         return self._registers
 
-    def put(self, rows: Rows, counters: Mapping[bytes, int], stored_at_us: int) -> PutResult:
+    def put(
+        self,
+        rows: Rows,
+        counters: Mapping[bytes, int],
+        stored_at_us: int,
+        reached: Reached = unwatched,
+    ) -> PutResult:
         """See `Store.put`."""
         columns = to_columns(checked_rows(rows, self._registers), stored_at_us, self._registers)
         with self._holding() as session, session.transaction():
@@ -125,7 +131,9 @@ class PostgresStore:
                 )
             if inserted < len(rows):
                 conflicting = self._keep_conflicts(session)
+            reached(PutStage.ROWS_WRITTEN)
             _raise_counters(session, counters)
+            reached(PutStage.COUNTERS_WRITTEN)
         return PutResult(inserted, len(rows) - inserted - conflicting, conflicting)
 
     def counters(self) -> dict[bytes, int]:

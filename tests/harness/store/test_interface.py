@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from harness.store.commands import Command, CommandState
 from harness.store.errors import CommandError, StoreError, StoreSchemaError
-from harness.store.interface import ExportFormat, PutResult
+from harness.store.interface import ExportFormat, PutResult, PutStage
 from harness.store.rows import Via
 from tests.support.stores import Model, Place, Reading, push, readings_of, rows_of
 
@@ -241,3 +241,20 @@ def test_an_empty_put_is_nothing(place: Place) -> None:
         assert store.put(push([], 900), {}, 10) == PutResult(0, 0, 0)
         assert store.slots().dtype == np.int64
         assert len(store.readings(1, 0, 10)) == 0
+
+
+@pytest.mark.parametrize("last", list(PutStage))
+def test_a_put_undone_at_a_stage_leaves_nothing(place: Place, last: PutStage) -> None:
+    reached: list[PutStage] = []
+
+    def stop_at(stage: PutStage) -> None:
+        reached.append(stage)
+        if stage is last:
+            raise ArithmeticError
+
+    with closing(place.open()) as store:
+        with pytest.raises(ArithmeticError):
+            store.put(push([1, 2], 900), {TITLE: 7}, 1, stop_at)
+        assert reached == list(PutStage)[: list(PutStage).index(last) + 1]
+        assert store.counters() == {}
+        assert store.put(push([1, 2], 900), {TITLE: 7}, 1) == PutResult(2, 0, 0)
