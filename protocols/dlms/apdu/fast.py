@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from protocols.dlms.apdu.ciphering import PLAIN_TAGS, GeneralGloCiphering, GloApdu
 from protocols.dlms.apdu.get import GetResponseWithDataBlock
-from protocols.dlms.apdu.notification import DataNotification
+from protocols.dlms.apdu.notification import DataNotification, DataNotificationConfirm
 from protocols.dlms.axdr.decode import read_data
 from protocols.dlms.axdr.encode import write_data
 from protocols.dlms.axdr.length import read_octets, write_length
@@ -36,6 +36,17 @@ def _encode_notification(apdu: DataNotification) -> bytes:
     out += apdu.date_time
     write_data(apdu.body, out)
     return bytes(out)
+
+
+def _decode_confirmation(buffer: bytes) -> DataNotificationConfirm | None:
+    _, invoke = _NOTIFICATION.unpack_from(buffer)
+    date_time, end = read_octets(buffer, _NOTIFICATION.size)
+    return DataNotificationConfirm(invoke, date_time) if end == len(buffer) else None
+
+
+def _encode_confirmation(apdu: DataNotificationConfirm) -> bytes:
+    head = _NOTIFICATION.pack(0x10, apdu.long_invoke_id_and_priority)
+    return b"".join((head, write_length(len(apdu.date_time)), apdu.date_time))
 
 
 def _decode_general_glo(buffer: bytes) -> GeneralGloCiphering | None:
@@ -82,12 +93,14 @@ def _encode_block(apdu: GetResponseWithDataBlock) -> bytes | None:
 
 DECODERS: Final[dict[type[Any], Callable[[bytes], Any]]] = {
     DataNotification: _decode_notification,
+    DataNotificationConfirm: _decode_confirmation,
     GeneralGloCiphering: _decode_general_glo,
     GloApdu: _decode_glo,
     GetResponseWithDataBlock: _decode_block,
 }
 ENCODERS: Final[dict[type[Any], Callable[[Any], bytes | None]]] = {
     DataNotification: _encode_notification,
+    DataNotificationConfirm: _encode_confirmation,
     GeneralGloCiphering: _encode_general_glo,
     GloApdu: _encode_glo,
     GetResponseWithDataBlock: _encode_block,
