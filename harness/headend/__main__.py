@@ -1,8 +1,11 @@
 """The process of one head-end shard: ``python -m harness.headend CONFIG``.
 
 It prints one line, ``ready PORT``, to standard output once it listens, and ends when told to
-``stop`` over its control socket, or on SIGTERM: first the listener, then what is under way, then
-the store.
+``stop`` over its control socket, on SIGTERM or SIGINT, or when standard input, if it is a pipe,
+ends: first the listener, then what is under way is stored and acknowledged, then the store closes.
+
+Exit status: 0 stopped; 4 cannot start, or the store failed for good, the last line of the log says
+why; anything else is our mistake.
 """
 
 from __future__ import annotations
@@ -10,15 +13,18 @@ from __future__ import annotations
 import gc
 import os
 import signal
+import stat
 import sys
 from pathlib import Path
-from typing import Final
+from typing import Final, NoReturn
 
 import trio
+from structlog import get_logger
 
 from emulator.descriptors import raise_descriptor_limit
 from emulator.fleet_config import part_of
 from emulator.logs import log_to_stderr
+from harness.errors import ExitCode
 from harness.headend.commands import Commands
 from harness.headend.config import HeadEndConfig
 from harness.headend.control import Control
@@ -28,9 +34,11 @@ from harness.headend.poller import Poller
 from harness.headend.registry import Registry
 from harness.headend.service import Shard
 from harness.provisioning import Provisioning
+from harness.store.errors import StoreError
 from harness.store.opening import open_store
 
 FREEZE_AFTER_S: Final = 5.0
+log = get_logger(__name__)
 
 
 async def serve(config: HeadEndConfig) -> None:
@@ -39,48 +47,66 @@ async def serve(config: HeadEndConfig) -> None:
     Raises:
         StoreError: the store cannot be opened.
         OSError: a port or socket is taken, or provisioning cannot be read.
+
+    Cancellation: connections end at once; what was not acknowledged will be pushed again.
     """
     provisioning = Provisioning.load(config.provisioning)
     shards = len(provisioning.shared.head_end_system_titles)
     mine = part_of(len(provisioning.concentrators), shards, config.shard)
     store = open_store(config.store_url, provisioning.shared.registers, create=True)
     try:
-        await _serve(Shard(config, Registry(provisioning), store, mine))
+        await _serve(Shard(config, Registry(provisioning, mine), store, mine))
     finally:
         store.close()
 
 
 async def _serve(shard: Shard) -> None:
+    drain_s = shard.config.drain_s
+    async with trio.open_nursery() as committing:
+        committing.start_soon(shard.committer.run)
+        committing.start_soon(shard.sending.keep_reserve, shard.committer)
+        await _work(shard)
+        # The store may be away: what nobody was told is stored may be dropped.
+        with trio.move_on_after(drain_s):
+            await shard.committer.flush()
+        committing.cancel_scope.cancel()
+
+
+async def _work(shard: Shard) -> None:
+    """Serve until told to stop; return when pushes that had arrived are acknowledged."""
     dialer = Dialer(shard)
     commands = Commands(shard, dialer)
     stopping = trio.Event()
-    async with trio.open_nursery() as committing:
-        committing.start_soon(shard.committer.run)
-        async with trio.open_nursery() as working:
-            control = Control(shard, commands, stopping.set)
-            await working.start(control.run)
-            port = await working.start(listen, shard)
+    async with trio.open_nursery() as working:
+        await working.start(Control(shard, commands, stopping.set).run)
+        async with trio.open_nursery() as listening:
+            pushes = await listening.start(listen, shard)
             working.start_soon(Poller(shard, dialer).run)
             working.start_soon(commands.run)
             working.start_soon(_freeze_collector)
             working.start_soon(_stop_on_signal, stopping)
             working.start_soon(_stop_without_parent, stopping)
-            sys.stdout.write(f"ready {port}\n")
+            sys.stdout.write(f"ready {pushes.port}\n")
             sys.stdout.flush()
             await stopping.wait()
-            working.cancel_scope.cancel()
-        await shard.committer.flush()
-        committing.cancel_scope.cancel()
+            log.info("stopping")
+            pushes.stop(shard.config.drain_s)
+        working.cancel_scope.cancel()
 
 
 async def _stop_on_signal(stopping: trio.Event) -> None:
-    with trio.open_signal_receiver(signal.SIGTERM) as signals:
+    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
         async for _ in signals:
             stopping.set()
 
 
 async def _stop_without_parent(stopping: trio.Event) -> None:
-    """End when standard input does: whoever started this shard holds the other end of it."""
+    """End when standard input does: whoever started this shard holds the other end of it.
+
+    A terminal or a file is nobody's other end.
+    """
+    if sys.stdin is None or not stat.S_ISFIFO(os.fstat(sys.stdin.fileno()).st_mode):
+        return
     async with trio.lowlevel.FdStream(os.dup(sys.stdin.fileno())) as parent:
         while await parent.receive_some(1):
             pass
@@ -92,15 +118,33 @@ async def _freeze_collector() -> None:
     await trio.sleep(FREEZE_AFTER_S)
     gc.collect()
     gc.freeze()
+    try:
+        await trio.sleep_forever()
+    finally:
+        # What stays frozen is never torn down, and DuckDB's module then complains of leaks at exit.
+        gc.unfreeze()
 
 
 def main() -> None:
     """Run the shard whose configuration file is named on the command line."""
-    config = HeadEndConfig.model_validate_json(Path(sys.argv[1]).read_bytes())
     log_to_stderr()
     raise_descriptor_limit()
     gc.set_threshold(100_000, 50, 1000)
-    trio.run(serve, config)
+    try:
+        config = HeadEndConfig.model_validate_json(Path(sys.argv[1]).read_bytes())
+    except (OSError, ValueError) as error:
+        _give_up(error)
+    try:
+        trio.run(serve, config)
+    except* (StoreError, OSError) as errors:
+        _give_up(errors)
+
+
+def _give_up(error: Exception) -> NoReturn:
+    while isinstance(error, ExceptionGroup):
+        error = error.exceptions[0]
+    log.critical("head-end ends", error=str(error), kind=type(error).__name__)
+    sys.exit(ExitCode.ENVIRONMENT)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,9 @@
 """Group commit: many pushes, one durable transaction, then everybody is told.
 
 A push is acknowledged only after `Committer.submit` has returned for it. While the store is away
-the committer keeps what it has and tries again: nothing is acknowledged, nothing is dropped.
+or full the committer keeps what it has and tries again: nothing is acknowledged, nothing is
+dropped, and once the bound on waiting rows is reached nothing more is taken in. Any other failure
+of the store ends the committer and with it the head-end, again with nothing acknowledged.
 """
 
 from __future__ import annotations
@@ -9,17 +11,20 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final
 
 import trio
 from structlog import get_logger
 
 from harness.headend.hooks import KillSwitch, Point
-from harness.store.errors import StoreError
-from harness.store.interface import PutResult, Store
+from harness.store.errors import StoreFullError, StoreUnavailableError
+from harness.store.interface import PutResult, PutStage, Store
 from harness.store.rows import Rows
 
 RETRY_S: Final = 0.5
+PASSING: Final = (StoreUnavailableError, StoreFullError)
+"""Failures of a store that somebody may mend while we wait."""
 log = get_logger(__name__)
 
 
@@ -33,11 +38,16 @@ class Submission:
     rows: Rows
     counters: dict[bytes, int]
 
+    @property
+    def weight(self) -> int:
+        """What it counts for under the bound on waiting rows; one without rows takes room too."""
+        return max(1, len(self.rows))
+
 
 @dataclass(slots=True)
 class _Batch:
     submissions: list[Submission] = field(default_factory=list)
-    rows: int = 0
+    weight: int = 0
     durable: trio.Event = field(default_factory=trio.Event)
 
 
@@ -56,11 +66,13 @@ class Committer:
     """Collects submissions and commits them as groups through one store.
 
     Args:
-        store: the open store; only this committer writes to it.
+        store: the open store; readings and counters go through this committer only.
         interval_s: how long a group stays open after its first submission, real seconds.
-        rows_max: bound on the rows waiting; beyond it `submit` waits (back-pressure on the links).
+        rows_max: bound on the rows waiting, those of the commit under way included; beyond it
+            `submit` waits (back-pressure on the links).
         committed: called after every commit with its duration in real seconds and the rows.
         kill_switch: test hook.
+        stored_at_us: the time to note with rows, POSIX microseconds.
     """
 
     def __init__(
@@ -81,8 +93,14 @@ class Committer:
         self._kill_switch = kill_switch
         self._stored_at_us = stored_at_us
         self._open = _Batch()
+        self._under_way = _Batch()
         self._filled = trio.Event()
-        self._room = trio.Condition()
+        self._room = trio.lowlevel.ParkingLot()
+
+    @property
+    def waiting(self) -> int:
+        """How many rows are not durable yet."""
+        return self._open.weight + self._under_way.weight
 
     async def submit(self, submission: Submission) -> None:
         """Return once ``submission`` is durable.
@@ -90,32 +108,39 @@ class Committer:
         Cancellation: the submission may or may not be committed later, as if the peer had vanished
         before the acknowledgement; it is safe to submit the same rows again.
         """
-        async with self._room:
-            while self._open.rows >= self._rows_max:
-                await self._room.wait()
-            batch = self._open
-            batch.submissions.append(submission)
-            batch.rows += len(submission.rows)
+        while self.waiting >= self._rows_max:
+            await self._room.park()
+        await self.add(submission).wait()
+
+    def add(self, submission: Submission) -> trio.Event:
+        """Let ``submission`` go along with the next commit; the event says when it is durable.
+
+        Heeds no bound: for what is small and comes seldom.
+        """
+        batch = self._open
+        batch.submissions.append(submission)
+        batch.weight += submission.weight
         self._filled.set()
-        await batch.durable.wait()
+        return batch.durable
 
     async def run(self) -> None:
-        """Commit groups until cancelled. A group under way at cancellation is finished first."""
+        """Commit groups until cancelled; a transaction under way is finished first.
+
+        Raises:
+            StoreError: the store failed in a way that waiting does not mend.
+        """
         while True:
             await self._filled.wait()
             await trio.sleep(self._interval_s)
-            async with self._room:
-                batch, self._open = self._open, _Batch()
-                self._filled = trio.Event()
-                self._room.notify_all()
-            with trio.CancelScope(shield=True):
-                await self._commit(batch)
+            self._under_way, self._open = self._open, _Batch()
+            self._filled = trio.Event()
+            await self._commit(self._under_way)
 
     async def flush(self) -> None:
-        """Return once everything submitted so far is durable."""
-        batch = self._open
-        if batch.submissions:
-            await batch.durable.wait()
+        """Return once everything submitted so far is durable. Cancellation loses nothing."""
+        for batch in (self._under_way, self._open):
+            if batch.submissions:
+                await batch.durable.wait()
 
     async def _commit(self, batch: _Batch) -> None:
         rows, counters = merge(batch.submissions)
@@ -123,23 +148,33 @@ class Committer:
         started = time.perf_counter()
         result = await self._put(rows, counters)
         self._kill_switch.reach(Point.COMMITTED)
-        self.totals.commits += 1
-        self.totals.rows_stored += result.inserted
-        self.totals.rows_repeated += result.repeated
-        self.totals.rows_conflicting += result.conflicting
+        # From here to the event nothing waits, so nothing can be cancelled: durable means told.
+        self._note(result)
         self._committed(time.perf_counter() - started, rows)
+        self._under_way = _Batch()
+        self._room.unpark_all()
         batch.durable.set()
 
     async def _put(self, rows: Rows, counters: dict[bytes, int]) -> PutResult:
         while True:
+            put = partial(self._store.put, rows, counters, self._stored_at_us(), self._reached)
             try:
-                return await trio.to_thread.run_sync(
-                    self._store.put, rows, counters, self._stored_at_us()
-                )
-            except StoreError as error:
+                return await trio.to_thread.run_sync(put)
+            except PASSING as error:
                 self.totals.store_failures += 1
                 log.warning("commit failed, trying again", error=str(error), rows=len(rows))
-                await trio.sleep(RETRY_S)
+            await trio.sleep(RETRY_S)
+
+    def _reached(self, stage: PutStage) -> None:
+        self._kill_switch.reach(Point(stage.value))
+
+    def _note(self, result: PutResult) -> None:
+        self.totals.commits += 1
+        self.totals.rows_stored += result.inserted
+        self.totals.rows_repeated += result.repeated
+        self.totals.rows_conflicting += result.conflicting
+        if result.conflicting:
+            log.warning("readings came again with other values", rows=result.conflicting)
 
 
 def merge(submissions: list[Submission]) -> tuple[Rows, dict[bytes, int]]:

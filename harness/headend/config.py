@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from harness.headend.hooks import Point
+
+Positive: TypeAlias = Annotated[int, Field(ge=1)]
+Seconds: TypeAlias = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 class _Part(BaseModel):
@@ -18,24 +21,24 @@ class KillHook(_Part):
     """Test hook: die by SIGKILL at a point, the ``count``-th time it is reached."""
 
     point: Point
-    count: Annotated[int, Field(ge=1)] = 1
+    count: Positive = 1
 
 
 class GapFillingRules(_Part):
     """When missing readings are fetched."""
 
     enabled: bool = True
-    after_s: float = 1200.0
+    after_s: Seconds = 1200.0
     """Scenario seconds after capture until absence counts as a gap."""
-    attempts: int = 5
+    attempts: Annotated[int, Field(ge=1, le=255)] = 5
 
 
 class HeadEndConfig(_Part):
     """One shard of the reference head-end."""
 
-    shard: int
+    shard: Annotated[int, Field(ge=0)]
     listen_host: str = "127.0.0.1"
-    listen_port: int
+    listen_port: Annotated[int, Field(ge=0, le=65_535)]
     control_socket: Path
     provisioning: Path
     """Folder with the exported devices."""
@@ -50,13 +53,17 @@ class HeadEndConfig(_Part):
     the control socket."""
     realtime_offset_s: float
     """POSIX seconds minus CLOCK_MONOTONIC, fixed at the start of the run."""
-    group_commit_s: float = 0.1
-    rows_waiting_max: int = 2_000_000
+    group_commit_s: Seconds = 0.1
+    rows_waiting_max: Positive = 2_000_000
+    connections_max: Positive | None = None
+    """Concentrators connected at the same time; left out, what the limit of open files allows."""
     gap_filling: GapFillingRules = GapFillingRules()
-    concurrency: int = 200
+    concurrency: Positive = 200
     """Conversations with concentrators at the same time."""
-    timeout_s: float = 30.0
+    timeout_s: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 30.0
     """Real seconds to wait for one answer of a concentrator."""
+    drain_s: Seconds = 10.0
+    """Real seconds that a stop leaves what is under way to be stored and acknowledged."""
     acknowledge_before_store: bool = False
     """Deliberate defect: confirm on arrival."""
     kill: KillHook | None = None

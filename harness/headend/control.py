@@ -27,7 +27,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 import trio
 from structlog import get_logger
@@ -37,7 +37,8 @@ from harness.headend.commands import Commands
 from harness.headend.service import Shard
 from harness.store.commands import Command
 from harness.store.errors import CommandError, StoreError
-from protocols.errors import ProtocolError
+from harness.store.interface import ExportFormat
+from protocols.errors import CodecError, ProtocolError
 from protocols.framing import Message
 
 DEVICES_MAX: Final = 10_000
@@ -70,6 +71,8 @@ class Control:
         path.unlink(missing_ok=True)
         bound = trio.socket.socket(trio.socket.AF_UNIX, trio.socket.SOCK_STREAM)
         await bound.bind(str(path))
+        # Whoever can connect commands meters: only our own user may (unix(7)).
+        path.chmod(0o600)
         bound.listen(128)
         task_status.started()
         await trio.serve_listeners(self._serve, [trio.SocketListener(bound)])
@@ -78,11 +81,18 @@ class Control:
         messages = MessageStream(stream)
         try:
             while (question := await messages.receive()) is not None:
-                await messages.send(await self._answer(question))
+                await self._send(messages, await self._answer(question))
         except (ProtocolError, trio.BrokenResourceError, trio.ClosedResourceError) as error:
             log.info("control connection ended", error=str(error))
         finally:
             await trio.aclose_forcefully(stream)
+
+    async def _send(self, messages: MessageStream, answer: dict[str, Any]) -> None:
+        try:
+            await messages.send(answer)
+        except CodecError as error:
+            text = f"the answer cannot be sent, ask for less: {error}"
+            await messages.send({"error": text, "kind": "invalid"})
 
     async def _answer(self, question: Message) -> dict[str, Any]:
         answer = self._answers.get(str(question.get("ask")))
@@ -96,11 +106,11 @@ class Control:
             return {"error": str(error), "kind": "store"}
         except KeyError as error:
             return {"error": str(error), "kind": "unknown"}
-        except (TypeError, ValueError, OSError) as error:
+        except (TypeError, ValueError, OverflowError, OSError) as error:
             return {"error": str(error), "kind": "invalid"}
 
     async def _clock(self, question: Message) -> dict[str, Any]:
-        monotonic_s, scenario_s, rate = question["triple"]
+        monotonic_s, scenario_s, rate = map(float, question["triple"])
         self._shard.start_clock((monotonic_s, scenario_s, rate))
         return {}
 
@@ -173,6 +183,8 @@ class Control:
         return [asdict(command) for command in journal[:COMMANDS_MAX]]
 
     async def _export(self, question: Message) -> dict[str, Any]:
+        if question["format"] not in get_args(ExportFormat):
+            raise ValueError(f"format must be {' or '.join(get_args(ExportFormat))}")
         export = partial(
             self._shard.store.export,
             Path(question["path"]),

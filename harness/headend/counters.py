@@ -10,33 +10,55 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
+import trio
+
+from harness.headend.committer import Committer, Submission
 from harness.store.interface import Store
 from harness.store.rows import Rows
+from protocols.errors import LocalProtocolError
 
 RESERVED_BLOCK: Final = 65_536
+
+
+class CountersUsedUpError(LocalProtocolError):
+    """Every reserved counter was used before the store reserved more: it is away, or too slow."""
 
 
 class SendCounters:
     """The counters this shard sends under: one sequence for all its peers.
 
-    ``next`` writes to the store once every 65,536 calls, durably, before it returns.
+    Making one reserves a block in the store, durably. `keep_reserve` reserves the next before half
+    of it is used, so `next` never waits for the store.
+
+    Raises:
+        StoreError: nothing can be reserved.
     """
 
     def __init__(self, store: Store, own_title: bytes, now_us: Callable[[], int]) -> None:
-        self._store = store
         self._title = own_title
-        self._now_us = now_us
+        self._nothing = Rows.empty(len(store.registers))
         self._last = store.counters().get(own_title, 0)
-        self._reserved = self._last
+        self._reserved = self._last + RESERVED_BLOCK
+        self._low = trio.Event()
+        store.put(self._nothing, {own_title: self._reserved}, now_us())
 
     def next(self) -> int:
-        """Return a counter never used before. Raises `StoreError` when none can be reserved."""
-        if self._last == self._reserved:
-            self._reserved += RESERVED_BLOCK
-            nothing = Rows.empty(len(self._store.registers))
-            self._store.put(nothing, {self._title: self._reserved}, self._now_us())
+        """Return a counter never used before. Raises `CountersUsedUpError`."""
+        if self._last >= self._reserved:
+            raise CountersUsedUpError(f"all counters up to {self._reserved} are used")
         self._last += 1
+        if self._reserved - self._last < RESERVED_BLOCK // 2:
+            self._low.set()
         return self._last
+
+    async def keep_reserve(self, committer: Committer) -> None:
+        """Reserve block after block until cancelled; a block counts once it is durable."""
+        while True:
+            await self._low.wait()
+            self._low = trio.Event()
+            reserved = self._reserved + RESERVED_BLOCK
+            await committer.submit(Submission(self._nothing, {self._title: reserved}))
+            self._reserved = reserved
 
 
 class ContextCounters:
@@ -52,7 +74,7 @@ class ContextCounters:
         self._accepted = accepted
 
     def next(self) -> int:
-        """Return the counter to send under."""
+        """Return the counter to send under. Raises `CountersUsedUpError`."""
         return self._sending.next()
 
     def name(self, peer: bytes) -> bytes:
@@ -64,5 +86,11 @@ class ContextCounters:
         return self._accepted.get(self.name(peer))
 
     def accept(self, peer: bytes, counter: int) -> None:
-        """Remember a counter whose rows are durable (pushes) or that brought none."""
-        self._accepted[self.name(peer)] = counter
+        """Remember a counter; a lower one than before changes nothing."""
+        name = self.name(peer)
+        self._accepted[name] = max(counter, self._accepted.get(name, counter))
+
+    def to_keep(self, peer: bytes) -> dict[bytes, int]:
+        """Return what the store must keep of ``peer``: its last counter, if there is one."""
+        last = self.last_accepted(peer)
+        return {} if last is None else {self.name(peer): last}

@@ -1,4 +1,7 @@
-"""Conversations with concentrators: one at a time with each, a bounded number in all."""
+"""Conversations with concentrators: one at a time with each, a bounded number in all.
+
+Everything that can go wrong with one comes out as `ConversationError`.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +14,11 @@ from typing import Final, TypeVar
 import trio
 from structlog import get_logger
 
+from harness.headend.committer import Submission
 from harness.headend.registry import Registry
 from harness.headend.service import Shard
 from harness.provisioning import ConcentratorRecord
+from harness.store.rows import Rows
 from protocols.errors import ProtocolError
 from protocols.plugin import Closed, Declined, Opened, Outcome, PollSession
 
@@ -32,6 +37,10 @@ class ConversationError(Exception):
         self.cause = cause
 
 
+class DeclinedError(ConversationError):
+    """A concentrator answered, but would not do what was asked."""
+
+
 class Conversation:
     """An open association with one concentrator."""
 
@@ -44,47 +53,52 @@ class Conversation:
         """Send the request that was just put to ``session`` and return its outcome.
 
         Raises:
-            ConversationError: the concentrator declined, closed, broke the protocol or took too
-                long; the association is then of no further use, except after a decline.
+            DeclinedError: the concentrator declined; the association stands.
+            ConversationError: it closed, broke the protocol or took too long; the association is
+                of no further use.
 
         Cancellation: the request may or may not have been carried out.
         """
         try:
             outcome = await self._exchange()
         except ProtocolError as error:
-            raise self._error(f"protocol: {type(error).__name__}", str(error)) from error
+            raise _broken_protocol(self._name, error) from error
         except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
-            raise self._error("connection broken", str(error)) from error
+            raise ConversationError(self._name, "connection broken", str(error)) from error
         if isinstance(outcome, wanted):
             return outcome
         reason = outcome.reason if isinstance(outcome, Declined) else repr(outcome)
-        raise self._error("declined", reason)
+        raise DeclinedError(self._name, "declined", reason)
 
     async def _exchange(self) -> Outcome:
+        in_time = True
         while True:
             octets = self.session.data_to_send()
-            if octets:
-                await self._stream.send_all(octets)
             outcome = self.session.outcome()
+            if outcome is not None and not octets:
+                return outcome
+            if not in_time and not octets:
+                raise ConversationError(self._name, "no answer in time", "")
+            in_time = await self._step(octets, receive=outcome is None)
             if outcome is not None:
                 return outcome
-            await self._receive()
 
-    async def _receive(self) -> None:
-        with trio.move_on_at(self.session.deadline or math.inf) as timer:
-            data = await self._stream.receive_some(RECEIVE_SIZE)
+    async def _step(self, octets: bytes, *, receive: bool) -> bool:
+        """Send and receive; tell whether that came to its end before the session's deadline."""
+        deadline = self.session.deadline
+        with trio.move_on_at(math.inf if deadline is None else deadline) as timer:
+            if octets:
+                await self._stream.send_all(octets)
+            data = await self._stream.receive_some(RECEIVE_SIZE) if receive else None
         now = trio.current_time()
         if timer.cancelled_caught:
             self.session.handle_deadline(now)
-            if self.session.outcome() is None and not self.session.data_to_send():
-                raise self._error("no answer in time", "")
-        elif not data:
-            raise self._error("closed by the concentrator", "")
-        else:
+            return False
+        if data is not None:
+            if not data:
+                raise ConversationError(self._name, "closed by the concentrator", "")
             self.session.receive_data(bytes(data), now=now)
-
-    def _error(self, cause: str, detail: str) -> ConversationError:
-        return ConversationError(self._name, cause, detail)
+        return True
 
 
 class Dialer:
@@ -108,19 +122,34 @@ class Dialer:
         record = self._registry.concentrators[concentrator]
         lock = self._locks.setdefault(concentrator, trio.Lock())
         async with lock, self._limit, await self._connect(record) as stream:
-            session = self._shard.plugin.poll_session(
-                record.credentials,
-                self._shard.own_title,
-                self._shard.poll_counters,
-                self._shard.options,
-                secrets.token_bytes,
-            )
-            conversation = Conversation(record.name, stream, session)
-            session.open(now=trio.current_time())
-            await conversation.ask(Opened)
-            self._shard.totals.count("conversations opened")
-            yield conversation
-            await _release(conversation)
+            try:
+                conversation = Conversation(record.name, stream, self._session(record))
+                conversation.session.open(now=trio.current_time())
+                await conversation.ask(Opened)
+                self._shard.totals.count("conversations opened")
+                yield conversation
+                await _release(conversation)
+            except ProtocolError as error:
+                # What the body put to the session was refused there: it is over, or out of counters
+                raise _broken_protocol(record.name, error) from error
+            finally:
+                self._keep_counter(record.system_title)
+
+    def _session(self, record: ConcentratorRecord) -> PollSession:
+        return self._shard.plugin.poll_session(
+            record.credentials,
+            self._shard.own_title,
+            self._shard.poll_counters,
+            self._shard.options,
+            secrets.token_bytes,
+        )
+
+    def _keep_counter(self, peer: bytes) -> None:
+        """Let the next commit keep the last counter accepted: no replay after a restart."""
+        counters = self._shard.poll_counters.to_keep(peer)
+        if counters:
+            nothing = Rows.empty(len(self._shard.store.registers))
+            self._shard.committer.add(Submission(nothing, counters))
 
     async def _connect(self, record: ConcentratorRecord) -> trio.SocketStream:
         try:
@@ -129,6 +158,10 @@ class Dialer:
         except (OSError, trio.TooSlowError) as error:
             self._shard.totals.count("conversations failed: no connection")
             raise ConversationError(record.name, "no connection", str(error)) from error
+
+
+def _broken_protocol(name: str, error: ProtocolError) -> ConversationError:
+    return ConversationError(name, f"protocol: {type(error).__name__}", str(error))
 
 
 async def _release(conversation: Conversation) -> None:

@@ -1,12 +1,21 @@
-"""The push listener: takes what concentrators push, acknowledges what is durable."""
+"""The push listener: takes what concentrators push, acknowledges what is durable.
+
+What a peer sends and what links do to it is refused by name, counted and ends at most its own
+connection. Anything else that goes wrong here is our mistake and ends the service, loudly.
+"""
 
 from __future__ import annotations
 
+import socket
+import time
+from collections import Counter
+from dataclasses import dataclass, field
 from typing import Final
 
 import trio
 from structlog import get_logger
 
+from emulator.descriptors import RESERVED, raise_descriptor_limit
 from harness.headend.committer import Submission, merge
 from harness.headend.hooks import Point
 from harness.headend.service import Shard
@@ -15,90 +24,194 @@ from protocols.errors import ProtocolError
 from protocols.plugin import Received, ReceiveSession, Refused
 
 RECEIVE_SIZE: Final = 65_536
+BACKLOG: Final = 4_096
+KEEP_ALIVE: Final = (
+    # A peer that vanished without a word is found out after two minutes (tcp(7)).
+    (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 60),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 20),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3),
+)
 log = get_logger(__name__)
 
 
 async def listen(
     shard: Shard,
-    task_status: trio.TaskStatus[int] = trio.TASK_STATUS_IGNORED,
+    task_status: trio.TaskStatus[PushListener] = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    """Accept concentrators until cancelled; reports the bound port when it listens.
+    """Accept concentrators until cancelled or stopped; reports a `PushListener` when it listens.
 
-    One bad connection ends itself, never the service. Cancellation: connections end at once, and
-    what was not acknowledged will be pushed again.
+    Cancellation: connections end at once, and what was not acknowledged will be pushed again.
+    `PushListener.stop` is the polite way out. One bad connection never ends the service.
     """
     config = shard.config
     listeners = await trio.open_tcp_listeners(
-        config.listen_port, host=config.listen_host, backlog=4_096
+        config.listen_port, host=config.listen_host, backlog=BACKLOG
     )
-    task_status.started(listeners[0].socket.getsockname()[1])
-    connection = _Connection(shard)
-    async with trio.open_nursery() as nursery:
-        await trio.serve_listeners(connection.serve, listeners, handler_nursery=nursery)
+    async with trio.open_nursery() as connections:
+        with trio.CancelScope() as listening:
+            handle = PushListener(shard, listeners[0], listening, connections.cancel_scope)
+            task_status.started(handle)
+            await trio.serve_listeners(handle.serve, listeners, handler_nursery=connections)
 
 
-class _Connection:
-    """The handler of connections; holds nothing of a single one."""
+@dataclass(slots=True)
+class _Visit:
+    """What one connection brought; ends up in its line of the log."""
 
-    def __init__(self, shard: Shard) -> None:
+    began: float = field(default_factory=time.monotonic)
+    system_title: bytes = b""
+    pushes: int = 0
+    readings: int = 0
+    refused: Counter[str] = field(default_factory=Counter)
+    detail: str = ""
+
+    def close(self, outcome: str) -> None:
+        log.info(
+            "connection ended",
+            outcome=outcome,
+            system_title=self.system_title.hex(),
+            pushes=self.pushes,
+            readings=self.readings,
+            refused=dict(self.refused),
+            detail=self.detail,
+            lasted_s=round(time.monotonic() - self.began, 3),
+        )
+
+
+class PushListener:
+    """A listener at work; ``port`` is where."""
+
+    def __init__(
+        self,
+        shard: Shard,
+        listener: trio.SocketListener,
+        listening: trio.CancelScope,
+        connections: trio.CancelScope,
+    ) -> None:
+        self.port: int = listener.socket.getsockname()[1]
         self._shard = shard
+        self._listening = listening
+        self._connections = connections
+        self._stopping = False
+        self._idle: set[trio.SocketStream] = set()
+        self._connected = 0
+        self._connected_max = shard.config.connections_max or raise_descriptor_limit() - RESERVED
+
+    def stop(self, drain_s: float) -> None:
+        """Stop listening and hang up on who is silent.
+
+        Pushes that have arrived whole have ``drain_s`` real seconds to be stored and acknowledged.
+        `listen` returns when they are, or then.
+        """
+        self._stopping = True
+        self._listening.cancel()
+        self._connections.deadline = trio.current_time() + drain_s
+        for stream in self._idle:
+            stream.socket.close()
 
     async def serve(self, stream: trio.SocketStream) -> None:
-        """Serve one connection until it ends."""
+        """Serve one connection until it ends; the caller closes ``stream``."""
+        totals = self._shard.totals
+        if self._connected >= self._connected_max:
+            totals.count("refused: too many connections")
+            return
+        totals.count("connections accepted")
+        self._connected += 1
+        visit = _Visit()
+        outcome = "cancelled"
+        try:
+            for option in KEEP_ALIVE:
+                stream.setsockopt(*option)
+            outcome = await self._serve(stream, visit)
+        except ProtocolError as error:
+            outcome = f"{type(error).__name__}: {error}"
+            totals.count(f"refused: {type(error).__name__}")
+        except (trio.BrokenResourceError, OSError) as error:
+            outcome = f"broken: {error}"
+            totals.count("connections broken")
+        except trio.ClosedResourceError:
+            outcome = "closed by the head-end, which is stopping"
+        finally:
+            self._connected -= 1
+            visit.close(outcome)
+
+    async def _serve(self, stream: trio.SocketStream, visit: _Visit) -> str:
         shard = self._shard
-        shard.totals.count("connections accepted")
         session = shard.plugin.receive_session(
             shard.registry.credentials, shard.own_title, shard.push_counters, shard.options
         )
-        try:
-            while data := await stream.receive_some(RECEIVE_SIZE):
-                await self._take(stream, session, bytes(data))
-        except ProtocolError as error:
-            shard.totals.count(f"refused: {type(error).__name__}")
-            log.info("connection ended", error=str(error))
-        except (trio.BrokenResourceError, trio.ClosedResourceError):
-            shard.totals.count("connections broken")
+        while not self._stopping:
+            data = await self._receive(stream)
+            if not data:
+                for item in session.receive_eof():
+                    self._refuse(visit, item.cause, item.detail)
+                return "closed by the concentrator"
+            await self._take(stream, session, bytes(data), visit)
+        return "closed by the head-end, which is stopping"
 
-    async def _take(self, stream: trio.SocketStream, session: ReceiveSession, data: bytes) -> None:
-        shard = self._shard
+    async def _receive(self, stream: trio.SocketStream) -> bytes | bytearray:
+        self._idle.add(stream)
+        try:
+            return await stream.receive_some(RECEIVE_SIZE)
+        finally:
+            self._idle.discard(stream)
+
+    async def _take(
+        self, stream: trio.SocketStream, session: ReceiveSession, data: bytes, visit: _Visit
+    ) -> None:
         arrived: list[Received] = []
+        submissions: list[Submission] = []
         for item in session.receive_data(data):
-            match item:
-                case Refused(cause=cause, detail=detail):
-                    shard.totals.count(f"refused: {cause}")
-                    log.info("push refused", cause=cause, detail=detail)
-                case Received():
-                    shard.kill_switch.reach(Point.RECEIVED)
-                    arrived.append(item)
+            if isinstance(item, Refused):
+                self._refuse(visit, item.cause, item.detail)
+                continue
+            self._shard.kill_switch.reach(Point.RECEIVED)
+            submission = self._submission(item, visit)
+            if submission is not None:
+                arrived.append(item)
+                submissions.append(submission)
         if not arrived:
             return
-        if shard.config.acknowledge_before_store:
+        if self._shard.config.acknowledge_before_store:
             await self._confirm(stream, session, arrived)
-            await self._store(arrived)
+            await self._store(submissions, visit)
             return
-        await self._store(arrived)
+        await self._store(submissions, visit)
         await self._confirm(stream, session, arrived)
 
-    async def _store(self, arrived: list[Received]) -> None:
+    def _submission(self, received: Received, visit: _Visit) -> Submission | None:
+        """Return what is to be stored of a push; ``None`` if it is refused after all."""
         shard = self._shard
-        submissions = []
-        for received in arrived:
-            record = shard.registry.by_title(received.system_title)
-            if record is None:
-                shard.totals.count("refused: unknown system title")
-                continue
-            rows = shard.rows(record.number, received.readings, Via.PUSH)
-            counters = {}
-            if received.counter is not None:
-                # Remembered at once, so that the same frame on another connection is a replay
-                # even before this one is durable; the durable memory commits with the rows.
-                shard.push_counters.accept(received.system_title, received.counter)
-                counters[shard.push_counters.name(received.system_title)] = received.counter
-            submissions.append(Submission(rows, counters))
-        if submissions:
-            rows, counters = merge(submissions)
-            await shard.committer.submit(Submission(rows, counters))
-            shard.totals.count("pushes stored", len(submissions))
+        title = received.system_title
+        record = shard.registry.by_title(title)
+        if record is None:
+            self._refuse(visit, "unknown system title", title.hex())
+            return None
+        visit.system_title = title
+        registers = received.readings.registers
+        if registers != len(shard.store.registers):
+            self._refuse(visit, "another capture profile", f"{registers} registers")
+            return None
+        rows = shard.rows(record.number, received.readings, Via.PUSH)
+        if received.counter is None:
+            return Submission(rows, {})
+        # Remembered at once, so that the same frame on another connection is a replay even before
+        # this one is durable; the durable memory commits with the rows.
+        shard.push_counters.accept(title, received.counter)
+        return Submission(rows, {shard.push_counters.name(title): received.counter})
+
+    def _refuse(self, visit: _Visit, cause: str, detail: str) -> None:
+        self._shard.totals.count(f"refused: {cause}")
+        visit.refused[cause] += 1
+        visit.detail = detail
+
+    async def _store(self, submissions: list[Submission], visit: _Visit) -> None:
+        rows, counters = merge(submissions)
+        await self._shard.committer.submit(Submission(rows, counters))
+        self._shard.totals.count("pushes stored", len(submissions))
+        visit.pushes += len(submissions)
+        visit.readings += len(rows)
 
     async def _confirm(
         self, stream: trio.SocketStream, session: ReceiveSession, arrived: list[Received]

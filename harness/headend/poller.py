@@ -1,12 +1,17 @@
 """Reading concentrators by request: the pull schedule, and filling gaps.
 
-Both are one thing: read a concentrator's interval buffer from the oldest reading that is missing.
-In pull mode everything captured is due at once and tried at every step; in push mode only what is
-overdue is, and only a bounded number of times.
+Both are one thing: read a concentrator's interval buffer from the oldest to the newest reading that
+is missing and may be asked for (`presence`). In pull mode everything captured is due at once; in
+push mode only what is overdue is.
+
+A concentrator that cannot be reached is tried again at the next round. That is no attempt at its
+readings, so it is never given up.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import Final
 
 import trio
@@ -14,14 +19,17 @@ from structlog import get_logger
 
 from harness.headend.committer import Submission
 from harness.headend.config import GapFillingRules
-from harness.headend.dialer import ConversationError, Dialer
+from harness.headend.dialer import Conversation, ConversationError, Dialer
 from harness.headend.presence import Gap
 from harness.headend.service import Shard
 from harness.store.rows import Via
 from protocols.plugin import ReadDone
 
-PULL_RULES: Final = GapFillingRules(enabled=True, after_s=0.0, attempts=255)
 ROUNDS_PER_STEP: Final = 4
+PULL_RULES: Final = GapFillingRules(enabled=True, after_s=0.0, attempts=ROUNDS_PER_STEP)
+"""For one step; what is silent longer is asked for when it is heard again."""
+ROWS_PER_READ: Final = 16_384
+"""About a megabyte of answer: a long gap is read in parts, so that memory stays bounded."""
 log = get_logger(__name__)
 
 
@@ -56,19 +64,36 @@ class Poller:
                         nursery.start_soon(self._fetch, gap)
 
     async def _fetch(self, gap: Gap) -> None:
-        shard = self._shard
+        totals = self._shard.totals
         try:
             async with self._dialer.converse(gap.concentrator) as conversation:
-                conversation.session.read(gap.from_s, gap.to_s, now=trio.current_time())
-                done = await conversation.ask(ReadDone)
-                rows = shard.rows(gap.concentrator, done.readings, self._via)
-                if len(rows):
-                    await shard.committer.submit(Submission(rows, {}))
-            shard.presence.tried(gap)
-            shard.totals.count("buffers read")
-            shard.totals.count("readings read from buffers", len(rows))
+                for part in self._parts(gap):
+                    await self._read(part, conversation)
+            self._shard.presence.tried(gap)
+            totals.count("buffers read")
         except ConversationError as error:
-            shard.totals.count(f"reading failed: {error.cause}")
+            totals.count(f"reading failed: {error.cause}")
             log.debug("reading failed", error=str(error))
         finally:
             self._fetching.discard(gap.concentrator)
+
+    async def _read(self, part: Gap, conversation: Conversation) -> None:
+        """Read one part and return once it is durable."""
+        shard = self._shard
+        conversation.session.read(part.from_s, part.to_s, now=trio.current_time())
+        readings = (await conversation.ask(ReadDone)).readings
+        if not len(readings):
+            return
+        if readings.registers != len(shard.store.registers):
+            shard.totals.count("refused: another capture profile")
+            return
+        rows = shard.rows(part.concentrator, readings, self._via)
+        await shard.committer.submit(Submission(rows, {}))
+        shard.totals.count("readings read from buffers", len(rows))
+
+    def _parts(self, gap: Gap) -> Iterator[Gap]:
+        meters = self._shard.registry.concentrators[gap.concentrator].meters
+        step_s = self._shard.registry.provisioning.shared.step_s
+        width_s = max(1, ROWS_PER_READ // meters) * step_s
+        for from_s in range(gap.from_s, gap.to_s + 1, width_s):
+            yield replace(gap, from_s=from_s, to_s=min(gap.to_s, from_s + width_s - step_s))

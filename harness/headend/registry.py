@@ -1,4 +1,7 @@
-"""The devices a head-end shard knows: from the exported provisioning, as any head-end would."""
+"""The devices a head-end shard knows: from the exported provisioning, as any head-end would.
+
+A shard knows its own concentrators only: one that dials the wrong shard is a stranger there.
+"""
 
 from __future__ import annotations
 
@@ -31,12 +34,18 @@ class _Behind:
 
 
 class Registry:
-    """Concentrators by system title and number, meters by name."""
+    """Concentrators by system title and number, meters by name.
 
-    def __init__(self, provisioning: Provisioning) -> None:
+    Args:
+        provisioning: everything that was exported.
+        mine: numbers of the shard's own concentrators; all of them when left out.
+    """
+
+    def __init__(self, provisioning: Provisioning, mine: range | None = None) -> None:
+        known = [item for item in provisioning.concentrators if mine is None or item.number in mine]
         self.provisioning = provisioning
-        self.concentrators = {item.number: item for item in provisioning.concentrators}
-        self._by_title = {item.system_title: item for item in provisioning.concentrators}
+        self.concentrators = {item.number: item for item in known}
+        self._by_title = {item.system_title: item for item in known}
         self._behind: dict[int, _Behind] = {}
 
     def by_title(self, system_title: bytes) -> ConcentratorRecord | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import Counter
 from dataclasses import dataclass, field
@@ -74,10 +75,10 @@ class Shard:
             confirmed=config.confirmed,
             timeout_s=config.timeout_s,
         )
-        sending = SendCounters(store, self.own_title, self.now_us)
+        self.sending = SendCounters(store, self.own_title, self.now_us)
         accepted = store.counters()
-        self.push_counters = ContextCounters(sending, accepted, b"")
-        self.poll_counters = ContextCounters(sending, accepted, b"/poll")
+        self.push_counters = ContextCounters(self.sending, accepted, b"")
+        self.poll_counters = ContextCounters(self.sending, accepted, b"/poll")
         self.presence = self._presence()
         self.committer = Committer(
             store,
@@ -89,7 +90,12 @@ class Shard:
         )
 
     def start_clock(self, triple: tuple[float, float, float]) -> None:
-        """Set the scenario clock, once it is known."""
+        """Set the scenario clock, once it is known: CLOCK_MONOTONIC, POSIX seconds, rate.
+
+        Raises `ValueError`: not three finite numbers, or the clock would stand or run backwards.
+        """
+        if not all(map(math.isfinite, triple)) or triple[2] <= 0:
+            raise ValueError(f"no scenario clock: {triple}")
         self.clock.start(*triple)
         self.clock_started.set()
 
@@ -129,7 +135,11 @@ class Shard:
             [item.first_meter for item in mine] + [mine[-1].first_meter + mine[-1].meters]
         )
         presence = Presence(
-            first_meter, self.concentrators.start, first_s=shared.first_s, step_s=shared.step_s
+            first_meter,
+            self.concentrators.start,
+            first_s=shared.first_s,
+            step_s=shared.step_s,
+            steps=shared.steps,
         )
         meters = range(int(first_meter[0]), int(first_meter[-1]))
         for captured_at_s in self.store.slots():
