@@ -99,6 +99,10 @@ def run(
     seed: SeedOption = None,
     out: OutOption = Path("runs"),
     ui: Annotated[bool, typer.Option("--ui", help="Also serve Locust's web page.")] = False,
+    load_socket: Annotated[
+        Path | None,
+        typer.Option("--load-socket", hidden=True, help="Where a Locust of your own connects."),
+    ] = None,
 ) -> None:
     """Run a scenario to its verdict.
 
@@ -109,7 +113,9 @@ def run(
     from harness.scenario import Scenario
 
     loaded = Scenario.load(scenario, overrides, seed)
-    raise typer.Exit(commands.run(loaded, scenario_file=scenario, out=out, ui=ui))
+    raise typer.Exit(
+        commands.run(loaded, scenario_file=scenario, out=out, ui=ui, load_socket=load_socket)
+    )
 
 
 @app.command()

@@ -14,11 +14,20 @@ from harness.errors import ArgumentsError, ExitCode
 from harness.scenario import Scenario, json_schema_text
 
 
-def run(scenario: Scenario, *, scenario_file: Path, out: Path, ui: bool) -> ExitCode:
+def run(
+    scenario: Scenario,
+    *,
+    scenario_file: Path,
+    out: Path,
+    ui: bool,
+    load_socket: Path | None = None,
+) -> ExitCode:
     """Run ``scenario`` into a new folder below ``out`` and return what its verdict means."""
     from harness.run import run_scenario
 
-    return run_scenario(scenario, scenario_file=scenario_file, out=out, ui=ui)
+    return run_scenario(
+        scenario, scenario_file=scenario_file, out=out, ui=ui, load_socket=load_socket
+    )
 
 
 def serve(scenario: Scenario, *, scenario_file: Path, out: Path) -> ExitCode:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict
+from typing import Final
 
 from harness.limits import MEASURES, PERCENTILES, Limit, Unit
 from reports.recording import Check, Verdict
 
-MEBIBYTE = 2**20
+MEBIBYTE: Final = 2**20
 
 
 def judge(checks: Mapping[str, Limit], measured: Mapping[str, float]) -> tuple[Check, ...]:
@@ -47,7 +48,9 @@ def measurements(verdict: Verdict) -> dict[str, float]:
     Counts, seconds, octets and factors, as `Limit.holds` takes them.
     """
     measured: dict[str, float] = {
-        f"readings.{name}": count for name, count in asdict(verdict.readings).items()
+        f"readings.{name}": count
+        for name, count in asdict(verdict.readings).items()
+        if count is not None
     }
     measured |= _commands(verdict)
     for service, latency in verdict.latency_s.items():

@@ -110,7 +110,7 @@ def _tiles(verdict: Verdict) -> tuple[_Tile, ...]:
             "bad" if r.correct < r.owed else sound,
         ),
         _Tile("Lost", text.count(r.lost), "owed, sent, not stored", "bad" if r.lost else "plain"),
-        _Tile("Late", text.count(r.late), text.share(r.late, r.owed) or "of none"),
+        _Tile("Late", text.count(r.late), text.share(r.late or 0, r.owed) or "of none"),
     ]
     for name, at in sorted(verdict.latency_s.items(), key=lambda item: item[0] != "push")[:1]:
         tiles.append(

@@ -59,6 +59,7 @@ class Account:
     difference: int
 
 
+_LATE: Final = "stored after the deadline"
 _CHECKS: Final = {
     "readings.lost": "Readings that were owed, went out on the link and are not in the store.",
     "readings.wrong": "Readings in the store whose value is not what the meter registered.",
@@ -116,6 +117,8 @@ def scale(verdict: Verdict) -> str:
 
 
 def _late(readings: Readings) -> str:
+    if readings.late is None:
+        return " When they were stored is not known."
     if not readings.late:
         return " None came late."
     part = share(readings.late, readings.owed)
@@ -156,8 +159,9 @@ def account(readings: Readings) -> Account:
         _line(r, "Lost", r.lost, _lost_words(r), Tone.BAD),
         _line(r, "Unattempted", r.unattempted, "never handed to the link", Tone.DOUBT),
     )
+    late = () if r.late is None else (_line(r, "Late", r.late, _LATE, Tone.DOUBT),)
     besides = (
-        _line(r, "Late", r.late, "stored after the deadline", Tone.DOUBT),
+        *late,
         _line(r, "Duplicated", r.duplicated, "stored more than once", Tone.BAD),
         _line(r, "Conflicting", r.conflicts, "came again with another value", Tone.BAD),
         _line(r, "Invented", r.invented, "stored, though never registered", Tone.BAD),

@@ -45,9 +45,9 @@ def clip(text: str, length: int) -> str:
     return text if len(text) <= length else text[: length - 1] + "…"
 
 
-def count(value: float) -> str:
-    """Return an integer with grouped digits: ``1,234``."""
-    return f"{round(value):,}"
+def count(value: float | None) -> str:
+    """Return an integer with grouped digits: ``1,234``; ``unknown`` for None."""
+    return "unknown" if value is None else f"{round(value):,}"
 
 
 def counted(value: int, noun: str) -> str:

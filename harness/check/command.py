@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from emulator.delivery_record import DeliveryRecord
+from emulator.run_folder import RunFolder
 from harness.check.recorded import RecordedRun
+from harness.check.series import completeness, replace_series
 from harness.check.stores import open_stores, stores_size_bytes
 from harness.check.verdict import conclude, unreadable
 from harness.errors import ArgumentsError, ExitCode
+from harness.ledger.fingerprint import (
+    Fingerprint,
+    changed_slots,
+    read_fingerprint,
+    write_fingerprint,
+)
 from harness.ledger.reconcile import Ledger
 from harness.store.errors import StoreError
-from reports.recording import Verdict, write_verdict
+from reports.recording import RecordError, Sample, Verdict, write_verdict
 from reports.terminal import print_summary
 from reports.views import write_views
 
@@ -23,10 +33,26 @@ EXIT_CODES: Final = {
 }
 
 
-def judge_run(path: Path, progress: Callable[[int], None] = lambda interval: None) -> Verdict:
-    """Return the verdict on the run recorded in ``path``.
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What judging a run brought.
 
-    A store that cannot be read makes the run inconclusive: it must not look like a passed one.
+    Attributes:
+        verdict: the verdict.
+        samples: completeness over time, for the recorded series.
+        fingerprint: of the store, where the run had none yet.
+    """
+
+    verdict: Verdict
+    samples: tuple[Sample, ...] = ()
+    fingerprint: Fingerprint | None = None
+
+
+def judge_run(path: Path, progress: Callable[[int], None] = lambda interval: None) -> Judgement:
+    """Return the verdict on the run recorded in ``path``, and what else follows from its record.
+
+    Nothing is written. A store that cannot be read makes the run inconclusive: it must not look
+    like a passed one.
 
     Args:
         path: the run directory.
@@ -37,37 +63,61 @@ def judge_run(path: Path, progress: Callable[[int], None] = lambda interval: Non
     """
     try:
         run = RecordedRun.open(path)
-    except (OSError, ValueError) as error:
+        records = run.delivery_records()
+        before = read_fingerprint(run.folder.ledger)
+    except (OSError, ValueError, KeyError) as error:
         raise ArgumentsError(f"{path} cannot be judged: {error}") from error
     try:
-        return _judge(run, progress)
+        return _judge(run, records, before, progress)
     except StoreError as error:
-        return unreadable(run, str(error))
+        return Judgement(unreadable(run, str(error)))
 
 
-def _judge(run: RecordedRun, progress: Callable[[int], None]) -> Verdict:
+def _judge(
+    run: RecordedRun,
+    records: list[DeliveryRecord],
+    before: Fingerprint | None,
+    progress: Callable[[int], None],
+) -> Judgement:
     with open_stores(run) as reader:
         ledger = Ledger(
             grid=run.grid,
             schedule=run.schedule,
             truth=run.truth,
-            records=run.delivery_records(),
+            records=records,
             reader=reader,
             profile=run.truth.profile.number,
             times=run.times(),
+            steps_opened=run.steps_opened(),
             groups=run.groups(),
             progress=progress,
         )
         found = ledger.reconcile()
         conflicts, journal = len(reader.conflicts()), reader.commands()
-    return conclude(run, found, journal, conflicts, stores_size_bytes(run))
+    changed = [] if before is None else changed_slots(before, found.fingerprint)
+    verdict = conclude(run, found, journal, conflicts, stores_size_bytes(run), changed)
+    return Judgement(
+        verdict,
+        tuple(completeness(run, found)),
+        found.fingerprint if before is None else None,
+    )
 
 
-def publish(path: Path, verdict: Verdict) -> ExitCode:
-    """Write a verdict and its views into the run directory and print the summary."""
-    write_verdict(path, verdict)
-    print_summary(write_views(path))
-    return EXIT_CODES[verdict.verdict]
+def publish(path: Path, judgement: Judgement) -> ExitCode:
+    """Write a judgement and the views into the run directory and print the summary.
+
+    Raises:
+        ArgumentsError: a part of the record is damaged.
+    """
+    try:
+        replace_series(path, judgement.samples)
+        write_verdict(path, judgement.verdict)
+        if judgement.fingerprint is not None:
+            write_fingerprint(RunFolder(path).ledger, judgement.fingerprint)
+        print_summary(write_views(path))
+    except RecordError as error:
+        raise ArgumentsError(str(error)) from error
+    return EXIT_CODES[judgement.verdict.verdict]
 
 
 def check_run(path: Path) -> ExitCode:

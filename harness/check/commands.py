@@ -7,9 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-
 from harness.check.recorded import RecordedRun
+from harness.run.outcomes import link_of
 from harness.store.commands import Command, CommandState
 from reports.recording import CommandCounts, new_histogram, percentiles, record_latency
 
@@ -72,6 +71,5 @@ def count_commands(
 def _tallies(
     run: RecordedRun, tallies: dict[tuple[str, str], _Tally], kind: str, meter: int
 ) -> list[_Tally]:
-    concentrator = int(run.grid.concentrator_of(np.array([meter]))[0])
-    link = run.fleet.grid.links[run.grid.link_category[concentrator]].profile
+    link = link_of(run.fleet, run.grid, meter)
     return [tallies.setdefault(key, _Tally()) for key in ((kind, ""), (kind, link))]

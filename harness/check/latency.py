@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from hdrh.histogram import HdrHistogram
-
 from harness.check.recorded import RecordedRun
+from harness.histograms import recorded
 from reports.recording import new_histogram
 
 
@@ -16,7 +15,7 @@ def latencies(run: RecordedRun) -> dict[tuple[str, str], Any]:
     for summary in run.summaries():
         for part in summary["latencies"]:
             whole = merged.setdefault((part["series"], part["link"]), new_histogram())
-            whole.add(HdrHistogram.decode(part["histogram"]))
+            whole.add(recorded(part["histogram"]))
     return merged
 
 

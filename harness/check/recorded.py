@@ -69,8 +69,23 @@ class RecordedRun:
     def executions(self) -> list[dict[str, Any]]:
         """Return every command that an emulated meter carried out, in no particular order."""
         paths = [self.folder.shard(shard) / EXECUTIONS for shard in range(self.fleet.shards)]
-        lines = [line for path in paths if path.is_file() for line in path.read_text().splitlines()]
+        texts = [path.read_text() for path in paths if path.is_file()]
+        # What follows the last newline was cut short with its shard.
+        lines = [line for text in texts for line in text.split("\n")[:-1]]
         return [json.loads(line) for line in lines]
+
+    def steps_opened(self) -> int:
+        """Return how many steps had opened when the drain began: readings of later ones defer."""
+        steps, began_s = self.schedule.plan.steps, self.facts.drain_began_s
+        if began_s is None:
+            return steps
+        elapsed_s = self.facts.scenario_clock.scenario_at(began_s) - self.fleet.first_s
+        return min(steps, max(0, int(elapsed_s // self.fleet.behaviour.step_s) + 1))
+
+    def wall_s(self, scenario_s: float) -> float:
+        """Return the wall seconds since the run began at a scenario time since the first step."""
+        clock = self.facts.scenario_clock
+        return clock.monotonic_at(self.fleet.first_s + scenario_s) - self.facts.began_s
 
     def times(self) -> RunTimes:
         """Return when the steps of the run opened in real time."""
@@ -89,8 +104,8 @@ class RecordedRun:
         behaviour = self.fleet.behaviour
         return [
             *(
-                Group("link", link.profile, links == index)
-                for index, link in enumerate(self.fleet.grid.links)
+                Group("link", profile, np.isin(links, indices))
+                for profile, indices in self._categories_by_profile().items()
             ),
             *(
                 Group("concentrator accessibility", item.name, reach == index)
@@ -101,3 +116,10 @@ class RecordedRun:
                 for index, item in enumerate(behaviour.meters)
             ),
         ]
+
+    def _categories_by_profile(self) -> dict[str, list[int]]:
+        """Return the link categories of each profile: two may share one."""
+        found: dict[str, list[int]] = {}
+        for index, link in enumerate(self.fleet.grid.links):
+            found.setdefault(link.profile, []).append(index)
+        return found

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Final
 
 from harness.check.recorded import RecordedRun
 from harness.read_back import open_read_back
 from harness.scenario import External
+from harness.scenario.target import PostgreSqlStore
 from harness.store.interface import StoredReader
 from harness.store.opening import duckdb_path, is_postgres, open_reader
+
+OPTIONS: Final = "options="
 
 
 @contextmanager
@@ -20,12 +25,28 @@ def open_stores(run: RecordedRun) -> Iterator[StoredReader]:
         reader = open_read_back(run, target)
     else:
         # Shards of one database share its address.
-        reader = open_reader(*dict.fromkeys(run.facts.stores))
+        reader = open_reader(*dict.fromkeys(store_addresses(run)))
     with closing(reader):
         yield reader
 
 
+def store_addresses(run: RecordedRun) -> list[str | Path]:
+    """Return where the reference stores of a run are now."""
+    return [_address(run, address) for address in run.facts.stores]
+
+
 def stores_size_bytes(run: RecordedRun) -> int:
     """Return the size of the embedded stores on disk; 0 for stores elsewhere."""
-    files = [duckdb_path(address) for address in run.facts.stores if not is_postgres(address)]
+    files = [path for path in store_addresses(run) if isinstance(path, Path)]
     return sum(path.stat().st_size for path in files if path.is_file())
+
+
+def _address(run: RecordedRun, address: str) -> str | Path:
+    if not is_postgres(address):
+        return run.folder.path / duckdb_path(address)
+    store = getattr(run.scenario.target, "store", None)
+    if not isinstance(store, PostgreSqlStore):
+        return address
+    # The record has the schema of the run and no password; the scenario has both or needs none.
+    schema = address.rpartition(OPTIONS)[2]
+    return f"{store.url}{'&' if '?' in store.url else '?'}{OPTIONS}{schema}"

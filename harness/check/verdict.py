@@ -42,6 +42,7 @@ from reports.recording import (
 )
 
 MIB: Final = 1024 * 1024
+CHANGES_TOLD: Final = 10
 FATAL: Final = {
     "wrong": "readings stored with other values than the meter registered",
     "invented": "readings stored that nobody sent",
@@ -62,6 +63,7 @@ def conclude(
     journal: Sequence[Command],
     conflicts: int,
     store_bytes: int,
+    changed: Sequence[int],
 ) -> Verdict:
     """Return the verdict on a run.
 
@@ -71,6 +73,7 @@ def conclude(
         journal: the commands journal of the head-end.
         conflicts: conflicting arrivals the store kept aside.
         store_bytes: what the store takes on disk, 0 where unknown.
+        changed: capture times at which the store is not what it was when first judged.
     """
     commands, command_latency = count_commands(run, journal)
     merged = latencies(run)
@@ -93,7 +96,7 @@ def conclude(
         links=_links(run),
         commands=commands,
         failures=_failures(run),
-        distrust=_distrust(run, found),
+        distrust=_distrust(run, found, changed),
         environment=_environment(run.facts),
     )
     checks = judge(run.scenario.checks, measurements(draft))
@@ -168,7 +171,7 @@ def _readings(counts: Counts, conflicts: int) -> Readings:
         acknowledged=counts.acknowledged,
         stored=counts.stored,
         correct=counts.correct,
-        late=counts.late,
+        late=None if counts.untimed else counts.late,
         lost=counts.lost,
         duplicated=counts.duplicated,
         wrong=counts.wrong,
@@ -179,8 +182,8 @@ def _readings(counts: Counts, conflicts: int) -> Readings:
 
 
 def _throughput(run: RecordedRun, counts: Counts) -> Throughput:
-    lasted_s = run.scenario.span_s / run.scenario.speed
-    readings_per_s = counts.stored / lasted_s
+    lasted_s = run.steps_opened() * run.fleet.behaviour.step_s / run.scenario.speed
+    readings_per_s = counts.stored / lasted_s if lasted_s else 0.0
     real_time_per_s = run.grid.meters / run.fleet.behaviour.step_s
     return Throughput(
         readings_per_s=readings_per_s, times_real_time=readings_per_s / real_time_per_s
@@ -215,7 +218,7 @@ def _classes(
                 deferred=counts.deferred,
                 stored=counts.stored,
                 correct=counts.correct,
-                late=counts.late,
+                late=None if counts.untimed else counts.late,
                 lost=counts.lost,
                 wrong=counts.wrong,
                 duplicated=counts.duplicated,
@@ -274,8 +277,16 @@ def _failures(run: RecordedRun) -> tuple[FailureCause, ...]:
     )
 
 
-def _distrust(run: RecordedRun, found: Reconciliation) -> tuple[str, ...]:
+def _distrust(run: RecordedRun, found: Reconciliation, changed: Sequence[int]) -> tuple[str, ...]:
     notes = []
+    if changed:
+        notes.append(
+            "The store has changed since the run was first judged, at these capture times: "
+            f"{', '.join(map(str, changed[:CHANGES_TOLD]))}"
+            + (f" and {len(changed) - CHANGES_TOLD:,} more" if changed[CHANGES_TOLD:] else "")
+        )
+    if found.counts.untimed:
+        notes.append("The store does not say when it stored a reading: lateness is unknown.")
     if run.fleet.link == "model":
         notes.append(
             "The links are modelled in the emulator: the head-end sees no packet loss, only the "

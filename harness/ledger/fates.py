@@ -3,12 +3,17 @@
 Definitions (ARCHITECTURE.md, "What is counted"):
 
 * *owed*: its delivery window opens before the drain begins; otherwise *deferred*;
-* *stored*: at least one row; *correct*: every row of it equals the truth; *wrong*: some row does
-  not; *duplicated* counts the rows beyond the first;
+* *stored*: at least one row, owed or not; *duplicated* counts the rows beyond the first;
+* *correct*: owed, stored, and every row of it equals the truth; *wrong*: owed, and some row of it
+  does not;
 * *lost*: owed, handed to a link at least once, not stored; *unattempted*: owed, never handed to a
   link, not stored;
 * *late*: owed and first stored after its deadline, the opening of its window plus one step;
-* *invented*: a row of no meter or capture profile of the plan, or of a reading nobody sent.
+  *untimed*: owed and stored by a store that does not say when, so that nobody knows;
+* *invented*: a row of no meter or capture profile of the plan, a reading nobody sent, or a deferred
+  reading with values that its meter never registered.
+
+So owed = correct + wrong + lost + unattempted, in every run.
 """
 
 from __future__ import annotations
@@ -35,6 +40,7 @@ class Counts:
     stored: int = 0
     correct: int = 0
     late: int = 0
+    untimed: int = 0
     lost: int = 0
     lost_after_acknowledge: int = 0
     duplicated: int = 0
@@ -52,8 +58,8 @@ class Interval:
     """What is known of one interval before it is judged; every array has one element per meter.
 
     Attributes:
-        delivery_step: int32, the step at which its window opens; ``steps`` or more: never.
-        steps: number of steps of the plan.
+        delivery_step: int32, the step at which its window opens; ``steps`` or more: deferred.
+        steps: how many steps had opened before the drain began.
         sent: handed to a link.
         acknowledged: acknowledged by the head-end.
         deadline_us: int64, POSIX microseconds by which it must be stored.
@@ -70,19 +76,34 @@ class Interval:
 class Fates:
     """The fate of each reading: bool per meter; ``extra_rows`` int64 per meter.
 
-    ``first_stored_at_us`` is int64 per meter, 0 where nothing is stored. ``rows_off_the_plan``
-    counts rows of unknown meters or profiles. ``wrong_rows`` indexes the judged rows that differ.
+    ``differs``: some row of it is not what the meter registered. ``first_stored_at_us`` is int64
+    per meter, 0 where nothing is stored or the store does not say when.
     """
 
     owed: BoolArray
     sent: BoolArray
     acknowledged: BoolArray
     stored: BoolArray
-    wrong: BoolArray
+    differs: BoolArray
     late: BoolArray
     extra_rows: NDArray[np.int64]
     first_stored_at_us: NDArray[np.int64]
-    rows_off_the_plan: int
+
+    @property
+    def correct(self) -> BoolArray:
+        """Owed and stored as its meter registered it."""
+        return self.owed & self.stored & ~self.differs
+
+    @property
+    def wrong(self) -> BoolArray:
+        """Owed and stored with other values."""
+        return self.owed & self.differs
+
+    @property
+    def untimed(self) -> BoolArray:
+        """Owed and stored, nobody knows when."""
+        untimed: BoolArray = self.owed & self.stored & (self.first_stored_at_us == 0)
+        return untimed
 
     @property
     def lost(self) -> BoolArray:
@@ -96,8 +117,8 @@ class Fates:
 
     @property
     def invented(self) -> BoolArray:
-        """Stored, though nobody sent it."""
-        return self.stored & ~self.sent
+        """Stored, though nobody sent it or no meter ever made it."""
+        return (self.stored & ~self.sent) | (self.differs & ~self.owed)
 
     def counts(self, among: BoolArray | slice = slice(None)) -> Counts:
         """Count the fates of the meters ``among``; rows off the plan belong to no meter."""
@@ -108,8 +129,9 @@ class Fates:
             sent=_count(self.sent[among]),
             acknowledged=_count(self.acknowledged[among]),
             stored=_count(self.stored[among]),
-            correct=_count((self.stored & ~self.wrong)[among]),
+            correct=_count(self.correct[among]),
             late=_count(self.late[among]),
+            untimed=_count(self.untimed[among]),
             lost=_count(self.lost[among]),
             lost_after_acknowledge=_count((self.acknowledged & ~self.stored)[among]),
             duplicated=int(self.extra_rows[among].sum()),
@@ -122,21 +144,20 @@ def _count(column: BoolArray) -> int:
     return int(np.count_nonzero(column))
 
 
-def judge(interval: Interval, on_plan: StoredRows, equal: BoolArray, off_plan: int) -> Fates:
+def judge(interval: Interval, on_plan: StoredRows, equal: BoolArray) -> Fates:
     """Return the fate of every reading of one interval.
 
     Args:
         interval: what was planned and recorded.
         on_plan: its stored rows of known meters and profile, by meter, then time of storing.
         equal: for each of those rows, whether it equals the truth.
-        off_plan: how many further rows the slot holds.
     """
     meters = len(interval.delivery_step)
     meter = on_plan.rows.meter.astype(np.int64)
     distinct, first, rows = np.unique(meter, return_index=True, return_counts=True)
-    stored, wrong = np.zeros(meters, np.bool_), np.zeros(meters, np.bool_)
+    stored, differs = np.zeros(meters, np.bool_), np.zeros(meters, np.bool_)
     stored[distinct] = True
-    wrong[meter[~equal]] = True
+    differs[meter[~equal]] = True
     extra = np.zeros(meters, np.int64)
     extra[distinct] = rows - 1
     first_stored_at = np.zeros(meters, np.int64)
@@ -148,9 +169,8 @@ def judge(interval: Interval, on_plan: StoredRows, equal: BoolArray, off_plan: i
         sent=interval.sent,
         acknowledged=interval.acknowledged,
         stored=stored,
-        wrong=wrong,
+        differs=differs,
         late=late,
         extra_rows=extra,
         first_stored_at_us=first_stored_at,
-        rows_off_the_plan=off_plan,
     )

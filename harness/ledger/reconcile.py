@@ -15,6 +15,7 @@ from emulator.plan import Plan
 from emulator.readings import Truth
 from emulator.schedule import Schedule
 from harness.ledger.fates import BoolArray, Counts, Fates, Interval, judge
+from harness.ledger.fingerprint import Fingerprint, SlotPrint
 from harness.store.interface import StoredReader
 from harness.store.rows import StoredRows
 
@@ -68,8 +69,9 @@ class Reconciliation:
 
     ``stored_per_bucket`` (int64) counts owed readings by the time they were first stored, in
     buckets of 1/60 step from the start, the last bucket holding all that came later.
-    ``owed_per_step``, ``heard_per_step`` (int64, (steps,)): readings due in each step, and meters
-    whose newest reading was stored before its step ended.
+    ``owed_per_step``, ``planned_per_step``, ``heard_per_step`` (int64, (steps,)): readings due in
+    each step, meters the plan makes reachable in it, and meters whose newest reading was stored
+    before it ended. ``fingerprint`` is that of everything the store holds.
     """
 
     counts: Counts
@@ -77,7 +79,9 @@ class Reconciliation:
     examples: list[Example]
     stored_per_bucket: NDArray[np.int64]
     owed_per_step: NDArray[np.int64]
+    planned_per_step: NDArray[np.int64]
     heard_per_step: NDArray[np.int64]
+    fingerprint: Fingerprint = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +89,10 @@ class Ledger:
     """Everything needed to judge a recorded run.
 
     Attributes:
-        records: the delivery records of all fleet shards, in order of concentrators.
+        records: the delivery records of the fleet shards; a shard without one sent nothing.
         profile: number of the capture profile of the run.
+        steps_opened: how many steps had opened before the drain began: fewer than the plan has
+            when the run was cut short.
         groups: named sets of meters to count apart.
         progress: called with each interval before it is judged.
     """
@@ -98,6 +104,7 @@ class Ledger:
     reader: StoredReader
     profile: int
     times: RunTimes
+    steps_opened: int
     groups: Sequence[Group] = ()
     progress: Callable[[int], None] = field(default=lambda interval: None)
 
@@ -114,21 +121,23 @@ class Ledger:
             examples=[],
             stored_per_bucket=np.zeros((steps + 1) * BUCKETS_PER_STEP + 1, np.int64),
             owed_per_step=np.zeros(steps, np.int64),
+            planned_per_step=np.zeros(steps, np.int64),
             heard_per_step=np.zeros(steps, np.int64),
         )
         for interval in range(steps):
             self.progress(interval)
             self._judge_interval(interval, found)
-        found.counts.invented += self._rows_off_the_plan()
+        self._judge_other_slots(found)
         return found
 
     def _judge_interval(self, interval: int, found: Reconciliation) -> None:
         known = self._interval(interval)
         captured_at_s = int(self._plan.captured_at(np.array([interval]))[0])
         slot = self.reader.rows(captured_at_s)
+        found.fingerprint[captured_at_s] = SlotPrint.of(slot)
         on_plan, off_plan = self._split(slot)
         equal, expected = self._equal(on_plan, interval)
-        fates = judge(known, on_plan, equal, off_plan)
+        fates = judge(known, on_plan, equal)
         counts = fates.counts()
         counts.invented += off_plan
         found.counts.add(counts)
@@ -142,15 +151,18 @@ class Ledger:
         delivery = self.schedule.delivery_step_block(interval, 0, meters)
         return Interval(
             delivery_step=delivery,
-            steps=self._plan.steps,
+            steps=self.steps_opened,
             sent=self._marks(Mark.SENT, interval),
             acknowledged=self._marks(Mark.ACKNOWLEDGED, interval),
             deadline_us=self.times.step_opens_us(delivery + 1),
         )
 
     def _marks(self, mark: Mark, interval: int) -> BoolArray:
-        parts = [record.of_interval(mark, interval) for record in self.records]
-        return np.concatenate(parts) if parts else np.zeros(self.grid.meters, np.bool_)
+        marks: BoolArray = np.zeros(self.grid.meters, np.bool_)
+        for record in self.records:
+            first, last = record.layout.first_meter[[0, -1]]
+            marks[first:last] = record.of_interval(mark, interval)
+        return marks
 
     def _split(self, slot: StoredRows) -> tuple[StoredRows, int]:
         known = (slot.rows.meter < self.grid.meters) & (slot.rows.profile == self.profile)
@@ -172,6 +184,7 @@ class Ledger:
         bucket = ((when - self.times.start_us) / width_us).astype(np.int64)
         last = len(found.stored_per_bucket) - 1
         found.stored_per_bucket += np.bincount(bucket.clip(0, last), minlength=last + 1)
+        found.planned_per_step[interval] = np.count_nonzero(known.delivery_step == interval)
         ends_us = self.times.step_opens_us(np.array([interval + 1]))[0]
         fresh = fates.stored & (fates.first_stored_at_us < ends_us)
         found.heard_per_step[interval] = np.count_nonzero(fresh)
@@ -205,7 +218,10 @@ class Ledger:
             chosen = np.flatnonzero(column)[: max(0, EXAMPLES_MAX - len(examples))]
             examples.extend(Example(fate, int(meter), captured_at_s) for meter in chosen)
 
-    def _rows_off_the_plan(self) -> int:
+    def _judge_other_slots(self, found: Reconciliation) -> None:
+        """Count what is stored of capture times that the plan does not have: all invented."""
         planned = self._plan.captured_at(np.arange(self._plan.steps))
-        strange = np.setdiff1d(self.reader.slots(), planned)
-        return sum(len(self.reader.rows(int(slot))) for slot in strange)
+        for captured_at_s in np.setdiff1d(self.reader.slots(), planned).tolist():
+            slot = self.reader.rows(captured_at_s)
+            found.fingerprint[captured_at_s] = SlotPrint.of(slot)
+            found.counts.invented += len(slot)

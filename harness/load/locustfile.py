@@ -4,8 +4,10 @@ Under ``meterstorm run`` this file is started for you. On its own it runs the sa
 
     METERSTORM_SCENARIO=scenarios/quickstart.toml locust -f harness/load/locustfile.py --headless
 
-with Locust's web page (leave out ``--headless``), or as a ``--master`` and ``--worker`` processes
-that see the same run directory. Users and spawn rate follow from the scenario when not given.
+with Locust's web page (leave out ``--headless``), or as one ``--master`` and ``--worker`` processes
+on the same machine, which need no scenario of their own. The run's folder is made below ``runs``
+and its exit code becomes Locust's. As many users as the scenario has slices are started; with
+``--users`` fewer live, and the rest of the fleet stays silent.
 """
 
 from __future__ import annotations
@@ -22,7 +24,6 @@ from locust.runners import WorkerRunner
 from harness.load.driver import Driver
 from harness.load.names import CONTROL_VARIABLE, SCENARIO_VARIABLE
 from harness.load.standalone import AttachedRun
-from harness.scenario import Scenario
 
 DRIVERS: Final[dict[Environment, Driver]] = {}
 
@@ -49,35 +50,32 @@ class ConcentratorSlice(User):
         gevent.sleep(3600)
 
 
-@events.init.add_listener
 def _prepare(environment: Environment, **_: object) -> None:
-    scenario = os.environ.get(SCENARIO_VARIABLE)
     attached = None
     if not isinstance(environment.runner, WorkerRunner) and CONTROL_VARIABLE not in os.environ:
-        if scenario is None:
-            raise SystemExit(f"set {SCENARIO_VARIABLE} to a scenario file")
-        attached = AttachedRun(Path(scenario))
-        _default_users(environment, users_of(Scenario.load(Path(scenario))))
+        attached = _attached_run(environment)
     DRIVERS[environment] = Driver(environment, attached)
 
 
-def users_of(scenario: Scenario) -> int:
-    """Return how many users stand for the whole fleet of a scenario."""
-    return scenario.load_driver.users or max(1, scenario.load_driver.workers)
+def _attached_run(environment: Environment) -> AttachedRun:
+    scenario = os.environ.get(SCENARIO_VARIABLE)
+    if scenario is None:
+        raise SystemExit(f"set {SCENARIO_VARIABLE} to a scenario file")
+    chosen = getattr(environment.parsed_options, "num_users", None)
+    return AttachedRun(Path(scenario), decides_users=chosen is None)
 
 
-def _default_users(environment: Environment, users: int) -> None:
-    options = environment.parsed_options
-    if options is not None:
-        options.num_users = options.num_users or users
-        options.spawn_rate = options.spawn_rate or users
-
-
-@events.test_start.add_listener
 def _start(environment: Environment, **_: object) -> None:
     DRIVERS[environment].start()
 
 
-@events.quitting.add_listener
 def _finish(environment: Environment, **_: object) -> None:
     DRIVERS[environment].finish()
+
+
+for _hook, _listener in (
+    (events.init, _prepare),
+    (events.test_start, _start),
+    (events.quitting, _finish),
+):
+    _hook.add_listener(_listener)  # type: ignore[no-untyped-call]

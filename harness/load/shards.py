@@ -62,14 +62,18 @@ class ShardProcess:
         except OSError:
             return
 
-    def end(self) -> None:
-        """Ask the shard to finish, wait for its last counts, then make sure that it is gone."""
+    def end(self) -> int:
+        """Ask the shard to finish, wait for its last counts, and return its exit code.
+
+        A shard that says nothing for 30 s is killed: its code is then -9.
+        """
         self.send({"do": "stop"})
         self._reader.join(timeout=FAREWELL_S)
         if self._process.poll() is None:
             self._process.kill()
-        self._process.wait()
+        code = self._process.wait()
         self._channel.close()
+        return code
 
     def _read(self) -> None:
         while (message := self._channel.receive()) is not None:

@@ -15,26 +15,34 @@ POLL_S: Final = 0.05
 
 
 class AttachedRun:
-    """A ``meterstorm run`` that waits for this Locust instead of starting one."""
+    """A ``meterstorm run`` that waits for this Locust instead of starting one.
 
-    def __init__(self, scenario: Path) -> None:
+    Args:
+        scenario: the scenario file.
+        decides_users: whether the run says how many users there are, as nobody else has.
+    """
+
+    def __init__(self, scenario: Path, *, decides_users: bool) -> None:
+        self.decides_users = decides_users
         self._scenario = scenario
         self._process: subprocess.Popen[bytes] | None = None
         self._folder = tempfile.TemporaryDirectory(prefix="meterstorm-")
 
-    def start(self) -> str:
-        """Start the run and return the path of its control socket once it is there.
+    def start(self, workers: int) -> str:
+        """Start the run for ``workers`` Locust workers (0: none) and return its control socket.
 
         Raises:
             RuntimeError: the run ended, or did not begin to listen within a minute.
         """
         path = Path(self._folder.name) / "control.sock"
         command = [sys.executable, "-m", "harness.cli", "run", str(self._scenario)]
-        self._process = subprocess.Popen([*command, "--load-socket", str(path)])
+        command += ["--set", f"load.workers={workers}", "--load-socket", str(path)]
+        # Ctrl-C is for Locust; the run follows when Locust leaves.
+        self._process = subprocess.Popen(command, start_new_session=True)
         with gevent.Timeout(START_S, RuntimeError("the run did not begin to listen")):
             while not path.exists():
                 if self._process.poll() is not None:
-                    raise RuntimeError(f"the run ended with {self._process.returncode}")
+                    raise RuntimeError(f"it ended with {self._process.returncode}")
                 gevent.sleep(POLL_S)
         return str(path)
 

@@ -45,9 +45,18 @@ def run_scenario(
     console.print(f"run folder {prepared.folder.path}", highlight=False, soft_wrap=True)
     facts = _conduct(prepared, console, ui=ui, load_socket=load_socket)
     with console.status("holding every reading owed against every reading stored"):
-        verdict = judge_run(prepared.folder.path)
-    code = publish(prepared.folder.path, verdict)
+        judgement = judge_run(prepared.folder.path)
+    code = publish(prepared.folder.path, judgement)
     return ExitCode.INTERRUPTED if facts.interrupted else code
+
+
+def _command(load_socket: Path | None) -> str:
+    """Return what reproduces the run: how it was started, without a Locust of somebody's own."""
+    words = ["meterstorm", *sys.argv[1:]]
+    if load_socket is not None and "--load-socket" in words:
+        at = words.index("--load-socket")
+        del words[at : at + 2]
+    return shlex.join(words)
 
 
 def _conduct(
@@ -63,7 +72,7 @@ def _conduct(
             prepared,
             recorder,
             progress,
-            command=shlex.join(["meterstorm", *sys.argv[1:]]),
+            command=_command(load_socket),
             ui_port=ui_port,
             load_socket=load_socket,
         )

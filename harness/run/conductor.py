@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import tempfile
 import time
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -13,14 +14,17 @@ import trio
 
 from emulator.clock import ScenarioClock
 from harness.facts import part_versions, version
+from harness.run.draining import Drain
 from harness.run.external import ExternalTarget
 from harness.run.facts import IssuedCommand, RunFacts
 from harness.run.host import host_facts
 from harness.run.journal import Journal
-from harness.run.load import Load, LoadFailedError, locust_processes, locust_totals
+from harness.run.latencies import LatencyLog
+from harness.run.load import Load, LoadFailedError, first_of, locust_processes, locust_totals
 from harness.run.monitor import Monitor
-from harness.run.observing import Observer
+from harness.run.observing import Observer, read_summaries
 from harness.run.ordered import issue
+from harness.run.outcomes import link_of, record_commands
 from harness.run.preparation import Prepared
 from harness.run.processes import RunProcess
 from harness.run.progress import Progress
@@ -28,13 +32,15 @@ from harness.run.reference import ReferenceTarget
 from harness.run.target import Target
 from harness.run.timeline import Timeline
 from harness.scenario import Reference
+from harness.store.errors import StoreError
+from harness.store.opening import duckdb_path, is_postgres, open_reader
 from harness.store.postgres_session import redacted
 from reports.recording import RunRecorder
 
 LEAD_S: Final = 2.0
 """Real seconds between the start of the clock and the first step."""
 STOP_LOAD_S: Final = 60.0
-POLL_S: Final = 0.25
+MIB: Final = 1024 * 1024
 
 
 class Conductor:
@@ -67,13 +73,16 @@ class Conductor:
         self._began = time.monotonic()
         self._offset_s = time.time() - self._began
         self._journal = Journal(recorder, prepared.fleet.first_s, self._clock, self._began)
+        self._recorder = recorder
         self._monitor = Monitor(recorder, self._journal.now)
+        self._latencies = LatencyLog(recorder)
         self._commands: list[IssuedCommand] = []
         self._processes: list[RunProcess] = []
         self._ending = trio.Event()
         self._facts = RunFacts(
             clock=self._clock.triple,
             realtime_offset_s=self._offset_s,
+            began_s=self._began,
             started_at=datetime.now(UTC).isoformat(timespec="seconds"),
             command=command,
             versions={"meterstorm": version(), **part_versions()},
@@ -110,7 +119,7 @@ class Conductor:
 
     async def _conduct(self, sockets: Path) -> None:
         target = self._target(sockets)
-        self._write_facts(stores=tuple(map(redacted, target.stores)))
+        self._write_facts(stores=tuple(map(self._recorded_address, target.stores)))
         load = Load(self._load_socket or sockets / "load.sock", self._journal.shard_lost)
         async with trio.open_nursery() as systems:
             try:
@@ -130,7 +139,14 @@ class Conductor:
     async def _live(self, target: Target, load: Load) -> None:
         """Let the scenario happen, then drain."""
         observer = Observer(
-            self._prepared, target, load, self._monitor, self._journal, self._progress
+            self._prepared,
+            target,
+            load,
+            self._monitor,
+            self._journal,
+            self._progress,
+            self._latencies,
+            self._out_of_memory,
         )
         async with trio.open_nursery() as observing:
             observing.start_soon(observer.run, self._processes)
@@ -141,6 +157,7 @@ class Conductor:
                     happening.start_soon(self._issue_commands, target)
                     await self._until_over(load)
                     happening.cancel_scope.cancel()
+            self._write_facts(drain_began_s=time.monotonic())
             with self._journal.phase("drain"):
                 await self._drain(target, load)
             await observer.observe(self._processes)
@@ -150,38 +167,35 @@ class Conductor:
         over = self._clock.monotonic_at(
             self._prepared.fleet.first_s + self._prepared.scenario.span_s
         )
-        while time.monotonic() < over and not self._ending.is_set() and not load.gone.is_set():
-            with trio.move_on_after(min(POLL_S, max(0.0, over - time.monotonic()))):
-                await self._ending.wait()
+        with trio.move_on_after(max(0.0, over - time.monotonic())):
+            await first_of(self._ending, load.gone)
+        if load.gone.is_set():
+            self._journal.doubt("Locust went away before the run was over; see its log")
 
     async def _drain(self, target: Target, load: Load) -> None:
-        """Wait until everything owed is through, at most as long as the scenario allows."""
-        scenario = self._prepared.scenario
-        with trio.move_on_after(scenario.limits.drain) as limit:
-            while not load.gone.is_set() and not self._is_drained(target, load):
-                await trio.sleep(POLL_S)
-        if limit.cancelled_caught:
-            self._journal.note(f"the drain ended after {scenario.limits.drain:g} s, unfinished")
-
-    def _is_drained(self, target: Target, load: Load) -> bool:
-        if not load.reached("drained") or target.commands_ended() < len(self._commands):
-            return False
-        fleet = self._prepared.fleet
-        confirmed = fleet.behaviour.mode == "push" and fleet.confirmed
-        missing = target.missing()
-        return confirmed or missing is None or missing <= self._prepared.deferred
+        drain = Drain(self._prepared, target, load, self._journal)
+        if self._ending.is_set():
+            await drain.run_short()
+        else:
+            await drain.run(len(self._commands))
 
     async def _stop(self, target: Target, load: Load) -> None:
+        for process in self._processes:
+            # Locust quits by itself once its shards have ended.
+            process.stopping = True
         try:
             await load.stop(timeout_s=STOP_LOAD_S)
         except LoadFailedError as error:
             self._journal.doubt(str(error))
         for process in self._processes:
-            # Locust quits by itself once its shards have ended.
             await process.stop(ask=lambda: None)
         await target.observe(self._monitor)
         self._write_facts(head_end=dict(target.counts()))
         await target.stop()
+        now = self._journal.now().wall_s
+        self._latencies.take(now, read_summaries(self._prepared), last=True)
+        if self._commands:
+            self._record_commands(target)
 
     async def _start_locust(self, load: Load, nursery: trio.Nursery) -> None:
         if self._load_socket is not None:
@@ -205,6 +219,33 @@ class Conductor:
         if isinstance(target, ReferenceTarget) and self._prepared.scenario.commands.count:
             await issue(self._prepared, target, self._clock, self._offset_s, self._commands)
 
+    def _record_commands(self, target: Target) -> None:
+        prepared, fleet = self._prepared, self._prepared.fleet
+        try:
+            with closing(open_reader(*dict.fromkeys(target.stores))) as reader:
+                journal = reader.commands()
+        except StoreError as error:
+            self._journal.doubt(f"the journal of commands cannot be read: {error}")
+            return
+        record_commands(
+            self._recorder,
+            self._latencies,
+            self._commands,
+            journal,
+            at=lambda posix_us: self._journal.at(posix_us / 1e6 - self._offset_s),
+            link=lambda meter: link_of(fleet, prepared.grid, meter),
+        )
+
+    def _out_of_memory(self, rss_bytes: int) -> None:
+        if not self._ending.is_set():
+            bound = self._prepared.scenario.limits.memory or 0
+            self._end(f"the run held {rss_bytes / MIB:,.0f} MiB; its bound is {bound / MIB:,.0f}")
+
+    def _end(self, why: str) -> None:
+        """Go on to the drain, as a run that proves nothing."""
+        self._ending.set()
+        self._journal.doubt(why)
+
     async def _watch_signals(
         self,
         everything: trio.CancelScope,
@@ -216,9 +257,8 @@ class Conductor:
                 if self._ending.is_set():
                     everything.cancel()
                     raise KeyboardInterrupt
-                self._ending.set()
                 self._write_facts(interrupted=True)
-                self._journal.doubt(f"interrupted by {signal.Signals(number).name}")
+                self._end(f"interrupted by {signal.Signals(number).name}")
                 self._progress.say("draining; once more to stop at once")
 
     def _target(self, sockets: Path) -> Target:
@@ -228,6 +268,12 @@ class Conductor:
                 self._prepared, target, self._offset_s, sockets, self._journal.head_end_lives
             )
         return ExternalTarget(self._prepared, target)
+
+    def _recorded_address(self, address: str) -> str:
+        """Return a store's address without password, relative to the run where it lies in it."""
+        if is_postgres(address):
+            return redacted(address)
+        return str(duckdb_path(address).relative_to(self._prepared.folder.path))
 
     def _write_facts(self, **changes: object) -> None:
         self._facts = self._facts.model_copy(update=changes)

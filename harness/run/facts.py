@@ -27,7 +27,6 @@ class IssuedCommand(BaseModel):
     kind: str
     parameter: int
     due_us: int
-    accepted: bool = True
 
 
 class RunFacts(BaseModel):
@@ -39,6 +38,8 @@ class RunFacts(BaseModel):
     """The scenario clock: CLOCK_MONOTONIC, scenario POSIX seconds, rate."""
     realtime_offset_s: float
     """POSIX seconds minus CLOCK_MONOTONIC at the start."""
+    began_s: float = 0.0
+    """CLOCK_MONOTONIC when the run began: what wall times in the record count from."""
     started_at: str
     """ISO 8601, UTC."""
     ended_at: str = ""
@@ -48,7 +49,8 @@ class RunFacts(BaseModel):
     versions: dict[str, str]
     host: dict[str, str]
     stores: tuple[str, ...]
-    """Addresses of the reference stores, without passwords; empty for an external target."""
+    """Addresses of the reference stores, without passwords; empty for an external target. The
+    path of an embedded store is relative to the run directory, which may be moved."""
     commands: tuple[IssuedCommand, ...] = ()
     head_end: dict[str, int] = {}
     """Counters of all head-end shards, added up over their incarnations."""
@@ -57,6 +59,8 @@ class RunFacts(BaseModel):
     doubts: tuple[str, ...] = ()
     """Reasons for which the run itself cannot be trusted: the verdict is inconclusive."""
     interrupted: bool = False
+    drain_began_s: float | None = None
+    """CLOCK_MONOTONIC when the drain began; ``None`` while the timeline goes on."""
     cpu_s: dict[str, float] = {}
     """CPU seconds spent by each process."""
     rss_bytes_max: dict[str, int] = {}

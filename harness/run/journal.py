@@ -50,7 +50,10 @@ class Journal:
 
     def now(self) -> RunTime:
         """Return this moment of the run."""
-        monotonic_s = time.monotonic()
+        return self.at(time.monotonic())
+
+    def at(self, monotonic_s: float) -> RunTime:
+        """Return the moment of the run at a reading of CLOCK_MONOTONIC."""
         started = self._clock.scenario_s > BEFORE_START_S
         scenario_s = self._clock.scenario_at(monotonic_s) - self._first_s if started else 0.0
         return RunTime(scenario_s=scenario_s, wall_s=monotonic_s - self._began)

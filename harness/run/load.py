@@ -63,15 +63,8 @@ class Load:
             LoadFailedError: it did not in time, or went away first.
         """
         reached = self._event(state)
-        async with trio.open_nursery() as nursery:
-
-            async def first(event: trio.Event) -> None:
-                await event.wait()
-                nursery.cancel_scope.cancel()
-
-            nursery.cancel_scope.deadline = trio.current_time() + timeout_s
-            nursery.start_soon(first, reached)
-            nursery.start_soon(first, self.gone)
+        with trio.move_on_after(timeout_s):
+            await first_of(reached, self.gone)
         if not reached.is_set():
             why = "it went away" if self.gone.is_set() else f"not within {timeout_s:g} s"
             raise LoadFailedError(f"Locust did not report {state!r}: {why}; see its log")
@@ -98,6 +91,14 @@ class Load:
         await self._order(
             {"do": "start", "clock": [clock.monotonic_s, clock.scenario_s, clock.rate]}
         )
+
+    async def quiesce(self) -> None:
+        """Have every concentrator finish what is under way and begin nothing more.
+
+        Raises:
+            LoadFailedError: Locust is gone.
+        """
+        await self._order({"do": "quiesce"})
 
     async def stop(self, *, timeout_s: float) -> None:
         """Have every shard end, its last counts taken. Raises `LoadFailedError`."""
@@ -129,6 +130,18 @@ class Load:
         return self._reached.setdefault(state, trio.Event())
 
 
+async def first_of(*events: trio.Event) -> None:
+    """Wait until one of ``events`` is set."""
+    async with trio.open_nursery() as nursery:
+
+        async def wait(event: trio.Event) -> None:
+            await event.wait()
+            nursery.cancel_scope.cancel()
+
+        for event in events:
+            nursery.start_soon(wait, event)
+
+
 def locust_processes(
     prepared: Prepared,
     control_socket: Path,
@@ -137,7 +150,8 @@ def locust_processes(
     ended: Callable[[RunProcess, int], None],
 ) -> list[RunProcess]:
     """Return Locust's processes, not started: one, or a master and its workers."""
-    workers = prepared.scenario.load_driver.workers
+    # A worker without a shard would only wait.
+    workers = min(prepared.scenario.load_driver.workers, prepared.fleet.shards)
     environment = dict(os.environ) | {CONTROL_VARIABLE: str(control_socket)}
     environment.pop("METERSTORM_SCENARIO", None)
     folder = prepared.folder

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from pathlib import Path
-from typing import Final
 
 import psutil
 
 from reports.recording import Metric, RunRecorder, RunTime, Sample
-
-MIB: Final = 1024 * 1024
 
 
 class Monitor:
@@ -31,7 +27,7 @@ class Monitor:
         self.rss_bytes = 0
 
     def sample(self, pids: Mapping[str, int]) -> None:
-        """Sample the processes ``pids`` (by component name) now; those that are gone are left out."""
+        """Sample the processes ``pids``, by component; those that are gone are left out."""
         self.rss_bytes = 0
         for name, pid in pids.items():
             self._sample_process(name, pid)
@@ -66,10 +62,3 @@ class Monitor:
         self.put(name, Metric.CPU_S, spent_s)
         self.put(name, Metric.RSS_BYTES, rss)
         self.put(name, Metric.DESCRIPTORS, descriptors)
-
-
-def store_bytes(folder: Path) -> int:
-    """Return the size of the files in a folder, 0 when it is not there."""
-    if not folder.is_dir():
-        return 0
-    return sum(path.stat().st_size for path in folder.iterdir() if path.is_file())

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 import trio
 
 from harness.run.journal import Journal
+from harness.run.latencies import LatencyLog
 from harness.run.load import Load
 from harness.run.monitor import Monitor
 from harness.run.preparation import Prepared
@@ -25,7 +26,18 @@ REFUSED: Final = "refused: "
 
 
 class Observer:
-    """Samples everything once a second into the record, and shows where the run stands."""
+    """Samples everything once a second into the record, and shows where the run stands.
+
+    Args:
+        prepared: the run.
+        target: the system under test.
+        load: Locust and the fleet.
+        monitor: samples processes.
+        journal: takes what is worth an event.
+        progress: shows people where the run stands.
+        latencies: takes what the fleet measured.
+        exceeded: called once all processes together hold more memory than the scenario allows.
+    """
 
     def __init__(
         self,
@@ -35,6 +47,8 @@ class Observer:
         monitor: Monitor,
         journal: Journal,
         progress: Progress,
+        latencies: LatencyLog,
+        exceeded: Callable[[int], None],
     ) -> None:
         self._prepared = prepared
         self._target = target
@@ -42,6 +56,8 @@ class Observer:
         self._monitor = monitor
         self._journal = journal
         self._progress = progress
+        self._latencies = latencies
+        self._exceeded = exceeded
         self._refused: Counter[str] = Counter()
 
     async def run(self, processes: Sequence[RunProcess]) -> None:
@@ -57,18 +73,25 @@ class Observer:
         fleet = {f"fleet-{shard}": pid for shard, pid in self._load.pids.items()}
         ours = {process.name: process.pid for process in processes}
         self._monitor.sample({"run": os.getpid(), **ours, **fleet, **self._target.pids()})
+        self._mind_memory()
         await self._target.observe(self._monitor)
-        standing = self._standing()
+        summaries = read_summaries(self._prepared)
+        self._latencies.take(self._journal.now().wall_s, summaries)
+        standing = self._standing(summaries)
         self._record(standing)
         self._note_refusals()
         self._progress.show(standing)
 
-    def _standing(self) -> Standing:
+    def _mind_memory(self) -> None:
+        bound = self._prepared.scenario.limits.memory
+        if bound is not None and self._monitor.rss_bytes > bound:
+            self._exceeded(self._monitor.rss_bytes)
+
+    def _standing(self, summaries: Sequence[Mapping[str, Any]]) -> Standing:
         now = self._journal.now()
         counts: Counter[str] = Counter()
         lag_s = 0.0
-        for shard in range(self._prepared.fleet.shards):
-            summary = read_summary(self._prepared, shard)
+        for summary in summaries:
             counts.update(summary.get("counts", {}))
             lag_s = max(lag_s, summary.get("lag_s_max", 0.0))
         step = int(now.scenario_s // self._prepared.fleet.behaviour.step_s)
@@ -90,7 +113,7 @@ class Observer:
     def _record(self, standing: Standing) -> None:
         put = self._monitor.put
         put("run", Metric.OWED, standing.owed)
-        put("run", Metric.SENT, standing.pushed)
+        put("run", Metric.ACKNOWLEDGED if self._prepared.confirms else Metric.SENT, standing.pushed)
         put("run", Metric.STORED, standing.stored)
         put("run", Metric.LAG_S, standing.lag_s)
         put("run", Metric.CONNECTIONS, standing.connections)
@@ -108,8 +131,12 @@ class Observer:
         self._refused = refused
 
 
-def read_summary(prepared: Prepared, shard: int) -> dict[str, Any]:
-    """Return what a fleet shard last wrote of itself; empty before it wrote anything."""
+def read_summaries(prepared: Prepared) -> list[dict[str, Any]]:
+    """Return what each fleet shard last wrote of itself; empty before it wrote anything."""
+    return [_summary(prepared, shard) for shard in range(prepared.fleet.shards)]
+
+
+def _summary(prepared: Prepared, shard: int) -> dict[str, Any]:
     path = prepared.folder.shard(shard) / SHARD_SUMMARY
     try:
         summary: dict[str, Any] = json.loads(path.read_text())

@@ -80,8 +80,8 @@ async def issue(
 ) -> None:
     """Give every command to the head-end when it is due, noting each in ``issued``.
 
-    A head-end that is away is asked again until it takes the command: what counts is when the
-    command was due. Cancellation: the rest is not issued.
+    A head-end shard that is away is asked again until it takes the command, and keeps nobody else
+    waiting: what counts is when the command was due. Cancellation: the rest is not issued.
     """
     ordered = ordered_commands(
         prepared,
@@ -90,12 +90,21 @@ async def issue(
         ),
     )
     concentrators = prepared.grid.concentrator_of(np.array([item.meter for item in ordered], int))
+    queues: dict[int, list[IssuedCommand]] = {}
     for command, concentrator in zip(ordered, concentrators.tolist(), strict=True):
-        due_s = command.due_us / 1_000_000 - realtime_offset_s
-        await trio.sleep(max(0.0, due_s - time.monotonic()))
         shard = part_holding(prepared.grid.concentrators, len(target.shards), concentrator)
-        issued.append(command)
-        await _give(target, shard, command)
+        queues.setdefault(shard, []).append(command)
+
+    async def give_all(shard: int) -> None:
+        for command in queues[shard]:
+            due_s = command.due_us / 1_000_000 - realtime_offset_s
+            await trio.sleep(max(0.0, due_s - time.monotonic()))
+            issued.append(command)
+            await _give(target, shard, command)
+
+    async with trio.open_nursery() as nursery:
+        for shard in queues:
+            nursery.start_soon(give_all, shard)
 
 
 async def _give(target: ReferenceTarget, shard: int, command: IssuedCommand) -> None:

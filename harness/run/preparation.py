@@ -56,6 +56,11 @@ class Prepared:
         return self.grid.meters * self.schedule.plan.steps - int(self.owed_per_step.sum())
 
     @property
+    def confirms(self) -> bool:
+        """Whether the fleet pushes and each push is confirmed."""
+        return self.fleet.behaviour.mode == "push" and self.fleet.confirmed
+
+    @property
     def provisioning(self) -> Path:
         """Folder with what a head-end is told."""
         return self.folder.path / PROVISIONING

@@ -59,6 +59,9 @@ class Timeline:
         if not isinstance(self._target, ReferenceTarget):
             return
         await self._until(event.at)
+        if f"headend-{event.shard}" not in self._target.pids():
+            self._journal.note(f"{name}: there is no headend shard {event.shard}")
+            return
         with self._journal.fault(name, f"head-end shard {event.shard} killed"):
             await self._target.kill(event.shard, event.restart_after)
             await trio.sleep(event.restart_after)
@@ -70,7 +73,9 @@ class Timeline:
             self._journal.note(f"{name}: there is no {event.part} shard {event.shard}")
             return
         with self._journal.fault(name, f"{event.part} shard {event.shard} stands still"):
-            os.kill(pid, signal.SIGSTOP)
+            # A process that has died meanwhile is an event of its own.
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGSTOP)
             try:
                 await trio.sleep(event.lasts)
             finally:

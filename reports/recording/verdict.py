@@ -71,8 +71,9 @@ class Readings:
     """The account of all readings. One reading is one meter's capture at one interval.
 
     ``owed`` splits into correct, wrong, lost and unattempted. ``stored`` counts distinct rows, the
-    invented ones included. ``late``, ``duplicated`` and ``conflicts`` are counted besides.
-    ``lost_acknowledged`` is the part of ``lost`` that the head-end had acknowledged.
+    invented and the deferred ones included. ``late``, ``duplicated`` and ``conflicts`` are counted
+    besides; ``late`` is None where the store does not say when it stored.
+    ``lost_acknowledged`` counts readings that the head-end had acknowledged and has not.
     """
 
     __pydantic_config__ = _STRICT
@@ -84,7 +85,7 @@ class Readings:
     acknowledged: int = 0
     stored: int = 0
     correct: int = 0
-    late: int = 0
+    late: int | None = 0
     lost: int = 0
     duplicated: int = 0
     wrong: int = 0
@@ -127,7 +128,7 @@ class Generator:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClassCounts:
-    """The readings of one class of concentrators or meters."""
+    """The readings of one class of concentrators or meters; ``late`` None: nobody knows."""
 
     __pydantic_config__ = _STRICT
 
@@ -138,7 +139,7 @@ class ClassCounts:
     deferred: int = 0
     stored: int = 0
     correct: int = 0
-    late: int = 0
+    late: int | None = 0
     lost: int = 0
     wrong: int = 0
     duplicated: int = 0
