@@ -12,11 +12,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from emulator.delivery_record import BoolArray, DeliveryRecord, Mark
-from emulator.plan import Plan
+from emulator.delivery_record import BoolArray, Mark
+from emulator.world import World
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Batch:
     """Readings to push together; ``meters`` and ``intervals`` (int64, (n,)) name them.
 
@@ -35,45 +35,34 @@ class Backlogs:
     """The backlogs of all concentrators of a shard.
 
     Args:
-        plan: tells when a meter has been heard.
-        record: tells what was delivered, and is told.
+        world: tells what has been heard, keeps what was delivered.
         done: which mark means delivered: `Mark.ACKNOWLEDGED` where pushes are confirmed,
             `Mark.SENT` where nothing more is ever heard of them.
     """
 
-    def __init__(self, plan: Plan, record: DeliveryRecord, done: Mark) -> None:
-        self._plan = plan
-        self._record = record
+    def __init__(self, world: World, done: Mark) -> None:
+        self._world = world
         self._done = done
+        # Intervals before these are delivered, all of them: no need to look there again.
         self._oldest: dict[int, int] = {}
 
     def next_batch(self, concentrator: int, step: int, rows_max: int) -> Batch | None:
         """Return the oldest undelivered readings heard by ``step``, or ``None``."""
-        meters = np.array(self._plan.grid.meters_of(concentrator))
+        meters = self._world.plan.grid.meters_of(concentrator)
         first = self._oldest.get(concentrator, 0)
-        last = min(step, self._plan.steps - 1)
-        delivered = self._record.of_concentrator(self._done, concentrator, first, last + 1)
+        end = min(step + 1, self._world.plan.steps)
+        if end <= first:
+            return None
+        delivered = self._world.record.of_concentrator(self._done, concentrator, first, end)
         complete: BoolArray = np.all(delivered, axis=1)
-        skip = len(complete) if complete.all() else int(np.argmin(complete))
+        skip = len(complete) if complete.all() else int(complete.argmin())
         first = self._oldest[concentrator] = first + skip
-        intervals = np.arange(first, last + 1)
-        waiting = ~delivered[skip:] & (self._available(meters, intervals) <= step)
-        at, which = np.nonzero(waiting)
+        heard = np.arange(first, end)[:, None] <= self._world.heard.until(step, meters)
+        at, which = np.nonzero(heard & ~delivered[skip:])
         if len(at) == 0:
             return None
-        return Batch(concentrator, meters[which[:rows_max]], intervals[at[:rows_max]])
+        return Batch(concentrator, which[:rows_max] + meters.start, at[:rows_max] + first)
 
     def mark(self, mark: Mark, batch: Batch) -> None:
         """Record that ``batch`` was handed to a link, or acknowledged."""
-        first_meter = self._plan.grid.meters_of(batch.concentrator)
-        for interval in np.unique(batch.intervals):
-            chosen: BoolArray = np.zeros(len(first_meter), np.bool_)
-            chosen[batch.meters[batch.intervals == interval] - first_meter.start] = True
-            self._record.mark(mark, batch.concentrator, int(interval), chosen)
-
-    def _available(
-        self, meters: NDArray[np.int64], intervals: NDArray[np.int64]
-    ) -> NDArray[np.int32]:
-        columns = np.tile(meters, len(intervals))
-        rows = np.repeat(intervals, len(meters))
-        return self._plan.available_step(columns, rows).reshape(len(intervals), len(meters))
+        self._world.record.mark(mark, batch.concentrator, batch.meters, batch.intervals)

@@ -2,7 +2,7 @@
 
 ``v = v0 + (monotonic - m0) * rate``. The triple is shared by every process of a run, because
 CLOCK_MONOTONIC is common on one host. Protocol timeouts, retries and link delays never use it:
-they live on trio's real clock (facts/scale.md 5).
+they live on trio's real clock.
 """
 
 from __future__ import annotations

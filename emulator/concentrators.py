@@ -6,11 +6,13 @@ import time
 from collections.abc import Callable
 
 import numpy as np
+from numpy.typing import NDArray
 
-from emulator.device import Concentrator, World
+from emulator.device import Concentrator, ExecutionLog
 from emulator.fleet_config import FleetConfig, part_of
 from emulator.keys import KeyRing
 from emulator.schedule import Schedule
+from emulator.world import NEVER, World
 from netem.draws import generator
 from protocols.plugin import (
     ProtocolPlugin,
@@ -18,6 +20,8 @@ from protocols.plugin import (
     ServedSession,
     SessionOptions,
 )
+
+BoolArray = NDArray[np.bool_]
 
 
 class Concentrators:
@@ -31,6 +35,7 @@ class Concentrators:
         schedule: Schedule,
         plugin: ProtocolPlugin,
         keys: KeyRing,
+        executions: ExecutionLog,
     ) -> None:
         self.numbers = numbers
         self._config = config
@@ -38,18 +43,21 @@ class Concentrators:
         self._schedule = schedule
         self._plugin = plugin
         self._keys = keys
+        self._executions = executions
         self._options = SessionOptions(
             authentication=config.authentication,
             protection=config.protection,
             confirmed=config.confirmed,
         )
         self._made: dict[int, Concentrator] = {}
-        self._begun: set[int] = set()
+        self._begun: BoolArray = np.zeros(len(numbers), np.bool_)
+        self._step = NEVER
+        self._open: BoolArray = self._begun
 
     def __getitem__(self, number: int) -> Concentrator:
         """Return the concentrator ``number``, making it on first use."""
         if number not in self._made:
-            self._made[number] = Concentrator(number, self._world)
+            self._made[number] = Concentrator(number, self._world, self._executions)
         return self._made[number]
 
     def slice(self, part: int) -> range:
@@ -59,33 +67,48 @@ class Concentrators:
 
     def begin(self, numbers: range) -> None:
         """Let these concentrators live."""
-        self._begun.update(numbers)
+        self._begun[numbers.start - self.numbers.start : numbers.stop - self.numbers.start] = True
 
     def end(self, numbers: range) -> None:
         """Silence these concentrators."""
-        self._begun.difference_update(numbers)
+        self._begun[numbers.start - self.numbers.start : numbers.stop - self.numbers.start] = False
 
-    def planned(self, number: int, step: int) -> bool:
-        """Tell whether the plan has the concentrator reachable at ``step``."""
-        return bool(self._world.plan.concentrator_reachable(np.array([number]), step)[0])
+    def planned(self, step: int) -> BoolArray:
+        """Return for each of ``numbers`` whether the plan has it reachable at ``step``.
+
+        Before the first step and after the last one holds what the plan says of these. Worked out
+        once a step for all of them: the array is not to be changed.
+        """
+        step = min(max(0, step), self._world.plan.steps - 1)
+        if step != self._step:
+            self._open = self._world.plan.concentrator_reachable(np.array(self.numbers), step)
+            self._step = step
+        return self._open
+
+    def alive(self, step: int) -> BoolArray:
+        """Return for each of ``numbers`` whether it lives and is planned to be reachable."""
+        alive: BoolArray = self.planned(step) & self._begun
+        return alive
 
     def reachable(self, number: int) -> bool:
         """Tell whether the concentrator lives and is reachable now: plan and outages."""
-        if number not in self._begun:
+        index = number - self.numbers.start
+        if not self._begun[index] or not self.planned(self._world.step())[index]:
             return False
         elapsed_s = self._world.clock.scenario_at(time.monotonic()) - self._world.plan.first_s
-        if self._schedule.cut_off(number, elapsed_s):
-            return False
-        return self.planned(number, max(0, self._world.step()))
+        return not self._schedule.cut_off(number, elapsed_s)
 
     def push_session(self, number: int) -> PushSession:
-        """Return the pushing side of a new connection."""
+        """Return the pushing side of a new connection. Raises `KeyFileError`."""
         device = self[number]
         credentials = self._keys.of(device.name, device.system_title)
         return self._plugin.push_session(credentials, device.push_counters, self._options)
 
     def served_session(self, number: int, connection: int) -> ServedSession:
-        """Return the served side of the ``connection``-th connection to a concentrator."""
+        """Return the served side of the ``connection``-th connection to a concentrator.
+
+        Raises `KeyFileError`.
+        """
         device = self[number]
         credentials = self._keys.of(device.name, device.system_title)
         return self._plugin.served_session(

@@ -8,7 +8,7 @@ from typing import Final
 RESERVED: Final = 500
 """Descriptors a shard needs for anything but its concentrators."""
 CONCENTRATORS_PER_CORE: Final = 20_000
-"""Concentrators one loop carries at ten times real time (facts/scale.md 4.3)."""
+"""Concentrators one loop carries at ten times real time, as measured."""
 
 
 def raise_descriptor_limit() -> int:

@@ -11,7 +11,7 @@ import trio
 from emulator.clock import ScenarioClock
 from emulator.concentrators import Concentrators
 from emulator.delivery_record import DeliveryRecord
-from emulator.device import ExecutionLog, World
+from emulator.device import ExecutionLog
 from emulator.fleet_config import FleetConfig, part_of
 from emulator.grid import generate_grid
 from emulator.keys import key_ring
@@ -23,11 +23,12 @@ from emulator.run_folder import RunFolder
 from emulator.schedule import Outage, Schedule
 from emulator.serving import Servers
 from emulator.tally import Tally
-from netem.draws import mix_one, stream_key
+from emulator.world import World
 from netem.links import Links, open_links
 from protocols.plugin import load_protocol
 
-RECOVERY_SPREAD_S: Final = 5.0
+DRAIN_S: Final = 10.0
+"""Real seconds that octets under way get to arrive once the shard has been told to end."""
 
 
 class FleetShard:
@@ -57,8 +58,8 @@ class FleetShard:
         )
         record_folder = folder.shard(shard)
         record = DeliveryRecord.create(record_folder, grid, numbers.start, numbers.stop, plan.steps)
-        self.log = ExecutionLog(record_folder / "executions.ndjson")
-        self._world = World(plan, truth, clock, record, truth.profile, self.log)
+        self.executions = ExecutionLog(record_folder / "executions.ndjson")
+        self._world = World(plan, truth, clock, record)
         self._schedule = Schedule.of(plan, config.outages)
         self._config = config
         self.tally = Tally()
@@ -70,6 +71,7 @@ class FleetShard:
             self._schedule,
             load_protocol(config.protocol),
             key_ring(config.seed, config.key_file),
+            self.executions,
         )
         self.pushers = Pushers(
             config, self._world, self._schedule, self.concentrators, self.links, self.tally
@@ -84,21 +86,38 @@ class FleetShard:
         """
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._servers.run, listener)
+            nursery.start_soon(self._close_windows, nursery)
             for outage in self._schedule.outages:
-                nursery.start_soon(self._outage, outage, nursery)
-            await self._deliver_all()
+                nursery.start_soon(self._outage, outage)
+            if self._pushes:
+                await self.pushers.run()
+            else:
+                plan = self._world.plan
+                await self._world.clock.sleep_until(plan.first_s + plan.steps * plan.step_s)
             self.drained.set()
             await trio.sleep_forever()
 
-    async def _deliver_all(self) -> None:
-        plan = self._world.plan
-        if self._config.behaviour.mode == "push":
-            async with trio.open_nursery() as deliveries:
-                await self.pushers.run(deliveries)
-        else:
-            await self._world.clock.sleep_until(plan.first_s + plan.steps * plan.step_s)
+    def begin(self, part: int) -> None:
+        """Let the concentrators of a slice live."""
+        numbers = self.concentrators.slice(part)
+        self.concentrators.begin(numbers)
+        self.pushers.begin(numbers)
 
-    async def _outage(self, outage: Outage, nursery: trio.Nursery) -> None:
+    def end(self, part: int) -> None:
+        """Silence the concentrators of a slice: nothing further is begun."""
+        self.concentrators.end(self.concentrators.slice(part))
+
+    @property
+    def _pushes(self) -> bool:
+        return self._config.behaviour.mode == "push"
+
+    async def _close_windows(self, nursery: trio.Nursery) -> None:
+        plan = self._world.plan
+        for step in range(1, plan.steps):
+            await self._world.clock.sleep_until(plan.first_s + step * plan.step_s)
+            nursery.start_soon(self._servers.close_silent)
+
+    async def _outage(self, outage: Outage) -> None:
         """Cut everybody off when it begins; let them recover, spread a little, when it ends."""
         first_s = self._world.plan.first_s
         hit = [number for number in self.concentrators.numbers if outage.hits[number]]
@@ -107,14 +126,7 @@ class FleetShard:
             self.pushers.cut(number)
             self._servers.cut(number)
         await self._world.clock.sleep_until(first_s + outage.ends_s)
-        if self._config.behaviour.mode == "push":
-            for number in hit:
-                nursery.start_soon(self._recover, number)
-
-    async def _recover(self, number: int) -> None:
-        key = stream_key(self._config.seed, "recovery")
-        await trio.sleep(RECOVERY_SPREAD_S * mix_one(key, number) / 2**64)
-        await self.pushers.deliver(number)
+        await self.pushers.recover(hit)
 
 
 @asynccontextmanager
@@ -123,13 +135,21 @@ async def open_shard(
 ) -> AsyncIterator[FleetShard]:
     """Build a shard and own its links.
 
-    At the end its connections close, and what is under way over the links still arrives.
+    At the end its connections close, and what is under way over the links still arrives, within
+    `DRAIN_S`.
+
+    Raises:
+        OSError: the run directory cannot be written.
+        LookupError: there is no such protocol.
+        KeyFileError: the key file cannot be used.
+        ValueError: a pattern file cannot be used.
     """
-    async with open_links(config.profiles, config.links, config.seed) as links:
+    links_of_shard = open_links(config.profiles, config.links, config.seed, drain_s=DRAIN_S)
+    async with links_of_shard as links:
         fleet = FleetShard(folder, config, shard, clock, links)
         try:
             yield fleet
         finally:
             with trio.CancelScope(shield=True):
                 await fleet.pushers.close()
-            fleet.log.close()
+            fleet.executions.close()

@@ -20,6 +20,7 @@ METER_PREFIX: Final = b"MST"
 CONCENTRATOR_PREFIX: Final = b"MSC"
 HEAD_END_PREFIX: Final = b"MSH"
 NAME_DIGITS: Final = 13
+NAME_OCTETS: Final = 16
 KEY_OCTETS: Final = 16
 
 # 127.0.0.0/16 is left to the machine's own services; .0 and .255 read like network and broadcast.
@@ -44,7 +45,7 @@ def concentrator_name(concentrator: int) -> bytes:
 def meter_names(first: int, last: int) -> NameArray:
     """Return the names of meters ``first`` .. ``last - 1``, dtype S16."""
     numbers = np.arange(first + 1, last + 1, dtype=np.int64)
-    octets = np.empty((len(numbers), len(METER_PREFIX) + NAME_DIGITS), np.uint8)
+    octets = np.empty((len(numbers), NAME_OCTETS), np.uint8)
     octets[:, : len(METER_PREFIX)] = np.frombuffer(METER_PREFIX, np.uint8)
     for column in range(octets.shape[1] - 1, len(METER_PREFIX) - 1, -1):
         numbers, digits = np.divmod(numbers, 10)
@@ -52,12 +53,17 @@ def meter_names(first: int, last: int) -> NameArray:
     return octets.view("S16")[:, 0]
 
 
-def meter_number(name: bytes) -> int | None:
-    """Return the number of the meter called ``name``, or None for a name that is not ours."""
-    digits = name[len(METER_PREFIX) :]
-    if not name.startswith(METER_PREFIX) or len(digits) != NAME_DIGITS or not digits.isdigit():
-        return None
-    return int(digits) - 1 if int(digits) else None
+def meter_numbers(names: NameArray) -> NDArray[np.int64]:
+    """Return the number of the meter that each name (dtype S16) belongs to, int64.
+
+    -1 for a name that is not one of ours.
+    """
+    octets = np.ascontiguousarray(names).view(np.uint8).reshape(len(names), NAME_OCTETS)
+    prefix, digits = np.split(octets, [len(METER_PREFIX)], axis=1)
+    values = digits - np.uint8(ord("0"))
+    numbers = values.astype(np.int64) @ 10 ** np.arange(NAME_DIGITS - 1, -1, -1) - 1
+    ours = (prefix == np.frombuffer(METER_PREFIX, np.uint8)).all(axis=1) & (values < 10).all(axis=1)
+    return np.where(ours, numbers, np.int64(-1))
 
 
 def concentrator_system_title(concentrator: int) -> bytes:

@@ -53,8 +53,12 @@ class FleetLinks:
         )
 
     def accepted(self, number: int, raw: trio.SocketStream, connection: int) -> ShapedStream:
-        """Shape the ``connection``-th connection that the concentrator accepted."""
-        return self._links.accept(raw, self._used(number), number, number=connection)
+        """Shape the ``connection``-th connection that the concentrator accepted.
+
+        The connection stands where pushes have the attempt, so that the same exchange of another
+        connection has draws of its own; exchange 0 is the handshake.
+        """
+        return self._links.accept(raw, self._used(number), number, attempt=connection)
 
     def statistics(self) -> dict[str, Any]:
         """Return what was drawn on each profile so far, by name; msgpack- and JSON-able."""

@@ -82,6 +82,10 @@ class Plan:
         """Return (n,) whether each meter's concentrator can reach it at ``step``."""
         return self._meters.reachable(meters, step)
 
+    def is_meter_limited(self, first_meter: int, last_meter: int) -> BoolArray:
+        """Return which of ``first_meter`` .. ``last_meter - 1`` are not reachable all day."""
+        return self._meters.is_limited(first_meter, last_meter)
+
     def concentrator_reachable(self, concentrators: NDArray[np.integer], step: int) -> BoolArray:
         """Return (n,) whether the head-end and each concentrator reach each other at ``step``."""
         return self._concentrators.reachable(concentrators, step)

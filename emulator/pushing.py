@@ -3,40 +3,42 @@
 Each delivery is a task that lives only while its concentrator has something to push; an idle
 concentrator costs one open socket and nothing else. A push that is not confirmed in time, or whose
 connection breaks, is pushed again over a new connection, after a seeded, jittered back-off.
+
+A window that closes lets the exchange under way finish and nothing more; an outage breaks the
+connection in the middle of it.
 """
 
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 import trio
+from numpy.typing import NDArray
 from structlog import get_logger
 
 from emulator.backlog import Backlogs, Batch
 from emulator.concentrators import Concentrators
 from emulator.delivery_record import Mark
-from emulator.device import World
 from emulator.fleet_config import FleetConfig, part_holding
 from emulator.links import FleetLinks
 from emulator.schedule import Schedule
 from emulator.tally import Tally
-from netem.draws import mix_one, stream_key
+from emulator.world import World
+from netem.draws import mix, mix_one, stream_key
 from netem.shaper import ShapedStream
 from protocols.errors import ProtocolError
 from protocols.plugin import PushSession
 
 RECEIVE_SIZE: Final = 16_384
 NANOSECONDS: Final = 1_000_000_000
-FAILURES: Final = (
-    trio.BrokenResourceError,
-    trio.ClosedResourceError,
-    trio.TooSlowError,
-    OSError,
-    ProtocolError,
-)
+RECOVERY_SPREAD_S: Final = 5.0
+"""Real seconds over which concentrators come back after an outage."""
+ATTEMPTS_TOLD_APART: Final = 256
+PUSHES_TOLD_APART: Final = 256
 log = get_logger(__name__)
 
 
@@ -44,10 +46,33 @@ class HeadEndClosedError(trio.BrokenResourceError):
     """The head-end closed the connection before it confirmed a push."""
 
 
-@dataclass(slots=True)
+class CutOffError(trio.BrokenResourceError):
+    """The concentrator became unreachable while it was dialling."""
+
+
+FAILURES: Final = (
+    trio.BrokenResourceError,
+    trio.ClosedResourceError,
+    trio.TooSlowError,
+    OSError,
+    ProtocolError,
+)
+
+
+@dataclass(frozen=True, slots=True)
 class _Connection:
     stream: ShapedStream
     session: PushSession
+
+
+@dataclass(slots=True)
+class _Pusher:
+    """One concentrator: its connection, and how often it has tried which push."""
+
+    connection: _Connection | None = None
+    push: int = 0
+    attempt: int = 0
+    delivering: bool = False
 
 
 class Pushers:
@@ -68,38 +93,59 @@ class Pushers:
         self._concentrators = concentrators
         self._links = links
         self._tally = tally
-        done = Mark.ACKNOWLEDGED if config.confirmed else Mark.SENT
-        self._backlogs = Backlogs(world.plan, world.record, done)
+        self._backlogs = Backlogs(world, Mark.ACKNOWLEDGED if config.confirmed else Mark.SENT)
         self._jitter_key = stream_key(config.seed, "back-off")
-        self._connections: dict[int, _Connection] = {}
-        self._numbers: dict[int, int] = {}
-        self._delivering: set[int] = set()
+        self._recovery_key = stream_key(config.seed, "recovery")
+        self._first = concentrators.numbers.start
+        self._phase_s: NDArray[np.float64] = (
+            world.plan.phase_ns(np.array(concentrators.numbers)) / NANOSECONDS
+        )
+        self._pushers: dict[int, _Pusher] = {}
+        self._deliveries: trio.Nursery | None = None
 
     @property
     def delivering(self) -> int:
         """How many concentrators are delivering now."""
-        return len(self._delivering)
+        return sum(pusher.delivering for pusher in self._pushers.values())
 
-    async def run(self, nursery: trio.Nursery) -> None:
-        """Start every delivery of the plan when it is due, in ``nursery``; return after the last.
+    async def run(self) -> None:
+        """Start every delivery of the plan when it is due; return once all are through.
 
-        Cancellation: nothing further is started; deliveries under way belong to ``nursery``.
+        Cancellation: deliveries under way end at once; what was marked is kept.
         """
-        plan = self._world.plan
-        numbers = np.array(self._concentrators.numbers)
-        phase_ns = plan.phase_ns(numbers)
-        order = np.argsort(phase_ns, kind="stable")
-        timetable = list(
-            zip(numbers[order].tolist(), (phase_ns[order] / NANOSECONDS).tolist(), strict=True)
-        )
-        for step in range(plan.steps):
-            opens_s = plan.first_s + step * plan.step_s
-            await self._world.clock.sleep_until(opens_s)
-            await self._close_unreachable(step)
-            for number, phase_s in timetable:
-                await self._wait_until(opens_s + phase_s)
-                nursery.start_soon(self.deliver, number)
-        await self._world.clock.sleep_until(plan.first_s + plan.steps * plan.step_s)
+        try:
+            async with trio.open_nursery() as self._deliveries:
+                await self._follow_plan(self._deliveries)
+        finally:
+            self._deliveries = None
+
+    def begin(self, numbers: range) -> None:
+        """Start at once those of ``numbers`` whose time in this step has passed.
+
+        The others start with the plan. Does nothing unless `run` is running.
+        """
+        plan, step = self._world.plan, self._world.step()
+        if self._deliveries is None or step < 0:
+            return
+        since_s = self._world.clock.now_s() - (plan.first_s + step * plan.step_s)
+        for number in numbers:
+            if self._phase_s[number - self._first] <= since_s:
+                self._deliveries.start_soon(self.deliver, number)
+
+    async def recover(self, numbers: Iterable[int]) -> None:
+        """Start those of ``numbers`` again after an outage, spread over a few real seconds.
+
+        Their deliveries belong to `run`. Cancellation: no further ones are started.
+        """
+        hit = np.array(list(numbers), np.int64)
+        delays_s = mix(self._recovery_key, hit) / 2.0**64 * RECOVERY_SPREAD_S
+        order = np.argsort(delays_s, kind="stable")
+        began = trio.current_time()
+        for number, delay_s in zip(hit[order].tolist(), delays_s[order].tolist(), strict=True):
+            await trio.sleep_until(began + delay_s)
+            if self._deliveries is None:
+                return
+            self._deliveries.start_soon(self.deliver, number)
 
     async def deliver(self, number: int) -> None:
         """Push what concentrator ``number`` owes, until nothing is left or it is cut off.
@@ -107,10 +153,10 @@ class Pushers:
         Returns at once when it is delivering already, is not yet begun, or is unreachable.
         Cancellation: a push under way counts as sent, not as acknowledged.
         """
-        if number in self._delivering:
+        pusher = self._pushers.setdefault(number, _Pusher())
+        if pusher.delivering:
             return
-        self._delivering.add(number)
-        attempt = 0
+        pusher.delivering = True
         try:
             while self._concentrators.reachable(number):
                 batch = self._backlogs.next_batch(
@@ -118,109 +164,137 @@ class Pushers:
                 )
                 if batch is None:
                     return
-                attempt = await self._try(batch, attempt)
+                await self._try(batch, pusher)
+            await self._close(pusher)
         finally:
-            self._delivering.discard(number)
+            pusher.delivering = False
 
     def cut(self, number: int) -> None:
         """Break the connection of a concentrator at once, as an outage does."""
-        connection = self._connections.pop(number, None)
-        if connection is not None:
-            connection.stream.reset()
+        pusher = self._pushers.get(number)
+        if pusher is not None and self._drop(pusher):
             self._tally.count("connections cut")
 
     async def close(self) -> None:
         """Close every connection."""
-        for number in list(self._connections):
-            await self._close(number)
+        for pusher in self._pushers.values():
+            await self._close(pusher)
 
-    async def _wait_until(self, scenario_s: float) -> None:
-        due = self._world.clock.monotonic_at(scenario_s)
-        if due > time.monotonic():
-            await trio.sleep(due - time.monotonic())
-        self._tally.lagged(time.monotonic() - due)
+    async def _follow_plan(self, deliveries: trio.Nursery) -> None:
+        plan, clock = self._world.plan, self._world.clock
+        order = np.argsort(self._phase_s, kind="stable")
+        for step in range(plan.steps):
+            opens_s = plan.first_s + step * plan.step_s
+            await clock.sleep_until(opens_s)
+            await self._close_silent(step)
+            due = order[self._concentrators.planned(step)[order]]
+            for index in due.tolist():
+                due_at = clock.monotonic_at(opens_s + self._phase_s[index])
+                # A checkpoint even when late: those who have been answered must get on.
+                await trio.sleep(max(0.0, due_at - time.monotonic()))
+                self._tally.lagged(time.monotonic() - due_at)
+                if self._concentrators.reachable(self._first + index):
+                    deliveries.start_soon(self._deliver_due, self._first + index, due_at)
+        await clock.sleep_until(plan.first_s + plan.steps * plan.step_s)
 
-    async def _try(self, batch: Batch, attempt: int) -> int:
-        """Push ``batch``; return 0 when it is done, or the next attempt after a pause."""
+    async def _deliver_due(self, number: int, due_at: float) -> None:
+        self._tally.lagged(time.monotonic() - due_at)
+        await self.deliver(number)
+
+    async def _close_silent(self, step: int) -> None:
+        """Close the connections of those that the plan does not have reachable at ``step``."""
+        alive = self._concentrators.alive(step)
+        for number, pusher in [*self._pushers.items()]:
+            if not pusher.delivering and not alive[number - self._first]:
+                await self._close(pusher)
+
+    async def _try(self, batch: Batch, pusher: _Pusher) -> None:
+        """Push ``batch``; pause after a failure."""
         number = batch.concentrator
         try:
-            await self._push(batch, attempt)
+            await self._push(batch, pusher)
         except FAILURES as error:
             self._tally.failed("push", self._links.name(number), _cause(error))
-            log.debug("push failed", concentrator=number, attempt=attempt, error=str(error))
-            self.cut(number)
-            await trio.sleep(self._back_off_s(number, attempt))
-            return attempt + 1
-        return 0
+            log.debug("push failed", concentrator=number, push=pusher.push, error=str(error))
+            self._drop(pusher)
+            pause_s = self._back_off_s(number, pusher)
+            pusher.attempt += 1
+            await trio.sleep(pause_s)
+        else:
+            pusher.push += 1
+            pusher.attempt = 0
 
-    async def _push(self, batch: Batch, attempt: int) -> None:
-        number = batch.concentrator
-        intended = self._intended(batch)
-        sequence = self._numbers.get(number, 0)
-        connection = await self._connection(number, sequence, attempt)
+    async def _push(self, batch: Batch, pusher: _Pusher) -> None:
+        number, began = batch.concentrator, time.monotonic()
+        connection = pusher.connection or await self._connect(number, pusher)
         device = self._concentrators[number]
         readings = self._world.read(batch.meters, batch.intervals, device.name)
-        octets = connection.session.push(readings, sequence)
-        connection.stream.begin_exchange(sequence, attempt)
+        octets = connection.session.push(readings, pusher.push)
+        connection.stream.begin_exchange(pusher.push, pusher.attempt)
         # Marked before the first octet leaves: what is stored must have been sent.
         self._backlogs.mark(Mark.SENT, batch)
         with trio.fail_after(self._config.timers.confirmation_s):
             await connection.stream.send_all(octets)
             if self._config.confirmed:
-                await _confirmation(connection, sequence)
+                await self._confirmation(connection, pusher.push)
                 self._backlogs.mark(Mark.ACKNOWLEDGED, batch)
-        self._numbers[number] = sequence + 1
-        latency_s = time.monotonic() - intended
+        # What is pushed ahead of its time, as after an outage, counts from when it was begun.
+        latency_s = time.monotonic() - min(began, self._intended(batch))
         self._tally.count("readings pushed", len(batch))
         self._tally.answered("push", self._links.name(number), latency_s, len(octets))
 
+    async def _confirmation(self, connection: _Connection, push: int) -> None:
+        while True:
+            data = await connection.stream.receive_some(RECEIVE_SIZE)
+            if not data:
+                raise HeadEndClosedError("the head-end closed before it confirmed")
+            confirmed = connection.session.receive_data(bytes(data))
+            for cause in connection.session.refusals():
+                self._tally.count(f"push.refused: {cause}")
+            if push in confirmed:
+                return
+
     def _intended(self, batch: Batch) -> float:
         """Return CLOCK_MONOTONIC at which the oldest of these readings was due."""
-        plan = self._world.plan
-        step = int(self._schedule.delivery_step(batch.meters, batch.intervals).min())
-        phase_ns = int(plan.phase_ns(np.array([batch.concentrator]))[0])
-        due_s = plan.first_s + step * plan.step_s + phase_ns / NANOSECONDS
+        plan, number = self._world.plan, batch.concentrator
+        step = self._schedule.first_due(number, batch.meters, batch.intervals)
+        due_s = plan.first_s + step * plan.step_s + float(self._phase_s[number - self._first])
         return self._world.clock.monotonic_at(due_s)
 
-    async def _connection(self, number: int, sequence: int, attempt: int) -> _Connection:
-        known = self._connections.get(number)
-        if known is not None:
-            return known
+    async def _connect(self, number: int, pusher: _Pusher) -> _Connection:
         shards = len(self._config.head_ends)
         total = self._world.plan.grid.concentrators
         head_end = self._config.head_ends[part_holding(total, shards, number)]
-        stream = await self._links.connect(number, head_end, sequence, attempt)
-        connection = _Connection(stream, self._concentrators.push_session(number))
-        self._connections[number] = connection
+        stream = await self._links.connect(number, head_end, pusher.push, pusher.attempt)
+        if not self._concentrators.reachable(number):
+            stream.reset()
+            raise CutOffError("cut off while dialling")
+        pusher.connection = _Connection(stream, self._concentrators.push_session(number))
         self._tally.count("connections opened")
-        return connection
+        return pusher.connection
 
-    async def _close_unreachable(self, step: int) -> None:
-        for number in [*self._connections]:
-            idle = number not in self._delivering
-            if idle and not self._concentrators.planned(number, step):
-                await self._close(number)
+    def _drop(self, pusher: _Pusher) -> bool:
+        """Break the connection, if there is one; return whether there was."""
+        connection, pusher.connection = pusher.connection, None
+        if connection is None:
+            return False
+        connection.stream.reset()
+        self._tally.count("connections closed")
+        return True
 
-    async def _close(self, number: int) -> None:
-        connection = self._connections.pop(number, None)
+    async def _close(self, pusher: _Pusher) -> None:
+        connection, pusher.connection = pusher.connection, None
         if connection is not None:
+            self._tally.count("connections closed")
             await connection.stream.aclose()
 
-    def _back_off_s(self, number: int, attempt: int) -> float:
+    def _back_off_s(self, number: int, pusher: _Pusher) -> float:
         timers = self._config.timers
-        longest_s = min(timers.back_off_max_s, timers.back_off_min_s * 2 ** min(attempt, 16))
-        counter = number * 65_536 + self._numbers.get(number, 0) % 256 * 256 + min(attempt, 255)
+        longest_s = min(timers.back_off_max_s, timers.back_off_min_s * 2 ** min(pusher.attempt, 16))
+        push = number * PUSHES_TOLD_APART + pusher.push % PUSHES_TOLD_APART
+        counter = push * ATTEMPTS_TOLD_APART + min(pusher.attempt, ATTEMPTS_TOLD_APART - 1)
         share = mix_one(self._jitter_key, counter) / 2**64
         return float(longest_s * (0.5 + share / 2))
-
-
-async def _confirmation(connection: _Connection, number: int) -> None:
-    while True:
-        data = await connection.stream.receive_some(RECEIVE_SIZE)
-        if not data:
-            raise HeadEndClosedError("the head-end closed before it confirmed")
-        if number in connection.session.receive_data(bytes(data)):
-            return
 
 
 def _cause(error: BaseException) -> str:
@@ -232,6 +306,8 @@ def _cause(error: BaseException) -> str:
         return "no connection over the link"
     if isinstance(error, HeadEndClosedError):
         return "closed by the head-end"
+    if isinstance(error, CutOffError):
+        return "cut off while dialling"
     if isinstance(error, ProtocolError):
         return f"protocol: {type(error).__name__}"
     return "connection broken"

@@ -67,10 +67,33 @@ class Schedule:
 
     def delivery_step(self, meters: NDArray[np.int64], intervals: NDArray[np.int64]) -> Int32Array:
         """Return the step at which each reading is due, element by element."""
-        if self._next_open is None:
-            return self.plan.delivery_step(meters, intervals)
         available = self.plan.available_step(meters, intervals)
-        return self._next_open[self.plan.grid.concentrator_of(meters), available]
+        return self._next_open_step(self.plan.grid.concentrator_of(meters), available)
+
+    def _next_open_step(
+        self, concentrators: NDArray[np.integer], steps: NDArray[np.integer]
+    ) -> Int32Array:
+        if self._next_open is None:
+            return self.plan.next_concentrator_step(concentrators, steps)
+        opening: Int32Array = self._next_open[concentrators, steps]
+        return opening
+
+    def first_due(
+        self, concentrator: int, meters: NDArray[np.int64], intervals: NDArray[np.int64]
+    ) -> int:
+        """Return the smallest `delivery_step` of some readings of one concentrator.
+
+        They must be in order of ``intervals``. Cheap where a meter that is reachable all day is
+        among those of the first interval: nothing is available before it is captured.
+        """
+        members = self.plan.grid.meters_of(concentrator)
+        limited = self.plan.is_meter_limited(members.start, members.stop)[meters - members.start]
+        at = int(limited.argmin())
+        bound = self.plan.steps if limited[at] else int(intervals[at])
+        earlier = int(np.searchsorted(intervals, bound))
+        available = self.plan.available_step(meters[:earlier], intervals[:earlier])
+        first = np.array([available.min(initial=bound)])
+        return int(self._next_open_step(np.array([concentrator]), first)[0])
 
     def cut_off(self, concentrator: int, since_first_s: float) -> bool:
         """Tell whether an outage holds ``concentrator`` at that scenario time since step 0."""

@@ -1,8 +1,9 @@
 """Concentrators that are asked: one listener for a whole shard.
 
 The socket is bound to all addresses but to the loopback device only, so it accepts for all of
-127.0.0.0/8 and nothing else; the address a client dialled names the concentrator
-(facts/traps.md). A concentrator that the plan or an outage makes unreachable drops the caller.
+127.0.0.0/8 and nothing else; the address a client dialled names the concentrator. A concentrator
+that the plan or an outage makes unreachable drops callers: an outage at once, a window that closes
+after a little while.
 """
 
 from __future__ import annotations
@@ -25,6 +26,12 @@ from protocols.plugin import ServedSession
 
 RECEIVE_SIZE: Final = 16_384
 BACKLOG: Final = 4_096
+CONNECTIONS_MAX: Final = 4
+"""Callers of one concentrator at a time: nobody may use up the descriptors of all."""
+ANSWER_S: Final = 120.0
+"""Real seconds that a caller may take to take an answer."""
+CLOSING_S: Final = 10.0
+"""Real seconds that a conversation may go on after the window has closed."""
 log = get_logger(__name__)
 
 
@@ -67,53 +74,99 @@ class Servers:
             stream.reset()
             self._tally.count("connections cut")
 
+    async def close_silent(self) -> None:
+        """Break connections to concentrators that are not reachable any more.
+
+        To be called as a step begins: what is under way has `CLOSING_S` to finish.
+        """
+        silent = self._silent()
+        if silent:
+            await trio.sleep(CLOSING_S)
+            for number in silent.intersection(self._silent()):
+                self.cut(number)
+
+    def _silent(self) -> set[int]:
+        return {number for number in self._connections if not self._concentrators.reachable(number)}
+
     async def _serve(self, raw: trio.SocketStream) -> None:
         number = concentrator_at(raw.socket.getsockname()[0])
-        if number is None or number not in self._concentrators.numbers:
-            self._tally.count("served.refused: no such concentrator")
-            await trio.aclose_forcefully(raw)
-            return
-        if not self._concentrators.reachable(number):
-            self._tally.count("served.refused: unreachable")
+        refusal = self._refusal(number)
+        if refusal is not None or number is None:
+            self._tally.count(f"served.refused: {refusal}")
             await trio.aclose_forcefully(raw)
             return
         self._opened[number] += 1
-        self._tally.count("connections accepted")
         connection = self._opened[number]
         stream = self._links.accepted(number, raw, connection)
-        streams = self._connections.setdefault(number, set())
-        streams.add(stream)
+        self._connections.setdefault(number, set()).add(stream)
+        self._tally.count("connections accepted")
+        self._tally.count("connections opened")
+        try:
+            await self._attend(number, connection, stream)
+        finally:
+            self._forget(number, stream)
+            await trio.aclose_forcefully(stream)
+
+    def _refusal(self, number: int | None) -> str | None:
+        """Return why a caller is dropped; ``None`` where it is not."""
+        if number is None or number not in self._concentrators.numbers:
+            return "no such concentrator"
+        if not self._concentrators.reachable(number):
+            return "unreachable"
+        if len(self._connections.get(number, ())) >= CONNECTIONS_MAX:
+            return "too many connections"
+        return None
+
+    def _forget(self, number: int, stream: ShapedStream) -> None:
+        self._tally.count("connections closed")
+        streams = self._connections[number]
+        streams.discard(stream)
+        if not streams:
+            del self._connections[number]
+
+    async def _attend(self, number: int, connection: int, stream: ShapedStream) -> None:
+        """Hold a conversation to its end, whatever its end is."""
         try:
             session = self._concentrators.served_session(number, connection)
-            await self._converse(stream, session)
+            await self._converse(stream, session, connection)
+            await stream.aclose()
         except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
             self._tally.count("served.broken")
             log.debug("caller vanished", concentrator=number, error=str(error))
+        except trio.TooSlowError:
+            self._tally.count("served.refused: takes no answers")
         except ProtocolError as error:
             self._tally.count(f"served.refused: {type(error).__name__}")
             log.info("connection ended", concentrator=number, error=str(error))
-        finally:
-            streams.discard(stream)
-            await trio.aclose_forcefully(stream)
+        except Exception as error:
+            # A bug of ours that one caller has found must not take the other callers with it.
+            self._tally.count(f"served.failed: {type(error).__name__}")
+            log.exception("conversation failed", concentrator=number)
 
-    async def _converse(self, stream: ShapedStream, session: ServedSession) -> None:
+    async def _converse(
+        self, stream: ShapedStream, session: ServedSession, connection: int
+    ) -> None:
         exchange = 0
         while True:
-            with trio.move_on_at(session.deadline or math.inf) as timer:
+            deadline = math.inf if session.deadline is None else session.deadline
+            data: bytes | bytearray | None = None
+            with trio.move_on_at(deadline):
                 data = await stream.receive_some(RECEIVE_SIZE)
-            if timer.cancelled_caught:
-                session.handle_deadline(trio.current_time())
-                if session.deadline is None:
-                    return
-                continue
-            if not data:
+            now = trio.current_time()
+            if data is None:
+                session.handle_deadline(now)
+            elif data:
+                session.receive_data(bytes(data), now=now)
+            else:
                 return
-            session.receive_data(bytes(data), now=trio.current_time())
             for cause in session.refusals():
                 self._tally.count(f"served.refused: {cause}")
             answer = session.data_to_send()
             if answer:
                 exchange += 1
-                stream.begin_exchange(exchange, 0)
-                await stream.send_all(answer)
+                stream.begin_exchange(exchange, connection)
+                with trio.fail_after(ANSWER_S):
+                    await stream.send_all(answer)
                 self._tally.count("served.answered")
+            if data is None and session.deadline is None:
+                return

@@ -1,6 +1,6 @@
 """What a shard has done: counts for Locust, latencies for the record, the worst lag.
 
-Latencies are real seconds from the *intended* moment (facts/ux.md 4). Histograms are HDR with three
+Latencies are real seconds from the *intended* moment. Histograms are HDR with three
 significant digits from a microsecond to an hour.
 """
 

@@ -29,7 +29,6 @@ from numpy.typing import NDArray
 from pydantic import TypeAdapter
 
 from emulator.capture import CaptureProfile
-from emulator.device import meter_address
 from emulator.fleet_config import FleetConfig, part_holding
 from emulator.grid import Grid
 from emulator.identity import (
@@ -42,7 +41,7 @@ from emulator.identity import (
 from emulator.keys import key_ring
 from emulator.readings import Truth
 from emulator.schedule import Schedule
-from protocols.plugin import Credentials
+from protocols.plugin import Credentials, ProtocolPlugin, load_protocol
 
 CONCENTRATORS: Final = "concentrators"
 METERS_FILE: Final = "meters.csv"
@@ -113,6 +112,7 @@ def export_devices(folder: Path, config: FleetConfig, grid: Grid, capture: Captu
 
     Raises:
         KeyFileError: the key file lacks a device.
+        LookupError: there is no such protocol.
         OSError: the folder cannot be written.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -123,7 +123,7 @@ def export_devices(folder: Path, config: FleetConfig, grid: Grid, capture: Captu
         writer.writerows(lines)
     with _private(folder / f"{CONCENTRATORS}.json") as file:
         json.dump(lines, file, indent=1)
-    _write_meters(folder / METERS_FILE, grid)
+    _write_meters(folder / METERS_FILE, grid, load_protocol(config.protocol))
     facts = asdict(_shared_facts(config, capture))
     (folder / HEAD_END_FILE).write_text(json.dumps(facts, indent=1) + "\n")
 
@@ -189,14 +189,16 @@ def _record(line: dict[str, str]) -> ConcentratorRecord:
     )
 
 
-def _write_meters(path: Path, grid: Grid) -> None:
+def _write_meters(path: Path, grid: Grid, protocol: ProtocolPlugin) -> None:
     number = np.arange(grid.meters)
     concentrator = grid.concentrator_of(number)
+    most = int(np.diff(grid.first_meter).max())
+    addresses = np.array([protocol.meter_address(meter) for meter in range(most)])
     columns = {
         "number": number,
         "name": np.char.decode(meter_names(0, grid.meters), "ascii").astype(object),
         "concentrator": concentrator,
-        "logical_device_address": meter_address(number - grid.first_meter[concentrator]),
+        "logical_device_address": addresses[number - grid.first_meter[concentrator]],
         "pattern": grid.pattern,
         "tariff": grid.tariff,
     }

@@ -345,6 +345,13 @@ class ProtocolPlugin(Protocol):
     ) -> PollSession:
         """Return a head-end's asking side of a new connection."""
 
+    def meter_address(self, meter: int) -> int:
+        """Return the address of a meter, which counts within its concentrator, for head-ends.
+
+        In DLMS the wPort of its logical device; for a protocol that addresses meters by name, the
+        number itself will do.
+        """
+
 
 def load_protocol(name: str) -> ProtocolPlugin:
     """Return the plug-in registered as ``name``.

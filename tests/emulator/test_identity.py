@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ipaddress import IPv4Address
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,7 +18,7 @@ from emulator.identity import (
     head_end_system_title,
     meter_name,
     meter_names,
-    meter_number,
+    meter_numbers,
     seeded_test_keys,
     serial_number,
 )
@@ -41,9 +42,10 @@ def test_names_in_one_go_are_the_names_one_by_one(first: int, count: int) -> Non
     assert names.dtype == "S16"
 
 
-@given(st.integers(0, 10**13 - 2))
-def test_a_name_gives_the_meter_back(meter: int) -> None:
-    assert meter_number(meter_name(meter)) == meter
+@given(st.lists(st.integers(0, 10**13 - 2)))
+def test_names_give_the_meters_back(meters: list[int]) -> None:
+    names = np.array([meter_name(meter) for meter in meters], "S16")
+    assert meter_numbers(names).tolist() == meters
 
 
 @pytest.mark.parametrize(
@@ -51,7 +53,7 @@ def test_a_name_gives_the_meter_back(meter: int) -> None:
     [b"", b"MSC0000000000001", b"MST0000000000000", b"MST000000000001", b"MST00000000000x1"],
 )
 def test_a_foreign_name_is_no_meter(name: bytes) -> None:
-    assert meter_number(name) is None
+    assert meter_numbers(np.array([meter_name(4), name], "S16")).tolist() == [4, -1]
 
 
 def test_test_keys_differ_by_device_purpose_and_seed() -> None:

@@ -59,3 +59,7 @@ class DlmsPlugin:
     ) -> DlmsPollSession:
         """Return a head-end's asking side of a new connection."""
         return DlmsPollSession(credentials, own_title, counters, options, random, self._decoder)
+
+    def meter_address(self, meter: int) -> int:
+        """Return the wPort of a meter's logical device."""
+        return meter_address(meter)
