@@ -23,7 +23,7 @@ from structlog import get_logger
 from emulator.backlog import Backlogs, Batch
 from emulator.concentrators import Concentrators
 from emulator.delivery_record import Mark
-from emulator.fleet_config import FleetConfig, part_holding
+from emulator.fleet_config import FleetConfig, PushTimers, part_holding
 from emulator.links import FleetLinks
 from emulator.schedule import Schedule
 from emulator.tally import Tally
@@ -217,7 +217,8 @@ class Pushers:
             self._tally.failed("push", self._links.name(number), _cause(error))
             log.debug("push failed", concentrator=number, push=pusher.push, error=str(error))
             self._drop(pusher)
-            pause_s = self._back_off_s(number, pusher)
+            timers, key = self._config.timers, self._jitter_key
+            pause_s = back_off_s(timers, key, number, pusher.push, pusher.attempt)
             pusher.attempt += 1
             await trio.sleep(pause_s)
         else:
@@ -288,13 +289,24 @@ class Pushers:
             self._tally.count("connections closed")
             await connection.stream.aclose()
 
-    def _back_off_s(self, number: int, pusher: _Pusher) -> float:
-        timers = self._config.timers
-        longest_s = min(timers.back_off_max_s, timers.back_off_min_s * 2 ** min(pusher.attempt, 16))
-        push = number * PUSHES_TOLD_APART + pusher.push % PUSHES_TOLD_APART
-        counter = push * ATTEMPTS_TOLD_APART + min(pusher.attempt, ATTEMPTS_TOLD_APART - 1)
-        share = mix_one(self._jitter_key, counter) / 2**64
-        return float(longest_s * (0.5 + share / 2))
+
+def back_off_s(timers: PushTimers, key: int, number: int, push: int, attempt: int) -> float:
+    """Return how long a concentrator waits after an attempt that failed, in real seconds.
+
+    Doubled from attempt to attempt up to a bound, of which a draw takes between nothing and half.
+
+    Args:
+        timers: shortest and longest.
+        key: the stream of the draws.
+        number: of the concentrator.
+        push: which of its pushes.
+        attempt: at that push, from 0.
+    """
+    longest_s: float = min(timers.back_off_max_s, timers.back_off_min_s * 2 ** min(attempt, 16))
+    counter = number * PUSHES_TOLD_APART + push % PUSHES_TOLD_APART
+    counter = counter * ATTEMPTS_TOLD_APART + min(attempt, ATTEMPTS_TOLD_APART - 1)
+    share = mix_one(key, counter) / 2**64
+    return longest_s * (0.5 + share / 2)
 
 
 def _cause(error: BaseException) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, TypeAlias
@@ -175,9 +175,12 @@ class FakeHeadEnd:
         ]
 
     async def serve(
-        self, task_status: trio.TaskStatus[Endpoint] = trio.TASK_STATUS_IGNORED
+        self,
+        listener: trio.SocketListener | None = None,
+        task_status: trio.TaskStatus[Endpoint] = trio.TASK_STATUS_IGNORED,
     ) -> None:
-        (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
+        if listener is None:
+            (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
         port = listener.socket.getsockname()[1]
         task_status.started(Endpoint(host="127.0.0.1", port=port))
         await trio.serve_listeners(self._attend, [listener])
@@ -185,7 +188,8 @@ class FakeHeadEnd:
     async def _attend(self, stream: trio.SocketStream) -> None:
         number = self.connections
         self.connections += 1
-        self.callers.append(stream.socket.getpeername()[0])
+        with suppress(OSError):  # the caller may be gone already
+            self.callers.append(stream.socket.getpeername()[0])
         session = load_protocol(self.config.protocol).receive_session(
             self._peer, OWN_TITLE, self.counters, options_of(self.config)
         )
