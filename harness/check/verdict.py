@@ -141,6 +141,8 @@ def decide(
 
 def _doubts(run: RecordedRun, verdict: Verdict) -> list[str]:
     doubts = list(run.facts.doubts)
+    if not run.facts.ended_at:
+        doubts.append("the run was cut off before its end")
     bound_s = run.scenario.limits.lag
     if verdict.generator.lag_s_max > bound_s:
         doubts.append(

@@ -29,6 +29,7 @@ class Keeper:
         self._slices = 0
         self._ready: dict[int, int] = {}
         self._drained: set[int] = set()
+        self._gone: set[int] = set()
         self._free: list[tuple[int, int]] = []
         self._prepared = Event()
         self._ended = False
@@ -75,7 +76,7 @@ class Keeper:
 
     def _end(self, shard: ShardProcess) -> None:
         code = shard.end()
-        if code:
+        if code and shard.shard not in self._gone:
             self._report({"state": "gone", "shard": shard.shard, "code": code})
 
     def _prepare(self, order: Mapping[str, Any]) -> None:
@@ -102,11 +103,18 @@ class Keeper:
                     self._report({"state": "ready", "pids": self._ready})
                     self._prepared.set()
             case "drained":
-                self._drained.add(shard)
-                if self._drained == self._shards.keys():
-                    self._report({"state": "drained"})
+                self._drain(shard)
             case "gone" if shard in self._shards:
+                self._gone.add(shard)
                 self._report({"state": "gone", "shard": shard, "code": message["code"]})
+                # It delivers nothing any more: nobody need wait for it.
+                self._drain(shard)
+
+    def _drain(self, shard: int) -> None:
+        before = len(self._drained)
+        self._drained.add(shard)
+        if before < len(self._drained) == len(self._shards):
+            self._report({"state": "drained"})
 
     def _report(self, report: Mapping[str, Any]) -> None:
         self._runner.send_message(REPORT, dict(report))

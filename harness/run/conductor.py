@@ -72,7 +72,9 @@ class Conductor:
         self._clock = ScenarioClock()
         self._began = time.monotonic()
         self._offset_s = time.time() - self._began
-        self._journal = Journal(recorder, prepared.fleet.first_s, self._clock, self._began)
+        self._journal = Journal(
+            recorder, prepared.fleet.first_s, self._clock, self._began, self._write_facts
+        )
         self._recorder = recorder
         self._monitor = Monitor(recorder, self._journal.now)
         self._latencies = LatencyLog(recorder)
@@ -111,7 +113,6 @@ class Conductor:
             wall_s=time.monotonic() - self._began,
             commands=tuple(self._commands),
             locust=locust_totals(self._prepared.folder.path),
-            doubts=tuple(self._journal.doubts),
             cpu_s=self._monitor.cpu_s(),
             rss_bytes_max=self._monitor.rss_bytes_max,
         )
@@ -276,5 +277,6 @@ class Conductor:
         return str(duckdb_path(address).relative_to(self._prepared.folder.path))
 
     def _write_facts(self, **changes: object) -> None:
+        changes["doubts"] = tuple(self._journal.doubts)
         self._facts = self._facts.model_copy(update=changes)
         self._facts.write(self._prepared.folder.path)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from emulator.clock import BEFORE_START_S, ScenarioClock
@@ -37,15 +37,22 @@ class Journal:
         first_s: POSIX seconds of step 0.
         clock: the scenario clock; events before it starts are at the first step.
         began: CLOCK_MONOTONIC when the run began.
+        doubted: called after each new reason to distrust the run, so that it is never lost.
     """
 
     def __init__(
-        self, recorder: RunRecorder, first_s: int, clock: ScenarioClock, began: float
+        self,
+        recorder: RunRecorder,
+        first_s: int,
+        clock: ScenarioClock,
+        began: float,
+        doubted: Callable[[], None],
     ) -> None:
         self._recorder = recorder
         self._first_s = first_s
         self._clock = clock
         self._began = began
+        self._doubted = doubted
         self.doubts: list[str] = []
 
     def now(self) -> RunTime:
@@ -130,6 +137,7 @@ class Journal:
         """A reason for which the run cannot be trusted."""
         self.doubts.append(reason)
         self._event(Warned(at=self.now(), text=reason))
+        self._doubted()
 
     def _event(self, event: Event) -> None:
         self._recorder.event(event)
