@@ -129,14 +129,25 @@ class Concentrator:
         return int(first), int(last)
 
     def buffer(self, from_s: int, to_s: int, meters: range | None = None) -> ReadingBatch:
-        """Return what it has heard from its meters for capture times in [from_s, to_s]."""
-        plan, step = self._world.plan, self._world.step()
+        """Return what it has heard from its meters for capture times in [from_s, to_s].
+
+        In a conversation that outlasts the concentrator's window, what it heard since the window
+        closed is left out: that is due when the next one opens.
+        """
+        plan, step = self._world.plan, self._last_open_step()
         first = max(0, step - BUFFER_INTERVALS + 1, -((plan.first_s - from_s) // plan.step_s))
         last = min(step, (to_s - plan.first_s) // plan.step_s)
         chosen = self._meters if meters is None else self._meters[meters.start : meters.stop]
         heard = np.arange(first, last + 1)[:, None] <= self._world.heard.until(step, chosen)
         interval, meter = np.nonzero(heard)
         return self._world.read(meter + chosen.start, interval + first, self.name)
+
+    def _last_open_step(self) -> int:
+        """Return the newest step at which the plan has it reachable, -1 before the first."""
+        step, own = self._world.step(), np.array([self.number])
+        while step >= 0 and not self._world.plan.concentrator_reachable(own, step)[0]:
+            step -= 1
+        return step
 
     def handed_over(self, readings: ReadingBatch) -> None:
         """Mark readings of the buffer as handed to the link."""
