@@ -1,0 +1,72 @@
+"""Counters that survive the head-end: none is sent under twice, none is accepted twice."""
+
+from __future__ import annotations
+
+import pytest
+import trio
+
+from harness.headend.counters import (
+    RESERVED_BLOCK,
+    ContextCounters,
+    CountersUsedUpError,
+    SendCounters,
+)
+from harness.store.interface import Store
+from tests.support.headend import committing, shard_of
+
+TITLE = b"MSH\0\0\0\0\1"
+
+
+def counters(store: Store) -> SendCounters:
+    return SendCounters(store, TITLE, lambda: 0)
+
+
+def test_a_block_is_durable_before_any_of_it_is_used(store: Store) -> None:
+    sending = counters(store)
+    assert store.counters()[TITLE] == RESERVED_BLOCK
+    assert [sending.next(), sending.next()] == [1, 2]
+
+
+def test_every_life_begins_where_none_before_it_can_have_been(store: Store) -> None:
+    used: list[int] = []
+    for _ in range(3):
+        sending = counters(store)
+        used += [sending.next() for _ in range(5)]
+    assert len(set(used)) == 15
+    assert used == sorted(used)
+
+
+def test_without_a_reserve_no_counter_is_given(store: Store) -> None:
+    sending = counters(store)
+    for _ in range(RESERVED_BLOCK):
+        sending.next()
+    with pytest.raises(CountersUsedUpError):
+        sending.next()
+
+
+async def test_the_next_block_is_reserved_before_the_first_is_used_up(store: Store) -> None:
+    shard = shard_of(store)
+    title = shard.own_title
+    async with committing(shard):
+        for _ in range(RESERVED_BLOCK // 2 + 1):
+            shard.sending.next()
+        while store.counters()[title] == RESERVED_BLOCK:
+            await trio.testing.wait_all_tasks_blocked()
+        assert store.counters()[title] == 2 * RESERVED_BLOCK
+        await shard.committer.flush()
+        await trio.testing.wait_all_tasks_blocked()
+        given = [shard.sending.next() for _ in range(RESERVED_BLOCK)]
+    assert given[-1] == RESERVED_BLOCK // 2 + 1 + RESERVED_BLOCK
+
+
+def test_contexts_send_from_one_sequence_and_accept_apart(store: Store) -> None:
+    sending, accepted = counters(store), {b"peer5678": 4}
+    pushes = ContextCounters(sending, accepted, b"")
+    polls = ContextCounters(sending, accepted, b"/poll")
+    assert [pushes.next(), polls.next(), pushes.next()] == [1, 2, 3]
+    assert (pushes.last_accepted(b"peer5678"), polls.last_accepted(b"peer5678")) == (4, None)
+    polls.accept(b"peer5678", 9)
+    pushes.accept(b"peer5678", 3)
+    assert pushes.to_keep(b"peer5678") == {b"peer5678": 4}
+    assert polls.to_keep(b"peer5678") == {b"peer5678/poll": 9}
+    assert polls.to_keep(b"nobody78") == {}
