@@ -76,7 +76,7 @@ class FleetShard:
         self.pushers = Pushers(
             config, self._world, self._schedule, self.concentrators, self.links, self.tally
         )
-        self._servers = Servers(self.concentrators, self.links, self.tally)
+        self.servers = Servers(self.concentrators, self.links, self.tally)
         self.drained = trio.Event()
 
     async def run(self, listener: trio.SocketListener) -> None:
@@ -85,7 +85,7 @@ class FleetShard:
         Cancellation: deliveries under way end at once; what was marked is kept.
         """
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._servers.run, listener)
+            nursery.start_soon(self.servers.run, listener)
             nursery.start_soon(self._close_windows, nursery)
             for outage in self._schedule.outages:
                 nursery.start_soon(self._outage, outage)
@@ -115,7 +115,7 @@ class FleetShard:
         plan = self._world.plan
         for step in range(1, plan.steps):
             await self._world.clock.sleep_until(plan.first_s + step * plan.step_s)
-            nursery.start_soon(self._servers.close_silent)
+            nursery.start_soon(self.servers.close_silent)
 
     async def _outage(self, outage: Outage) -> None:
         """Cut everybody off when it begins; let them recover, spread a little, when it ends."""
@@ -124,7 +124,7 @@ class FleetShard:
         await self._world.clock.sleep_until(first_s + outage.starts_s)
         for number in hit:
             self.pushers.cut(number)
-            self._servers.cut(number)
+            self.servers.cut(number)
         await self._world.clock.sleep_until(first_s + outage.ends_s)
         await self.pushers.recover(hit)
 

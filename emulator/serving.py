@@ -102,10 +102,12 @@ class Servers:
         self._tally.count("connections accepted")
         self._tally.count("connections opened")
         try:
-            await self._attend(number, connection, stream)
+            async with stream:
+                await self._attend(number, connection, stream)
+            # The raw stream is closed when this returns, and the last answer may be under way.
+            await stream.wait_closed()
         finally:
             self._forget(number, stream)
-            await trio.aclose_forcefully(stream)
 
     def _refusal(self, number: int | None) -> str | None:
         """Return why a caller is dropped; ``None`` where it is not."""
@@ -128,12 +130,12 @@ class Servers:
         """Hold a conversation to its end, whatever its end is."""
         try:
             session = self._concentrators.served_session(number, connection)
-            await self._converse(stream, session, connection)
-            await stream.aclose()
+            await self.converse(stream, session, connection)
         except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
             self._tally.count("served.broken")
             log.debug("caller vanished", concentrator=number, error=str(error))
         except trio.TooSlowError:
+            stream.reset()
             self._tally.count("served.refused: takes no answers")
         except ProtocolError as error:
             self._tally.count(f"served.refused: {type(error).__name__}")
@@ -143,22 +145,15 @@ class Servers:
             self._tally.count(f"served.failed: {type(error).__name__}")
             log.exception("conversation failed", concentrator=number)
 
-    async def _converse(
-        self, stream: ShapedStream, session: ServedSession, connection: int
-    ) -> None:
-        exchange = 0
-        while True:
-            deadline = math.inf if session.deadline is None else session.deadline
-            data: bytes | bytearray | None = None
-            with trio.move_on_at(deadline):
-                data = await stream.receive_some(RECEIVE_SIZE)
-            now = trio.current_time()
-            if data is None:
-                session.handle_deadline(now)
-            elif data:
-                session.receive_data(bytes(data), now=now)
-            else:
-                return
+    async def converse(self, stream: ShapedStream, session: ServedSession, connection: int) -> None:
+        """Serve one connection until its end, which is the client's or the session's.
+
+        Raises what streams and sessions raise, and `trio.TooSlowError` where answers are not taken.
+        Cancellation: an answer under way may be lost.
+        """
+        exchange, ended = 0, False
+        while not ended:
+            ended = await _hear(stream, session)
             for cause in session.refusals():
                 self._tally.count(f"served.refused: {cause}")
             answer = session.data_to_send()
@@ -168,5 +163,19 @@ class Servers:
                 with trio.fail_after(ANSWER_S):
                     await stream.send_all(answer)
                 self._tally.count("served.answered")
-            if data is None and session.deadline is None:
-                return
+
+
+async def _hear(stream: ShapedStream, session: ServedSession) -> bool:
+    """Give the session octets, the end of them, or the time; return whether that was the last."""
+    data: bytes | None = None
+    with trio.move_on_at(math.inf if session.deadline is None else session.deadline):
+        data = await stream.receive_some(RECEIVE_SIZE)
+    now = trio.current_time()
+    if data is None:
+        session.handle_deadline(now)
+        return session.deadline is None
+    if not data:
+        session.receive_eof()
+        return True
+    session.receive_data(data, now=now)
+    return False

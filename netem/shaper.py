@@ -83,6 +83,8 @@ class ShapedStream(HalfCloseableStream):
         self._waiting: trio.CancelScope | None = None
         self._pump_scope: trio.CancelScope | None = None
         self._room: trio.Event | None = None
+        self._through: trio.Event | None = None
+        self._raw_closed = False
         for gate in self._gates:
             gate.streams.add(self)
 
@@ -141,6 +143,16 @@ class ShapedStream(HalfCloseableStream):
             self.reset()
             raise
 
+    async def wait_closed(self) -> None:
+        """Wait until what was under way when this was closed has arrived, or was lost.
+
+        Until then the raw stream must not be closed by anybody else.
+        """
+        await trio.lowlevel.checkpoint()
+        if not self._raw_closed:
+            self._through = self._through or trio.Event()
+            await self._through.wait()
+
     def reset(self) -> None:
         """Break the connection at once: both ends find it broken, octets under way are lost."""
         if self._broken:
@@ -159,6 +171,12 @@ class ShapedStream(HalfCloseableStream):
             self.raw.socket.close()
         else:
             self._nursery.start_soon(trio.aclose_forcefully, self.raw)
+        self._note_raw_closed()
+
+    def _note_raw_closed(self) -> None:
+        self._raw_closed = True
+        if self._through is not None:
+            self._through.set()
 
     def _is_direct(self) -> bool:
         return self._model is None and not self._outbox and not any(g.is_down for g in self._gates)
@@ -258,6 +276,7 @@ class ShapedStream(HalfCloseableStream):
             for gate in self._gates:
                 gate.streams.discard(self)
             await self.raw.aclose()
+            self._note_raw_closed()
 
     async def _reset_at(self, at_ns: int) -> None:
         await trio.sleep_until(at_ns / NANOSECONDS)

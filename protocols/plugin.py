@@ -186,6 +186,9 @@ class Session(Protocol):
 class ServedSession(Session, Protocol):
     """A concentrator's side of a connection that a client opened."""
 
+    def receive_eof(self) -> None:
+        """Take the end of the client's stream; what it cut off is among the refusals."""
+
     def refusals(self) -> Sequence[str]:
         """Return, once, the causes for which requests were refused since the last call."""
 

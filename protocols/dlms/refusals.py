@@ -9,6 +9,7 @@ class RefusalKind(Enum):
     """Why something a peer sent was not carried out."""
 
     BAD_FRAME = auto()
+    TRUNCATED = auto()
     MALFORMED_APDU = auto()
     UNKNOWN_APDU = auto()
     OVERSIZED_APDU = auto()

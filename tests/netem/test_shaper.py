@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import trio
+import trio.testing
 from trio.testing import MockClock, memory_stream_pair
 
 from netem.gate import LinkGate, retry_ns
@@ -361,3 +362,28 @@ async def test_over_real_sockets() -> None:
             await far_end_broke.wait()
             await stream.aclose()
         nursery.cancel_scope.cancel()
+
+
+async def test_a_stream_is_through_when_what_was_under_way_has_arrived(
+    autojump_clock: MockClock,
+) -> None:
+    async with open_links(PROFILES, LinkOptions(), seed=1) as links:
+        near, far = await connected(links)
+        await near.send_all(b"last words")
+        started_s = trio.current_time()
+        await near.aclose()
+        assert trio.current_time() == started_s
+        await near.wait_closed()
+        assert trio.current_time() - started_s == pytest.approx(0.3, abs=0.01)
+        assert await far.receive_some() == b"last words"
+        assert await far.receive_some() == b""
+        await near.wait_closed()
+
+
+async def test_a_stream_that_was_reset_is_through_at_once(autojump_clock: MockClock) -> None:
+    async with open_links(PROFILES, LinkOptions(), seed=1) as links:
+        near, _ = await connected(links)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(near.wait_closed)
+            await trio.testing.wait_all_tasks_blocked()
+            near.reset()

@@ -21,7 +21,7 @@ from emulator.identity import concentrator_name, concentrator_system_title, head
 from emulator.keys import SeededKeys
 from emulator.plan import Plan
 from emulator.run_folder import RunFolder
-from netem.profiles import load_profiles
+from netem.profiles import LinkProfile, load_profiles
 from protocols.plugin import (
     Credentials,
     PollSession,
@@ -82,6 +82,17 @@ def credentials_of(config: FleetConfig, concentrator: int) -> Credentials:
 
 def options_of(config: FleetConfig) -> SessionOptions:
     return SessionOptions(config.authentication, config.protection, config.confirmed)
+
+
+def slow_profiles() -> dict[str, LinkProfile]:
+    """Return the built-in profiles by name, each with one to nine milliseconds each way."""
+    way = {"latency": "5 ms", "jitter": "4 ms", "distribution": "uniform"}
+    return {
+        name: LinkProfile.model_validate(
+            {"name": name, "description": "for tests", "sources": (), "up": way, "down": way}
+        )
+        for name in load_profiles()
+    }
 
 
 @dataclass

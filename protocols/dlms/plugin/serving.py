@@ -83,6 +83,12 @@ class DlmsServedSession:
         server.receive_data(data, now)
         self._note(server, ended_at=AT_ONCE)
 
+    def receive_eof(self) -> None:
+        """Take the end of the stream; what it cut off is refused as truncated."""
+        if self._server is not None:
+            self._server.receive_eof()
+            self._note(self._server, ended_at=None)
+
     def data_to_send(self) -> bytes:
         """Return the octets to send now, once."""
         parts: list[bytes] = []

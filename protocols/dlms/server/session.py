@@ -98,7 +98,10 @@ class ServerSession:
             self._serve()
 
     def receive_eof(self) -> None:
-        """The peer closed the transport. Safe to call twice."""
+        """The peer closed the transport; half a frame is refused. Safe to call twice."""
+        if not self.closed and self._reader.buffered:
+            detail = f"stream ended after {self._reader.buffered} octets of a PDU"
+            self._events.append(Refused(None, RefusalKind.TRUNCATED, detail))
         self._close()
 
     def data_to_send(self) -> bytes:
