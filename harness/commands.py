@@ -23,7 +23,7 @@ def run(
     load_socket: Path | None = None,
 ) -> ExitCode:
     """Run ``scenario`` into a new folder below ``out`` and return what its verdict means."""
-    from harness.run import run_scenario
+    from harness.run.command import run_scenario
 
     return run_scenario(
         scenario, scenario_file=scenario_file, out=out, ui=ui, load_socket=load_socket
@@ -40,7 +40,7 @@ def serve(scenario: Scenario, *, scenario_file: Path, out: Path) -> ExitCode:
 def check(run_folder: Path) -> ExitCode:
     """Judge a recorded run anew and return what its verdict means."""
     folder = _recorded(run_folder)
-    from harness.check import check_run
+    from harness.check.command import check_run
 
     return check_run(folder)
 
