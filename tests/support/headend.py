@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -169,14 +169,11 @@ class Served:
 
     ``lose_requests``: so many requests that come are dropped with their connection.
     ``lose_answers``: so many executed commands are not answered, their connection dropped.
-    ``hold_requests``: so many requests are kept in `held` and never answered.
+    ``hold_after``: after so many requests one is kept in `held` and never answered.
     """
 
-    model: MemoryConcentrator = field(
-        default_factory=lambda: MemoryConcentrator(
-            meters=METERS, name=concentrator_name(0), system_title=concentrator_system_title(0)
-        )
-    )
+    number: int = 0
+    credentials: Credentials | None = None
     options: SessionOptions = OPTIONS
     counters: MemoryCounters = field(default_factory=MemoryCounters)
     lose_requests: int = 0
@@ -185,13 +182,18 @@ class Served:
     held: list[tuple[Any, bytes]] = field(default_factory=list)
     connections: int = 0
     requests: int = 0
+    model: MemoryConcentrator = field(init=False)
+
+    def __post_init__(self) -> None:
+        name, title = concentrator_name(self.number), concentrator_system_title(self.number)
+        self.model = MemoryConcentrator(meters=METERS, name=name, system_title=title)
 
     async def serve(self, stream: trio.SocketStream) -> None:
         """Serve one connection."""
         self.connections += 1
         session = PLUGIN.served_session(
             self.model,
-            replace(credentials_of(0), system_title=self.model.system_title),
+            self.credentials or credentials_of(self.number),
             self.counters,
             self.options,
             lambda size: bytes(range(size)),
