@@ -101,10 +101,7 @@ class Provisioning:
         shared = TypeAdapter(SharedFacts).validate_json((folder / HEAD_END_FILE).read_bytes())
         with (folder / f"{CONCENTRATORS}.csv").open(newline="") as file:
             concentrators = tuple(map(_record, csv.DictReader(file)))
-        query = "SELECT name FROM read_csv(?, header = true) ORDER BY number"
-        with duckdb.connect() as database:
-            columns = database.execute(query, [str(folder / METERS_FILE)]).fetchnumpy()
-        return cls(concentrators, columns["name"].astype("S16"), shared)
+        return cls(concentrators, _read_names(folder / METERS_FILE), shared)
 
 
 def export_devices(folder: Path, config: FleetConfig, grid: Grid, capture: CaptureProfile) -> None:
@@ -173,6 +170,20 @@ def _concentrator_lines(config: FleetConfig, grid: Grid) -> Iterator[dict[str, A
         }
 
 
+def _read_names(path: Path) -> NDArray[np.bytes_]:
+    """Return the names of meters in order of their numbers."""
+    path.stat()
+    query = (
+        "SELECT name FROM read_csv(?, header = true, all_varchar = true) ORDER BY number::BIGINT"
+    )
+    try:
+        with duckdb.connect() as database:
+            columns = database.execute(query, [str(path)]).fetchnumpy()
+    except duckdb.Error as error:
+        raise ValueError(f"{path}: {error}") from error
+    return columns["name"].astype("S16")
+
+
 def _record(line: dict[str, str]) -> ConcentratorRecord:
     title = bytes.fromhex(line["system_title"])
     keys = (line["encryption_key"], line["authentication_key"], line["secret"])
@@ -230,4 +241,6 @@ def _shared_facts(config: FleetConfig, capture: CaptureProfile) -> SharedFacts:
 
 def _private(path: Path) -> IO[str]:
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    # The mode above counts for new files only; a file that was there may be open to others.
+    os.fchmod(descriptor, 0o600)
     return os.fdopen(descriptor, "w", newline="")
