@@ -57,7 +57,7 @@ class Backlogs:
         complete: BoolArray = np.all(delivered, axis=1)
         skip = len(complete) if complete.all() else int(complete.argmin())
         first = self._oldest[concentrator] = first + skip
-        heard = np.arange(first, end)[:, None] <= self._world.heard.until(step, meters)
+        heard = np.arange(first, end)[:, None] <= self._world.heard.until(end - 1, meters)
         at, which = np.nonzero(heard & ~delivered[skip:])
         if len(at) == 0:
             return None
