@@ -16,7 +16,7 @@ import signal
 import stat
 import sys
 from pathlib import Path
-from typing import Final, NoReturn
+from typing import NoReturn
 
 import trio
 from structlog import get_logger
@@ -37,7 +37,6 @@ from harness.provisioning import Provisioning
 from harness.store.errors import StoreError
 from harness.store.opening import open_store
 
-FREEZE_AFTER_S: Final = 5.0
 log = get_logger(__name__)
 
 
@@ -83,7 +82,7 @@ async def _work(shard: Shard) -> None:
             pushes = await listening.start(listen, shard)
             working.start_soon(Poller(shard, dialer).run)
             working.start_soon(commands.run)
-            working.start_soon(_freeze_collector)
+            working.start_soon(_freeze_collector, shard.config.freeze_after_s)
             working.start_soon(_stop_on_signal, stopping)
             working.start_soon(_stop_without_parent, stopping)
             sys.stdout.write(f"ready {pushes.port}\n")
@@ -113,9 +112,9 @@ async def _stop_without_parent(stopping: trio.Event) -> None:
     stopping.set()
 
 
-async def _freeze_collector() -> None:
+async def _freeze_collector(after_s: float) -> None:
     """Keep the collector off what exists once the concentrators have connected."""
-    await trio.sleep(FREEZE_AFTER_S)
+    await trio.sleep(after_s)
     gc.collect()
     gc.freeze()
     try:

@@ -64,6 +64,8 @@ class HeadEndConfig(_Part):
     """Real seconds to wait for one answer of a concentrator."""
     drain_s: Seconds = 10.0
     """Real seconds that a stop leaves what is under way to be stored and acknowledged."""
+    freeze_after_s: Seconds = 5.0
+    """Real seconds until the concentrators have connected and the collector is kept off them."""
     acknowledge_before_store: bool = False
     """Deliberate defect: confirm on arrival."""
     kill: KillHook | None = None

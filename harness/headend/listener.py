@@ -167,6 +167,7 @@ class PushListener:
                 self._refuse(visit, item.cause, item.detail)
                 continue
             self._shard.kill_switch.reach(Point.RECEIVED)
+            self._shard.totals.count("pushes received")
             submission = self._submission(item, visit)
             if submission is not None:
                 arrived.append(item)
