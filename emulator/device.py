@@ -138,9 +138,10 @@ class Concentrator:
         first = max(0, step - BUFFER_INTERVALS + 1, -((plan.first_s - from_s) // plan.step_s))
         last = min(step, (to_s - plan.first_s) // plan.step_s)
         chosen = self._meters if meters is None else self._meters[meters.start : meters.stop]
-        heard = np.arange(first, last + 1)[:, None] <= self._world.heard.until(step, chosen)
-        interval, meter = np.nonzero(heard)
-        return self._world.read(meter + chosen.start, interval + first, self.name)
+        intervals, numbers = np.arange(first, last + 1), np.array(chosen, np.int64)
+        column, row = np.tile(numbers, len(intervals)), np.repeat(intervals, len(numbers))
+        heard = plan.available_step(column, row) <= step
+        return self._world.read(column[heard], row[heard], self.name)
 
     def _last_open_step(self) -> int:
         """Return the newest step at which the plan has it reachable, -1 before the first."""

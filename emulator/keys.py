@@ -53,6 +53,8 @@ class FileKeys:
             self._keys: dict[str, dict[str, str]] = json.loads(path.read_text())
         except (OSError, ValueError) as error:
             raise KeyFileError(f"{path}: {error}") from error
+        if not isinstance(self._keys, dict):
+            raise KeyFileError(f"{path}: not a JSON object of devices")
         self._path = path
 
     def of(self, name: bytes, system_title: bytes) -> Credentials:
