@@ -130,7 +130,7 @@ class Commands:
                         await self._settle(concentrator, conversation, queue)
             except (ConversationError, *PASSING) as error:
                 self._shard.totals.count("command conversations failed")
-                log.info("command conversation failed", error=str(error))
+                log.debug("command conversation failed", error=str(error))
                 if isinstance(error, DeclinedError) and queue:
                     # Not this one now; those behind it must not wait for it.
                     queue.append(queue.pop(0))

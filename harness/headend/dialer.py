@@ -121,7 +121,22 @@ class Dialer:
         """
         record = self._registry.concentrators[concentrator]
         lock = self._locks.setdefault(concentrator, trio.Lock())
-        async with lock, self._limit, await self._connect(record) as stream:
+        async with lock, self._limit:
+            began, outcome = trio.current_time(), "broken off"
+            try:
+                async with self._converse(record) as conversation:
+                    yield conversation
+                outcome = "released"
+            except ConversationError as error:
+                outcome = str(error)
+                raise
+            finally:
+                lasted_s = round(trio.current_time() - began, 3)
+                log.info("conversation ended", outcome=outcome, name=record.name, lasted_s=lasted_s)
+
+    @asynccontextmanager
+    async def _converse(self, record: ConcentratorRecord) -> AsyncIterator[Conversation]:
+        async with await self._connect(record) as stream:
             try:
                 conversation = Conversation(record.name, stream, self._session(record))
                 conversation.session.open(now=trio.current_time())
