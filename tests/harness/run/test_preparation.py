@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from emulator.fleet_config import FleetConfig
+from harness.errors import ArgumentsError
+from harness.run.preparation import free_ports, prepare
+from harness.scenario import Scenario
+from tests.support.recorded_run import SCENARIO, RecordedFolder
+
+
+def test_the_folder_holds_what_the_processes_read(tmp_path: Path) -> None:
+    run = RecordedFolder(tmp_path).prepared
+    fleet = FleetConfig.model_validate_json(run.folder.fleet_file.read_text())
+    assert fleet == run.fleet
+    assert len(fleet.head_ends) == 1
+    assert json.loads((run.provisioning / "head-end.json").read_text())
+    assert run.folder.logs.is_dir()
+
+
+def test_latest_names_the_newest_run_and_no_run_replaces_another(tmp_path: Path) -> None:
+    paths = [RecordedFolder(tmp_path).path for _ in range(2)]
+    assert paths[0] != paths[1]
+    latest = tmp_path / "runs" / "latest"
+    assert latest.resolve() == paths[1]
+    assert not latest.readlink().is_absolute(), "the folder of all runs may be moved"
+
+
+def test_the_scenario_is_kept_as_it_was_given(tmp_path: Path) -> None:
+    file = tmp_path / "given.toml"
+    file.write_text("# as given\n")
+    scenario = Scenario.model_validate(SCENARIO)
+    run = prepare(scenario, scenario_file=file, out=tmp_path / "runs")
+    assert (run.folder.path / "scenario.toml").read_text() == "# as given\n"
+    assert run.fleet.pattern_folder == tmp_path
+
+
+def test_owed_and_deferred_are_all_readings(tmp_path: Path) -> None:
+    hard = [{"name": "hard", "share": "100 %", "reachable": "30 %"}]
+    run = RecordedFolder(tmp_path, {"behaviour": {"steps": 40, "concentrators": hard}}).prepared
+    assert run.deferred > 0
+    assert int(run.owed_per_step.sum()) + run.deferred == 40 * run.grid.meters
+
+
+@pytest.mark.parametrize(
+    ("mode", "confirmed", "confirms"),
+    [("push", True, True), ("push", False, False), ("pull", True, False)],
+)
+def test_only_confirmed_pushes_confirm(
+    mode: str, confirmed: bool, confirms: bool, tmp_path: Path
+) -> None:
+    changes = {
+        "behaviour": {"mode": mode, "steps": 2},
+        "security": {"confirmed": confirmed},
+    }
+    assert RecordedFolder(tmp_path, changes).prepared.confirms is confirms
+
+
+def test_every_worker_owns_as_many_shards_as_the_others(tmp_path: Path) -> None:
+    run = RecordedFolder(tmp_path, {"load": {"workers": 4}}).prepared
+    assert run.fleet.shards == 4
+    assert len(set(run.fleet.listen_ports)) == 4
+
+
+def test_a_link_profile_that_is_not_there_is_named(tmp_path: Path) -> None:
+    links = [{"profile": "carrier-pigeon", "share": "100 %"}]
+    with pytest.raises(ArgumentsError, match="carrier-pigeon"):
+        RecordedFolder(tmp_path, {"grid": {**SCENARIO["grid"], "links": links}})
+
+
+def test_free_ports_differ() -> None:
+    ports = free_ports(50)
+    assert len(set(ports)) == 50
+    assert np.all(np.array(ports) > 1023)

@@ -1,0 +1,148 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+import trio
+
+from emulator.clock import ScenarioClock
+from harness.run.journal import Journal
+from harness.run.load import Load
+from harness.run.reference import ReferenceTarget
+from harness.run.timeline import Timeline
+from reports.recording import Event, FaultBegan, FaultEnded, Note, RunRecord, RunRecorder
+from tests.support.recorded_run import RecordedFolder
+
+SPEED = 9000.0
+"""A quarter of an hour in a tenth of a second."""
+
+
+@pytest.fixture
+def sleeper() -> Iterator[int]:
+    """Pid of a process that does nothing."""
+    process = subprocess.Popen([sys.executable, "-c", "import signal; signal.pause()"])
+    yield process.pid
+    process.kill()
+    process.wait()
+
+
+class FakeHeadEnd(ReferenceTarget):
+    """A head-end of one shard that only notes how it was killed."""
+
+    def __init__(self, pid: int) -> None:
+        self.killed: list[tuple[int, float]] = []
+        self._pid = pid
+
+    def pids(self) -> dict[str, int]:
+        return {"headend-0": self._pid}
+
+    async def kill(self, number: int, restart_after_s: float) -> None:
+        self.killed.append((number, restart_after_s))
+
+
+class Played:
+    """A timeline played over a fake head-end, and what the record says of it."""
+
+    def __init__(self, folder: Path, events: list[dict[str, Any]], pid: int) -> None:
+        recorded = RecordedFolder(folder, {"speed": SPEED, "timeline": events})
+        self.head_end = FakeHeadEnd(pid)
+        self._path = recorded.path
+        self._prepared = recorded.prepared
+        self._load = Load(folder / "unused.sock", lambda shard, code: None)
+        self._load.pids["0"] = pid
+
+    async def play(self) -> list[Event]:
+        clock = ScenarioClock()
+        first_s = self._prepared.fleet.first_s
+        clock.start(time.monotonic(), float(first_s), SPEED)
+        with RunRecorder(self._path) as recorder:
+            journal = Journal(recorder, first_s, clock, clock.monotonic_s, lambda: None)
+            with trio.fail_after(10):
+                timeline = Timeline(self._prepared, self.head_end, self._load, clock, journal)
+                await timeline.play()
+        return list(RunRecord.load(self._path).events)
+
+
+def texts(events: list[Event]) -> list[tuple[type, str]]:
+    return [(type(e), e.fault) for e in events if isinstance(e, FaultBegan | FaultEnded)]
+
+
+async def test_events_happen_when_they_are_due(tmp_path: Path, sleeper: int) -> None:
+    outage = {"do": "outage", "at": "00:20", "for": "15 min", "share": "50 %"}
+    kill = {"do": "kill", "at": "00:15", "restart_after": "10 ms"}
+    played = Played(tmp_path, [outage, kill], sleeper)
+    events = await played.play()
+    assert texts(events) == [
+        (FaultBegan, "kill 1"),
+        (FaultEnded, "kill 1"),
+        (FaultBegan, "outage 0"),
+        (FaultEnded, "outage 0"),
+    ]
+    began, _, cut, ended = (event.at.scenario_s for event in events)
+    assert 900 <= began < 900 + SPEED
+    assert 1200 <= cut <= 2100 <= ended
+    assert played.head_end.killed == [(0, 0.01)]
+
+
+@pytest.mark.parametrize("part", ["fleet", "headend"])
+async def test_a_frozen_process_stands_still_and_goes_on(
+    part: str, tmp_path: Path, sleeper: int
+) -> None:
+    freeze = {"do": "freeze", "at": "00:01", "for": "300 ms", "part": part}
+    played = Played(tmp_path, [freeze], sleeper)
+    process = psutil.Process(sleeper)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(played.play)
+        with trio.fail_after(5):
+            while process.status() != psutil.STATUS_STOPPED:
+                await trio.lowlevel.checkpoint()
+    assert process.status() != psutil.STATUS_STOPPED
+
+
+async def test_a_frozen_process_goes_on_when_the_run_ends_first(
+    tmp_path: Path, sleeper: int
+) -> None:
+    freeze = {"do": "freeze", "at": "00:01", "for": "60 s", "part": "fleet"}
+    played = Played(tmp_path, [freeze], sleeper)
+    process = psutil.Process(sleeper)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(played.play)
+        with trio.fail_after(5):
+            while process.status() != psutil.STATUS_STOPPED:
+                await trio.lowlevel.checkpoint()
+        nursery.cancel_scope.cancel()
+    assert process.status() != psutil.STATUS_STOPPED
+
+
+async def test_a_shard_that_is_not_there_is_noted(tmp_path: Path, sleeper: int) -> None:
+    kill = {"do": "kill", "at": "00:01", "shard": 3}
+    freeze = {"do": "freeze", "at": "00:01", "for": "1 s", "part": "fleet", "shard": 3}
+    played = Played(tmp_path, [kill, freeze], sleeper)
+    notes = [event.text for event in await played.play() if isinstance(event, Note)]
+    assert sorted(notes) == [
+        "freeze 1: there is no fleet shard 3",
+        "kill 0: there is no headend shard 3",
+    ]
+    assert played.head_end.killed == []
+
+
+@pytest.fixture
+def gone() -> int:
+    """Pid of nobody."""
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    return process.pid
+
+
+async def test_freezing_a_process_that_has_died_harms_nobody(tmp_path: Path, gone: int) -> None:
+    freeze = {"do": "freeze", "at": "00:01", "for": "10 ms", "part": "fleet"}
+    assert texts(await Played(tmp_path, [freeze], gone).play()) == [
+        (FaultBegan, "freeze 0"),
+        (FaultEnded, "freeze 0"),
+    ]
