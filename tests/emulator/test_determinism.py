@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import socket
 import struct
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,7 +17,7 @@ from emulator.fleet_config import FleetConfig, PushTimers
 from emulator.identity import concentrator_address
 from emulator.readings import Truth
 from emulator.schedule import Schedule
-from netem.model import Direction, Handshake, LinkModel, Transfer
+from tests.support.drawn import Drawn, drawn_delays
 from tests.support.fleets import (
     Caller,
     FakeHeadEnd,
@@ -31,8 +30,6 @@ from tests.support.fleets import (
 from tests.support.grids import HARD_TO_REACH
 
 RESET = struct.pack("ii", 1, 0)
-Drawn: TypeAlias = dict[tuple[int, int, int, str], list[int]]
-"""Nanoseconds from handing over to arrival, by concentrator, push, attempt and what was sent."""
 
 
 def config_of(seed: int, **changes: Any) -> FleetConfig:
@@ -40,39 +37,6 @@ def config_of(seed: int, **changes: Any) -> FleetConfig:
     return fleet_config(
         seed=seed, link="model", profiles=slow_profiles(), rows_per_push=2, timers=timers, **changes
     )
-
-
-@contextmanager
-def drawn_delays(monkeypatch: pytest.MonkeyPatch) -> Iterator[Drawn]:
-    """Note every handshake and every transfer up that a link model works out."""
-    drawn: Drawn = {}
-    exchanges: dict[LinkModel, tuple[int, int, int]] = {}
-
-    def note(model: LinkModel, what: str, now_ns: int, times_ns: Sequence[int]) -> None:
-        drawn.setdefault((*exchanges[model], what), []).extend(at - now_ns for at in times_ns)
-
-    begin, connect, transfer = LinkModel.begin_exchange, LinkModel.connect, LinkModel.transfer
-
-    def begin_exchange(self: LinkModel, number: int, attempt: int) -> None:
-        exchanges[self] = (self._identity.concentrator, number, attempt)
-        begin(self, number, attempt)
-
-    def connecting(self: LinkModel, now_ns: int, opener: Direction = "up") -> Handshake:
-        handshake = connect(self, now_ns, opener)
-        note(self, "handshake", now_ns, [handshake.reached_ns, handshake.established_ns])
-        return handshake
-
-    def transferring(self: LinkModel, direction: Direction, now_ns: int, octets: int) -> Transfer:
-        moved = transfer(self, direction, now_ns, octets)
-        if direction == "up" and octets:
-            note(self, f"{octets} octets", now_ns, [at for at, _ in moved.releases])
-        return moved
-
-    with monkeypatch.context() as patch:
-        patch.setattr(LinkModel, "begin_exchange", begin_exchange)
-        patch.setattr(LinkModel, "connect", connecting)
-        patch.setattr(LinkModel, "transfer", transferring)
-        yield drawn
 
 
 @dataclass
