@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from reports.text import clip, octets, seconds, share, span
+from reports.text import clip, octets, seconds, share, span, without_passwords
 
 __all__ = ["AskedSection", "AskedTable", "asked", "readable"]
 
@@ -94,7 +94,11 @@ def readable(value: object) -> str:
     if isinstance(value, int) and abs(value) >= 10_000:
         return f"{value:,}"
     match = _BASE_UNIT.fullmatch(value) if isinstance(value, str) else None
-    return _quantity(float(match[1]), match[2]) if match else clip(str(value), _VALUE_MAX)
+    return (
+        _quantity(float(match[1]), match[2])
+        if match
+        else clip(without_passwords(str(value)), _VALUE_MAX)
+    )
 
 
 def _quantity(value: float, unit: str) -> str:

@@ -20,10 +20,13 @@ __all__ = [
     "share",
     "short_count",
     "span",
+    "without_passwords",
     "words",
 ]
 
 _CONTROL: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
+
+_PASSWORD: Final = re.compile(r"(?<=://)([^\s/?#@:]*):[^\s/?#]*@|(?<=[?&])(password=)[^\s&#]*")
 
 _WORDS: Final = {
     "cpu_s": "processor time",
@@ -38,6 +41,13 @@ _WORDS: Final = {
 def printable(text: str) -> str:
     """Replace what no document may hold (control characters, lone surrogates) by U+FFFD."""
     return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
+def without_passwords(text: str) -> str:
+    """Return ``text`` with ``***`` for every password that a URL in it carries."""
+    return _PASSWORD.sub(
+        lambda found: f"{found[1]}:***@" if found[2] is None else "password=***", text
+    )
 
 
 def clip(text: str, length: int) -> str:

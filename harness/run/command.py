@@ -17,6 +17,7 @@ from harness.run.preparation import Prepared, free_ports, prepare
 from harness.run.progress import progress_on
 from harness.scenario import Scenario
 from reports.recording import RunRecorder
+from reports.text import without_passwords
 
 
 def run_scenario(
@@ -51,12 +52,15 @@ def run_scenario(
 
 
 def _command(load_socket: Path | None) -> str:
-    """Return what reproduces the run: how it was started, without a Locust of somebody's own."""
+    """Return what reproduces the run: how it was started, without a Locust of somebody's own.
+
+    Passwords are left out: the command stands in every report.
+    """
     words = ["meterstorm", *sys.argv[1:]]
     if load_socket is not None and "--load-socket" in words:
         at = words.index("--load-socket")
         del words[at : at + 2]
-    return shlex.join(words)
+    return shlex.join(map(without_passwords, words))
 
 
 def _conduct(

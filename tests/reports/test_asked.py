@@ -48,3 +48,7 @@ def test_quantities_get_the_unit_a_person_would_use(value: object, expected: str
 
 def test_an_endless_list_is_cut() -> None:
     assert len(readable(list(range(10_000)))) == 160
+
+
+def test_a_password_in_an_address_is_not_shown() -> None:
+    assert readable("postgresql://me:geheim@db/meters") == "postgresql://me:***@db/meters"

@@ -84,3 +84,23 @@ def test_what_no_document_may_hold_is_replaced() -> None:
 )
 def test_a_measured_value_is_shown_as_it_is(value: float | str | None, expected: str) -> None:
     assert text.measured(value) == expected
+
+
+@pytest.mark.parametrize(
+    ("given", "shown"),
+    [
+        (
+            "postgresql://me:geheim@db.example:5432/meters",
+            "postgresql://me:***@db.example:5432/meters",
+        ),
+        ("url=postgres://me:ge@heim@db/x and more", "url=postgres://me:***@db/x and more"),
+        (
+            "postgresql://db/x?user=me&password=geheim&a=b",
+            "postgresql://db/x?user=me&password=***&a=b",
+        ),
+        ("postgresql://me@db/x at 10:20", "postgresql://me@db/x at 10:20"),
+        ("http://127.0.0.1:9090/metrics", "http://127.0.0.1:9090/metrics"),
+    ],
+)
+def test_passwords_in_urls_are_not_shown(given: str, shown: str) -> None:
+    assert text.without_passwords(given) == shown
