@@ -1,7 +1,6 @@
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -15,39 +14,9 @@ from emulator.messages import MessageStream
 from harness.run.draining import Drain
 from harness.run.journal import Journal
 from harness.run.load import Load, LoadFailedError
-from harness.run.monitor import Monitor
 from reports.recording import Note, RunRecord, RunRecorder
 from tests.support.recorded_run import RecordedFolder
-
-
-class FakeTarget:
-    """A head-end that lacks and has ended what the test says."""
-
-    stores: tuple[str, ...] = ()
-
-    def __init__(self) -> None:
-        self.lacks: int | None = 0
-        self.ended = 0
-
-    async def start(self, nursery: trio.Nursery) -> None: ...
-
-    async def start_clock(self, clock: ScenarioClock) -> None: ...
-
-    def pids(self) -> Mapping[str, int]:
-        return {}
-
-    async def observe(self, monitor: Monitor) -> None: ...
-
-    def missing(self) -> int | None:
-        return self.lacks
-
-    def commands_ended(self) -> int:
-        return self.ended
-
-    async def stop(self) -> None: ...
-
-    def counts(self) -> Counter[str]:
-        return Counter()
+from tests.support.targets import FakeTarget
 
 
 class Draining:
