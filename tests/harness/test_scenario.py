@@ -304,9 +304,10 @@ def test_a_wrong_seed_is_named_by_its_option(folder: Path) -> None:
             id="kind-of-event",
         ),
         pytest.param(
-            SMALL + '[target]\ngroup_commit = "1 s"\n',
-            "x.toml:4: target.kind: is missing",
-            id="kind-missing",
+            SMALL + '[target]\nkind = "externl"\n',
+            "x.toml:5: target.kind: must be one of 'reference', 'external'; "
+            'did you mean "external"?',
+            id="kind-of-target",
         ),
         pytest.param(
             SMALL + '[security]\npush = "cyphered"\n',
