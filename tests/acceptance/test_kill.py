@@ -21,7 +21,8 @@ from netem.draws import mix_one, stream_key
 from tests.support.postgres import PostgresServer
 from tests.support.push_fleet import KillRun, small_run
 
-pytestmark = pytest.mark.slow
+# Tens of processes are started: on a busy machine that takes its time.
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 RANDOM_KILLS = 20
 
