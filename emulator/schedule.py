@@ -91,9 +91,10 @@ class Schedule:
         at = int(limited.argmin())
         bound = self.plan.steps if limited[at] else int(intervals[at])
         earlier = int(np.searchsorted(intervals, bound))
-        available = self.plan.available_step(meters[:earlier], intervals[:earlier])
-        first = np.array([available.min(initial=bound)])
-        return int(self._next_open_step(np.array([concentrator]), first)[0])
+        if earlier:
+            available = self.plan.available_step(meters[:earlier], intervals[:earlier])
+            bound = int(available.min(initial=bound))
+        return int(self._next_open_step(np.array([concentrator]), np.array([bound]))[0])
 
     def cut_off(self, concentrator: int, since_first_s: float) -> bool:
         """Tell whether an outage holds ``concentrator`` at that scenario time since step 0."""

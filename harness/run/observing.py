@@ -104,7 +104,7 @@ class Observer:
             owed=owed,
             pushed=counts["readings pushed"],
             stored=stored["commits.rows_stored"],
-            connections=counts["connections opened"] - counts["connections cut"],
+            connections=counts["connections opened"] - counts["connections closed"],
             failed=counts["push.failed"],
             lag_s=lag_s,
             commands=(self._target.commands_ended(), self._prepared.scenario.commands.count),

@@ -205,8 +205,9 @@ class FakeHeadEnd:
             self._peer, OWN_TITLE, self.counters, options_of(self.config)
         )
         behave = self.behaviours[number] if number < len(self.behaviours) else confirms
-        async with stream:
-            await behave(Caller(stream, session, self.arrived))
+        with suppress(trio.BrokenResourceError):
+            async with stream:
+                await behave(Caller(stream, session, self.arrived))
 
     def _peer(self, title: bytes) -> Credentials | None:
         for number in range(grid_of(self.config).concentrators):
