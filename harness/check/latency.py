@@ -1,4 +1,4 @@
-"""Latencies of a run: what the shards recorded, merged."""
+"""Latencies of a run: what fleet shards and head-end shards recorded, merged."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from reports.recording import new_histogram
 
 
 def latencies(run: RecordedRun) -> dict[tuple[str, str], Any]:
-    """Return one histogram (microseconds) per (series, link profile), merged over the shards."""
+    """Return one histogram (microseconds) per (series, link profile), merged over all shards."""
     merged: dict[tuple[str, str], Any] = {}
-    for summary in run.summaries():
-        for part in summary["latencies"]:
-            whole = merged.setdefault((part["series"], part["link"]), new_histogram())
-            whole.add(recorded(part["histogram"]))
+    of_fleet = [part for summary in run.summaries() for part in summary["latencies"]]
+    for part in [*of_fleet, *run.facts.latencies]:
+        whole = merged.setdefault((part["series"], part["link"]), new_histogram())
+        whole.add(recorded(part["histogram"]))
     return merged
 
 

@@ -16,6 +16,7 @@ import numpy as np
 
 from harness.check.commands import count_commands
 from harness.check.latency import by_series, latencies
+from harness.check.links import links
 from harness.check.recorded import RecordedRun
 from harness.judging import judge, measurements
 from harness.ledger.fates import Counts
@@ -23,8 +24,6 @@ from harness.ledger.reconcile import Example, Reconciliation
 from harness.run.facts import RunFacts
 from harness.scenario import Reference
 from harness.store.commands import Command
-from netem.model import LinkStatistics
-from netem.model.statistics import set_and_drawn
 from reports.recording import (
     Check,
     ClassCounts,
@@ -33,7 +32,6 @@ from reports.recording import (
     Generator,
     Grid,
     LatencyPercentiles,
-    LinkMeasurement,
     Outcome,
     Readings,
     Throughput,
@@ -50,11 +48,6 @@ FATAL: Final = {
     "conflicts": "second arrivals with other values than the first",
     "lost_acknowledged": "readings acknowledged and not stored",
 }
-LINK_QUANTITIES: Final = (
-    ("delay, mean", "delay_mean_s", "s"),
-    ("delay, sigma", "delay_sigma_s", "s"),
-    ("loss", "loss_share", ""),
-)
 
 
 def conclude(
@@ -93,7 +86,7 @@ def conclude(
         resources=_resources(run.facts, store_bytes),
         generator=Generator(lag_s_max=lag_s),
         classes=_classes(run, found, merged),
-        links=_links(run),
+        links=links(run),
         commands=commands,
         failures=_failures(run),
         distrust=_distrust(run, found, changed),
@@ -151,6 +144,12 @@ def _doubts(run: RecordedRun, verdict: Verdict) -> list[str]:
         )
     if verdict.readings.unattempted:
         doubts.append(f"{verdict.readings.unattempted:,} owed readings were never handed to a link")
+    doubts += [
+        f"link {link.link} was not what it was set to: {link.quantity} {link.drawn:.4g}, "
+        f"not {link.set:.4g}"
+        for link in verdict.links
+        if link.agrees is False
+    ]
     if len(run.summaries()) < run.fleet.shards:
         doubts.append("not every fleet shard wrote its summary")
     return doubts
@@ -229,39 +228,6 @@ def _classes(
             )
         )
     return {kind: tuple(items) for kind, items in classes.items()}
-
-
-def _links(run: RecordedRun) -> tuple[LinkMeasurement, ...]:
-    if run.fleet.link == "none":
-        return ()
-    drawn: dict[str, LinkStatistics] = {}
-    for summary in run.summaries():
-        for name, values in summary["links"].items():
-            statistics = LinkStatistics.from_dict(values)
-            drawn.setdefault(name, LinkStatistics(name)).merge(statistics)
-    return tuple(
-        measurement
-        for name, statistics in sorted(drawn.items())
-        for measurement in _set_beside_drawn(run, name, statistics)
-    )
-
-
-def _set_beside_drawn(
-    run: RecordedRun, name: str, statistics: LinkStatistics
-) -> list[LinkMeasurement]:
-    profile = run.fleet.profiles[name].each_way(run.fleet.links)
-    return [
-        LinkMeasurement(
-            link=name,
-            quantity=f"{direction} {quantity}",
-            unit=unit,
-            set=values[key]["set"],
-            drawn=values[key]["drawn"],
-        )
-        for direction, values in set_and_drawn(profile, statistics).items()
-        for quantity, key, unit in LINK_QUANTITIES
-        if values["packets"]
-    ]
 
 
 def _failures(run: RecordedRun) -> tuple[FailureCause, ...]:

@@ -17,7 +17,7 @@ from harness.facts import part_versions, version
 from harness.run.draining import Drain
 from harness.run.external import ExternalTarget
 from harness.run.facts import IssuedCommand, RunFacts
-from harness.run.host import host_facts
+from harness.run.host import conntrack_drops, host_facts
 from harness.run.journal import Journal
 from harness.run.latencies import LatencyLog
 from harness.run.load import Load, LoadFailedError, first_of, locust_processes, locust_totals
@@ -81,6 +81,7 @@ class Conductor:
         self._commands: list[IssuedCommand] = []
         self._processes: list[RunProcess] = []
         self._ending = trio.Event()
+        self._dropped = conntrack_drops()
         self._facts = RunFacts(
             clock=self._clock.triple,
             realtime_offset_s=self._offset_s,
@@ -191,8 +192,10 @@ class Conductor:
         for process in self._processes:
             await process.stop(ask=lambda: None)
         await target.observe(self._monitor)
-        self._write_facts(head_end=dict(target.counts()))
+        self._write_facts(head_end=dict(target.counts()), latencies=tuple(target.latencies()))
         await target.stop()
+        if dropped := conntrack_drops() - self._dropped:
+            self._journal.doubt(f"connection tracking of this machine dropped {dropped:,} packets")
         now = self._journal.now().wall_s
         self._latencies.take(now, read_summaries(self._prepared), last=True)
         if self._commands:

@@ -47,6 +47,10 @@ class ExternalTarget:
         """Give it time to finish storing."""
         await trio.sleep(self._target.settle)
 
+    def latencies(self) -> list[dict[str, str]]:
+        """It measures for itself."""
+        return []
+
     def counts(self) -> Counter[str]:
         """It counts for itself."""
         return Counter()

@@ -54,6 +54,8 @@ class RunFacts(BaseModel):
     commands: tuple[IssuedCommand, ...] = ()
     head_end: dict[str, int] = {}
     """Counters of all head-end shards, added up over their incarnations."""
+    latencies: tuple[dict[str, str], ...] = ()
+    """What the head-end measured of itself: series, link and encoded histogram, each."""
     locust: dict[str, int] = {}
     """What Locust counted: requests and failures by name."""
     doubts: tuple[str, ...] = ()

@@ -5,8 +5,13 @@ from __future__ import annotations
 import os
 import platform
 import resource
+from pathlib import Path
+from typing import Final
 
 import psutil
+
+CONNTRACK: Final = Path("/proc/net/stat/nf_conntrack")
+DROPS: Final = ("drop", "early_drop", "insert_failed")
 
 
 def host_facts() -> dict[str, str]:
@@ -19,6 +24,21 @@ def host_facts() -> dict[str, str]:
         "memory": f"{psutil.virtual_memory().total / 2**30:.1f} GiB",
         "descriptors": f"{descriptors} a process",
     }
+
+
+def conntrack_drops(path: Path = CONNTRACK) -> int:
+    """Return how many packets the kernel's connection tracking has dropped since it booted.
+
+    0 where it does not track. It drops silently when its table is full, which looks like a network
+    that lost them.
+    """
+    try:
+        head, *lines = path.read_text().splitlines()
+    except (OSError, ValueError):
+        return 0
+    names = head.split()
+    columns = [names.index(name) for name in DROPS if name in names]
+    return sum(int(line.split()[column], 16) for line in lines for column in columns)
 
 
 def _processor() -> str:

@@ -41,6 +41,13 @@ class HeadEndShard:
         self.deaths = 0
         self.restart_after_s = RESTART_AFTER_S
         self._earlier: Counter[str] = Counter()
+        self._earlier_latencies: list[dict[str, str]] = []
+
+    @property
+    def latencies(self) -> list[dict[str, str]]:
+        """Its latency histograms, of all its lives: series, link and encoded histogram."""
+        now: list[dict[str, str]] = self.status.get("latencies", [])
+        return self._earlier_latencies + now
 
     @property
     def counts(self) -> Counter[str]:
@@ -60,6 +67,7 @@ class HeadEndShard:
     def died(self) -> None:
         """Keep what the life that ended had counted."""
         self._earlier = self.counts
+        self._earlier_latencies = self.latencies
         self.status = {}
         self.deaths += 1
 
@@ -161,6 +169,10 @@ class ReferenceTarget:
     def counts(self) -> Counter[str]:
         """Return the counters of all shards."""
         return sum((shard.counts for shard in self.shards), Counter())
+
+    def latencies(self) -> list[dict[str, str]]:
+        """Return the latency histograms of all shards."""
+        return [part for shard in self.shards for part in shard.latencies]
 
     def commit_histogram(self) -> Any:  # noqa: ANN401 - hdrhistogram has no types
         """Return the commit times of all living shards, microseconds; ``None`` without any."""

@@ -41,3 +41,6 @@ class Target(Protocol):
 
     def counts(self) -> Counter[str]:
         """Return its counters."""
+
+    def latencies(self) -> list[dict[str, str]]:
+        """Return what it measured of itself: series, link and encoded histogram, each."""
