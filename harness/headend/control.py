@@ -9,7 +9,8 @@ crosses a shaped link.
 ask        with                                                answer
 ========== =================================================== =====================================
 clock      triple                                              {}: the scenario clock runs
-status     —                                                   counts, commits, missing, size_bytes
+status     —                                                   counts, latencies, commits,
+                                                               missing, size_bytes
 readings   meter, from_s, to_s                                 columns: captured_at_s, profile,
                                                                status, via, stored_at_us, values
 devices    first, count                                        number, name, address, link, meters
@@ -120,6 +121,7 @@ class Control:
         return {
             "counts": dict(shard.totals.counts),
             "commits": asdict(totals),
+            "latencies": shard.tally.histograms(),
             "commit_us": shard.totals.commit_us.encode().decode(),
             "missing": shard.presence.missing_total(shard.clock.now_s()),
             "conflicts": await trio.to_thread.run_sync(shard.store.conflict_count),

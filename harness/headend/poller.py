@@ -10,6 +10,7 @@ readings, so it is never given up.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Final
@@ -42,6 +43,7 @@ class Poller:
         pulls = shard.config.mode == "pull"
         self._rules = PULL_RULES if pulls else shard.config.gap_filling
         self._via = Via.PULL if pulls else Via.GAP_FILLING
+        self._series = "pull" if pulls else "gap"
         self._fetching: set[int] = set()
 
     async def run(self) -> None:
@@ -55,15 +57,17 @@ class Poller:
         async with trio.open_nursery() as nursery:
             while True:
                 await self._shard.clock.sleep_until(due_s)
+                intended = self._shard.clock.monotonic_at(due_s)
                 due_s += round_s
                 # Rounds that were missed while this one was late are not made up for.
                 due_s = max(due_s, self._shard.clock.now_s())
                 for gap in self._shard.presence.gaps(self._shard.clock.now_s(), self._rules):
                     if gap.concentrator not in self._fetching:
                         self._fetching.add(gap.concentrator)
-                        nursery.start_soon(self._fetch, gap)
+                        nursery.start_soon(self._fetch, gap, intended)
 
-    async def _fetch(self, gap: Gap) -> None:
+    async def _fetch(self, gap: Gap, intended: float) -> None:
+        """Fetch a gap; its latency runs from ``intended``, when CLOCK_MONOTONIC had it due."""
         totals = self._shard.totals
         try:
             async with self._dialer.converse(gap.concentrator) as conversation:
@@ -71,6 +75,8 @@ class Poller:
                     await self._read(part, conversation)
             self._shard.presence.tried(gap)
             totals.count("buffers read")
+            link = self._shard.registry.concentrators[gap.concentrator].link
+            self._shard.tally.answered(self._series, link, time.monotonic() - intended, 0)
         except ConversationError as error:
             totals.count(f"reading failed: {error.cause}")
             log.debug("reading failed", error=str(error))

@@ -15,6 +15,7 @@ from structlog import get_logger
 
 from emulator.clock import ScenarioClock
 from emulator.identity import head_end_system_title
+from emulator.tally import Tally
 from harness.headend.committer import Committer
 from harness.headend.config import HeadEndConfig
 from harness.headend.counters import ContextCounters, SendCounters
@@ -64,6 +65,7 @@ class Shard:
         if config.clock is not None:
             self.start_clock(config.clock)
         self.totals = Totals()
+        self.tally = Tally()
         self.kill_switch = (
             KillSwitch(config.kill.point, config.kill.count) if config.kill else KillSwitch()
         )
