@@ -67,12 +67,15 @@ def _sample(run: RecordedRun, scenario_s: float, metric: Metric, value: float) -
 
 
 def _owed(run: RecordedRun, found: Reconciliation) -> Iterator[Sample]:
+    """Step by step, and in between as often as what is stored, so that both can be compared."""
     step_s, before_s = run.fleet.behaviour.step_s, JUST_BEFORE_S * run.scenario.speed
     owed = 0
-    for step, more in enumerate(found.owed_per_step[: run.steps_opened()].tolist()):
+    for step, more in enumerate([*found.owed_per_step[: run.steps_opened()].tolist(), 0]):
         yield _sample(run, step * step_s - before_s, Metric.OWED, owed)
         owed += more
-        yield _sample(run, step * step_s, Metric.OWED, owed)
+        for bucket in range(BUCKETS_PER_STEP):
+            at_s = (step + bucket / BUCKETS_PER_STEP) * step_s
+            yield _sample(run, at_s, Metric.OWED, owed)
     yield _sample(run, _ends_s(run, found), Metric.OWED, owed)
 
 
@@ -91,7 +94,7 @@ def _ends_s(run: RecordedRun, found: Reconciliation) -> float:
     """Return when the run ended, scenario seconds: at least one step after the last."""
     clock, facts = run.facts.scenario_clock, run.facts
     ended_s = clock.scenario_at(facts.began_s + facts.wall_s) - run.fleet.first_s
-    return max(ended_s, len(found.owed_per_step) * run.fleet.behaviour.step_s)
+    return max(ended_s, (len(found.owed_per_step) + 1) * run.fleet.behaviour.step_s)
 
 
 def _meters(run: RecordedRun, metric: Metric, per_step: NDArray[np.int64]) -> Iterator[Sample]:

@@ -25,7 +25,7 @@ class LatencyLog:
     def __init__(self, recorder: RunRecorder) -> None:
         self._recorder = recorder
         self._told: dict[tuple[int, str, str], str] = {}
-        self._since_s = 0.0
+        self._since_s: float | None = None
 
     def take(
         self, wall_s: float, summaries: Iterable[Mapping[str, Any]], *, last: bool = False
@@ -34,7 +34,9 @@ class LatencyLog:
 
         Nothing is logged before 2 s have passed since the last time, unless it is the ``last``.
         """
-        if wall_s - self._since_s < EVERY_S and not last:
+        # The fleet came long after the run began: its first interval is as short as the others.
+        since_s = max(0.0, wall_s - EVERY_S) if self._since_s is None else self._since_s
+        if wall_s - since_s < EVERY_S and not last:
             return
         grown: dict[str, Any] = {}
         for shard, summary in enumerate(summaries):
@@ -42,7 +44,7 @@ class LatencyLog:
                 whole = grown.setdefault(part["series"], new_histogram())
                 whole.add(self._growth((shard, part["series"], part["link"]), part["histogram"]))
         for series, histogram in sorted(grown.items()):
-            self.put(series, self._since_s, wall_s, histogram)
+            self.put(series, since_s, wall_s, histogram)
         self._since_s = wall_s
 
     def put(self, series: str, start_s: float, end_s: float, histogram: Any) -> None:  # noqa: ANN401

@@ -48,7 +48,7 @@ def test_intervals_add_up_to_what_the_shards_said(tmp_path: Path) -> None:
         log.take(6.5, [summary(push=[1000, 5000, 9000]), {}], last=True)
     intervals = RunRecord.load(tmp_path).latency
     assert [(i.series, i.start_s, i.end_s) for i in intervals] == [
-        ("push", 0.0, 3.0),
+        ("push", 1.0, 3.0),
         ("push", 3.0, 6.0),
         ("served", 3.0, 6.0),
         ("push", 6.0, 6.5),
