@@ -7,7 +7,8 @@ Definitions (ARCHITECTURE.md, "What is counted"):
 * *correct*: owed, stored, and every row of it equals the truth; *wrong*: owed, and some row of it
   does not;
 * *lost*: owed, handed to a link at least once, not stored; *unattempted*: owed, never handed to a
-  link, not stored;
+  link, not stored. Where the head-end pulls, a reading that lay ready in its concentrator's buffer
+  counts as handed over, whether or not anybody asked: not asking is the head-end's fault;
 * *late*: owed and first stored after its deadline, the opening of its window plus one step;
   *untimed*: owed and stored by a store that does not say when, so that nobody knows;
 * *invented*: a row of no meter or capture profile of the plan, a reading nobody sent, or a deferred
@@ -63,6 +64,7 @@ class Interval:
         sent: handed to a link.
         acknowledged: acknowledged by the head-end.
         deadline_us: int64, POSIX microseconds by which it must be stored.
+        pulled: whether the head-end has to ask for it.
     """
 
     delivery_step: NDArray[np.int32]
@@ -70,18 +72,21 @@ class Interval:
     sent: BoolArray
     acknowledged: BoolArray
     deadline_us: NDArray[np.int64]
+    pulled: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Fates:
     """The fate of each reading: bool per meter; ``extra_rows`` int64 per meter.
 
-    ``differs``: some row of it is not what the meter registered. ``first_stored_at_us`` is int64
-    per meter, 0 where nothing is stored or the store does not say when.
+    ``offered``: handed to a link or, where the head-end pulls, ready to be. ``differs``: some row
+    of it is not what the meter registered. ``first_stored_at_us`` is int64 per meter, 0 where
+    nothing is stored or the store does not say when.
     """
 
     owed: BoolArray
     sent: BoolArray
+    offered: BoolArray
     acknowledged: BoolArray
     stored: BoolArray
     differs: BoolArray
@@ -107,13 +112,13 @@ class Fates:
 
     @property
     def lost(self) -> BoolArray:
-        """Owed, handed to a link, not stored."""
-        return self.owed & self.sent & ~self.stored
+        """Owed, offered, not stored."""
+        return self.owed & self.offered & ~self.stored
 
     @property
     def unattempted(self) -> BoolArray:
-        """Owed, never handed to a link, not stored."""
-        return self.owed & ~self.sent & ~self.stored
+        """Owed, never offered, not stored."""
+        return self.owed & ~self.offered & ~self.stored
 
     @property
     def invented(self) -> BoolArray:
@@ -167,6 +172,7 @@ def judge(interval: Interval, on_plan: StoredRows, equal: BoolArray) -> Fates:
     return Fates(
         owed=owed,
         sent=interval.sent,
+        offered=interval.sent | interval.pulled,
         acknowledged=interval.acknowledged,
         stored=stored,
         differs=differs,

@@ -155,6 +155,7 @@ class Ledger:
             sent=self._marks(Mark.SENT, interval),
             acknowledged=self._marks(Mark.ACKNOWLEDGED, interval),
             deadline_us=self.times.step_opens_us(delivery + 1),
+            pulled=self._plan.behaviour.mode == "pull",
         )
 
     def _marks(self, mark: Mark, interval: int) -> BoolArray:

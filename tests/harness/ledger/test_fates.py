@@ -21,6 +21,7 @@ def fate_of(
     acknowledged: bool = True,
     stored_at_us: Sequence[int] = (OPENS_US,),
     equal: Sequence[bool] | None = None,
+    pulled: bool = False,
 ) -> Counts:
     """Judge one reading with one row for each of ``stored_at_us``."""
     rows = len(stored_at_us)
@@ -41,6 +42,7 @@ def fate_of(
         sent=np.array([sent]),
         acknowledged=np.array([acknowledged]),
         deadline_us=np.array([DEADLINE_US]),
+        pulled=pulled,
     )
     return judge(interval, stored, np.array(equal or [True] * rows, np.bool_)).counts()
 
@@ -114,3 +116,14 @@ ON_ITS_WAY = {"owed": 1, "sent": 1, "acknowledged": 0}
 )
 def test_every_reading_has_its_fate(counts: Counts, expected: dict[str, int]) -> None:
     assert counts == Counts(**expected)
+
+
+def test_what_a_pulling_head_end_never_asked_for_is_lost_not_unattempted() -> None:
+    silent = fate_of(sent=False, acknowledged=False, stored_at_us=[], pulled=True)
+    assert (silent.owed, silent.lost, silent.unattempted) == (1, 1, 0)
+    pushed = fate_of(sent=False, acknowledged=False, stored_at_us=[])
+    assert (pushed.owed, pushed.lost, pushed.unattempted) == (1, 0, 1)
+
+
+def test_a_pulled_reading_that_nobody_asked_for_and_that_is_stored_is_invented() -> None:
+    assert fate_of(sent=False, acknowledged=False, pulled=True).invented == 1
