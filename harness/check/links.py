@@ -20,9 +20,9 @@ CHANCE_SIGMAS: Final = 6.0
 ROUNDING_S: Final = 2e-6
 """Drawn delays are recorded in whole microseconds."""
 QUANTITIES: Final = (
-    ("delay, mean", "delay_mean_s", "s"),
-    ("delay, sigma", "delay_sigma_s", "s"),
-    ("loss", "loss_share", ""),
+    ("delay, mean", "delay_mean_s", "s", 1),
+    ("delay, sigma", "delay_sigma_s", "s", 1),
+    ("loss", "loss_share", "%", 100),
 )
 
 
@@ -51,12 +51,12 @@ def _set_beside_drawn(
             link=name,
             quantity=f"{direction} {quantity}",
             unit=unit,
-            set=values[key]["set"],
-            drawn=values[key]["drawn"],
+            set=values[key]["set"] * factor,
+            drawn=values[key]["drawn"] * factor,
             agrees=_agrees(key, values, getattr(profile, direction)),
         )
         for direction, values in set_and_drawn(profile, statistics).items()
-        for quantity, key, unit in QUANTITIES
+        for quantity, key, unit, factor in QUANTITIES
         if values["packets"]
     ]
 

@@ -48,6 +48,9 @@ FATAL: Final = {
     "conflicts": "second arrivals with other values than the first",
     "lost_acknowledged": "readings acknowledged and not stored",
 }
+FLEET_FAILURES: Final = ("push.failed: ", "push.refused: ", "served.refused: ", "served.failed: ")
+HEAD_END_FAILURES: Final = ("refused: ", "reading failed: ", "conversations failed: ")
+"""How the counters that tell of failures begin."""
 
 
 def conclude(
@@ -234,10 +237,10 @@ def _failures(run: RecordedRun) -> tuple[FailureCause, ...]:
     causes: Counter[tuple[str, str]] = Counter()
     for summary in run.summaries():
         for name, count in summary["counts"].items():
-            if name.startswith(("push.failed: ", "served.refused: ")):
-                causes["fleet", name.partition(": ")[2]] += count
+            if name.startswith(FLEET_FAILURES):
+                causes["fleet", name] += count
     for name, count in run.facts.head_end.items():
-        if name.startswith(("refused: ", "reading failed: ", "conversations failed: ")):
+        if name.startswith(HEAD_END_FAILURES):
             causes["headend", name] += count
     return tuple(
         FailureCause(cause=cause, where=where, count=count)
