@@ -40,3 +40,6 @@ class FakeTarget:
 
     def counts(self) -> Counter[str]:
         return self.counted
+
+    def latencies(self) -> list[dict[str, str]]:
+        return []
