@@ -29,6 +29,7 @@ class RunProcess:
         command: what to execute.
         log: file its output goes to; standard output only where ``says_ready`` is false.
         says_ready: whether it prints a line once it is up, which `run` then waits for.
+        pass_fds: descriptors it inherits.
         ended: called with the exit status when it ends without having been asked to.
     """
 
@@ -40,6 +41,7 @@ class RunProcess:
         *,
         environment: Mapping[str, str] | None = None,
         says_ready: bool = True,
+        pass_fds: Sequence[int] = (),
         ended: Callable[[RunProcess, int], None],
     ) -> None:
         self.name = name
@@ -47,6 +49,7 @@ class RunProcess:
         self._log = log
         self._environment = environment
         self._says_ready = says_ready
+        self._pass_fds = tuple(pass_fds)
         self._ended = ended
         self._process: trio.Process | None = None
         self.stopping = False
@@ -74,6 +77,7 @@ class RunProcess:
                 stdout=subprocess.PIPE if self._says_ready else log,
                 stderr=log,
                 env=self._environment,
+                pass_fds=self._pass_fds,
                 # Ctrl-C is for this process, which then ends the others in order.
                 start_new_session=True,
             )

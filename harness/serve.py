@@ -1,0 +1,179 @@
+"""`meterstorm serve`: the fleet alone, for a head-end of somebody's own, until it is told to end.
+
+Nothing is judged and nothing is measured: this is for trying things out, and for a head-end that
+is brought up step by step. The folder of the run holds what `harness.provisioning` exports.
+"""
+
+from __future__ import annotations
+
+import signal
+import socket
+import time
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+import trio
+from rich.console import Console
+
+from emulator.messages import MessageStream
+from harness.errors import ExitCode
+from harness.provisioning import Provisioning, export_plan
+from harness.run.preparation import Prepared, prepare
+from harness.run.processes import READY_S, ProcessFailedError, RunProcess, python
+from harness.scenario import External, Scenario
+
+TOLD: Final = 5
+"""Concentrators whose address is printed; the rest is in the export."""
+
+
+def serve_fleet(scenario: Scenario, *, scenario_file: Path, out: Path) -> ExitCode:
+    """Serve the fleet of ``scenario`` until SIGTERM (exit status 0) or SIGINT (130).
+
+    Only a scenario that names the address of an external head-end pushes there; every other fleet
+    waits to be read.
+
+    Args:
+        scenario: whose fleet.
+        scenario_file: where it came from; patterns and key files are relative to it.
+        out: where the folder with the exported devices and plan is made.
+
+    Raises:
+        HarnessError: the fleet could not be brought up.
+    """
+    prepared = prepare(_as_served(scenario), scenario_file=scenario_file, out=out)
+    export_plan(prepared.provisioning, prepared.schedule, prepared.truth)
+    return trio.run(_serve, prepared, Console(soft_wrap=True, highlight=False, markup=False))
+
+
+def _as_served(scenario: Scenario) -> Scenario:
+    """Return ``scenario`` with a fleet that pushes only where somebody listens."""
+    if isinstance(scenario.target, External):
+        return scenario
+    behaviour = scenario.behaviour.model_copy(update={"mode": "pull"})
+    return scenario.model_copy(update={"behaviour": behaviour})
+
+
+class _Shard:
+    """One fleet shard: its process, and the socket over which it obeys."""
+
+    def __init__(self, prepared: Prepared, number: int) -> None:
+        ours, self._theirs = socket.socketpair()
+        descriptor = self._theirs.fileno()
+        self._log = prepared.folder.logs / f"shard-{number}.log"
+        self._process = RunProcess(
+            f"shard-{number}",
+            python("emulator.shard", str(prepared.folder.path), str(number), str(descriptor)),
+            self._log,
+            says_ready=False,
+            pass_fds=[descriptor],
+            ended=self._gone,
+        )
+        self._messages = MessageStream(trio.SocketStream(trio.socket.from_stdlib_socket(ours)))
+        self._slices = prepared.fleet.slices
+        self._ready = trio.Event()
+
+    async def start(self, nursery: trio.Nursery) -> None:
+        """Start the process; return when it listens. Raises `ProcessFailedError`."""
+        with self._theirs:
+            await nursery.start(self._process.run)
+        nursery.start_soon(self._hear)
+        with trio.move_on_after(READY_S):
+            await self._ready.wait()
+        if not self._ready.is_set():
+            raise ProcessFailedError(f"a shard said nothing for {READY_S:g} s; see {self._log}")
+
+    async def begin(self, clock: tuple[float, float, float]) -> None:
+        """Let all its concentrators live on the scenario clock ``clock``."""
+        await self._messages.send({"do": "start", "clock": list(clock)})
+        for part in range(self._slices):
+            await self._messages.send({"do": "begin", "slice": part})
+
+    async def stop(self) -> None:
+        """Have it end, and wait until it has."""
+        self._process.stopping = True
+        # One that is gone is what was wanted.
+        with suppress(trio.BrokenResourceError, trio.ClosedResourceError):
+            await self._messages.send({"do": "stop"})
+        await self._process.stop(ask=lambda: None)
+
+    async def _hear(self) -> None:
+        """Take its reports off the socket, so that it is never held up; nobody counts them here."""
+        # Whoever watches the process tells that it is gone.
+        with suppress(trio.BrokenResourceError):
+            while (report := await self._messages.receive()) is not None:
+                if report["state"] == "ready":
+                    self._ready.set()
+
+    def _gone(self, process: RunProcess, status: int) -> None:
+        raise ProcessFailedError(
+            f"fleet {process.name} ended with status {status}; its log is {self._log}"
+        )
+
+
+async def _serve(prepared: Prepared, console: Console) -> ExitCode:
+    shards = [_Shard(prepared, number) for number in range(prepared.fleet.shards)]
+    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(_bring_up, prepared, shards, nursery, console)
+            number = await anext(aiter(signals))
+            console.print("stopping")
+            async with trio.open_nursery() as stopping:
+                for shard in shards:
+                    stopping.start_soon(shard.stop)
+            nursery.cancel_scope.cancel()
+    return ExitCode.INTERRUPTED if number == signal.SIGINT else ExitCode.PASSED
+
+
+async def _bring_up(
+    prepared: Prepared, shards: list[_Shard], nursery: trio.Nursery, console: Console
+) -> None:
+    for shard in shards:
+        await shard.start(nursery)
+    clock = (time.monotonic(), float(prepared.fleet.first_s), prepared.scenario.speed)
+    for shard in shards:
+        await shard.begin(clock)
+    console.print(summary(prepared))
+
+
+def summary(prepared: Prepared) -> str:
+    """Return what somebody has to know to read the fleet; the last line says that it is ready."""
+    known = Provisioning.load(prepared.provisioning)
+    fleet, records = prepared.fleet, known.concentrators
+    starts = datetime.fromtimestamp(fleet.first_s, UTC).isoformat()
+    pushes = fleet.behaviour.mode == "push" and fleet.head_ends
+    lines = [
+        f"fleet      {len(records):,} concentrators, {prepared.grid.meters:,} meters",
+        f"exported   {prepared.provisioning}",
+        "           concentrators.csv (addresses and keys), meters.csv, head-end.json,",
+        "           plan.csv (when each reading is due), expected.csv (what it must be)",
+        f"keys       {known.shared.keys}",
+        f"clock      starts at {starts}, {prepared.scenario.speed:g} x real time, "
+        f"{fleet.behaviour.steps:,} steps of {fleet.behaviour.step_s:,} s",
+        "pushes     "
+        + (f"to {fleet.head_ends[0].host}:{fleet.head_ends[0].port}" if pushes else "nothing"),
+        "listening  TCP wrapper (IEC 62056-47):",
+        *(
+            f"           {item.address}:{item.port}  {item.name}, {item.meters} meters"
+            for item in records[:TOLD]
+        ),
+    ]
+    if len(records) > TOLD:
+        lines.append(f"           and {len(records) - TOLD:,} more in concentrators.csv")
+    return "\n".join([*lines, *_how_to_read(prepared)])
+
+
+def _how_to_read(prepared: Prepared) -> list[str]:
+    how = {
+        "none": "without security",
+        "lls": "with low-level security, the secret as password",
+        "gmac": "with HLS 5 (GMAC) and ciphering",
+    }
+    return [
+        "to read    client 16: clock 0-0:1.0.0.255, names, association view; no security",
+        f"           client 1: everything, {how[prepared.fleet.authentication]}",
+        "           server 1: the concentrator; load profile of all its meters 1-0:99.1.0.255",
+        "           server 256, 257 ...: its meters; register 1-0:1.8.0.255, attribute 2",
+        "ready      Ctrl-C or SIGTERM ends it",
+    ]
