@@ -20,7 +20,7 @@ from harness.headend.service import Shard
 from harness.provisioning import ConcentratorRecord
 from harness.store.rows import Rows
 from protocols.errors import ProtocolError
-from protocols.plugin import Closed, Declined, Opened, Outcome, PollSession
+from protocols.plugin import Closed, Declined, Outcome, PollSession
 
 RECEIVE_SIZE: Final = 65_536
 CONNECT_S: Final = 30.0
@@ -117,7 +117,7 @@ class Dialer:
         Waits while another one with the same concentrator is held.
 
         Raises:
-            ConversationError: no connection, or no association.
+            ConversationError: no connection.
         """
         record = self._registry.concentrators[concentrator]
         lock = self._locks.setdefault(concentrator, trio.Lock())
@@ -139,8 +139,8 @@ class Dialer:
         async with await self._connect(record) as stream:
             try:
                 conversation = Conversation(record.name, stream, self._session(record))
-                conversation.session.open(now=trio.current_time())
-                await conversation.ask(Opened)
+                # A session associates with whom a request is for, when it goes out: associating
+                # here would cost a command two round trips with a device it is not for.
                 self._shard.totals.count("conversations opened")
                 yield conversation
                 await _release(conversation)

@@ -11,7 +11,7 @@ from trio.testing import wait_all_tasks_blocked
 
 from emulator.identity import concentrator_system_title
 from harness.headend.counters import CountersUsedUpError
-from harness.headend.dialer import ConversationError, DeclinedError, Dialer
+from harness.headend.dialer import Conversation, ConversationError, DeclinedError, Dialer
 from harness.store.interface import Store
 from protocols.plugin import LogRead, ReadDone
 from tests.support.concentrator_model import FIRST_S, STEP_S
@@ -26,14 +26,18 @@ from tests.support.headend import (
 )
 
 
+async def read(conversation: Conversation) -> ReadDone:
+    conversation.session.read(FIRST_S, FIRST_S + STEP_S, now=trio.current_time())
+    return await conversation.ask(ReadDone)
+
+
 async def test_a_conversation_reads_and_is_released(store: Store) -> None:
     served = Served()
     async with serving(served) as port:
         shard = shard_of(store, provisioned(1, ports=[port]))
         async with committing(shard):
             async with Dialer(shard).converse(0) as conversation:
-                conversation.session.read(FIRST_S, FIRST_S + STEP_S, now=trio.current_time())
-                done = await conversation.ask(ReadDone)
+                done = await read(conversation)
             await shard.committer.flush()
     assert len(done.readings) == 2 * METERS
     assert shard.totals.counts["conversations opened"] == 1
@@ -44,8 +48,8 @@ async def test_the_last_counter_accepted_survives_the_head_end(store: Store) -> 
     async with serving(served) as port:
         shard = shard_of(store, provisioned(1, ports=[port]))
         async with committing(shard):
-            async with Dialer(shard).converse(0):
-                pass
+            async with Dialer(shard).converse(0) as conversation:
+                await read(conversation)
             await shard.committer.flush()
     title = concentrator_system_title(0)
     assert shard_of(store).poll_counters.last_accepted(title) == served.counters.sent
@@ -99,8 +103,8 @@ async def test_a_concentrator_that_misbehaves(
         nursery.start_soon(trio.serve_listeners, behaviour, listeners)
         shard = shard_of(store, provisioned(1, ports=[port]), timeout_s=0.2)
         with pytest.raises(ConversationError) as caught:
-            async with Dialer(shard).converse(0):
-                raise AssertionError("must not get here")
+            async with Dialer(shard).converse(0) as conversation:
+                await read(conversation)
         nursery.cancel_scope.cancel()
     assert caught.value.cause == cause
     assert "MSC0000000000001" in str(caught.value)
@@ -111,8 +115,8 @@ async def test_a_concentrator_with_other_keys(store: Store) -> None:
     async with serving(Served(credentials=stranger)) as port:
         shard = shard_of(store, provisioned(1, ports=[port]), timeout_s=0.2)
         with pytest.raises(ConversationError):
-            async with Dialer(shard).converse(0):
-                raise AssertionError("must not get here")
+            async with Dialer(shard).converse(0) as conversation:
+                await read(conversation)
 
 
 async def test_a_decline_says_why(store: Store) -> None:
