@@ -19,7 +19,7 @@ class DuckDbStore(Part):
 
 
 class PostgreSqlStore(Part):
-    """A PostgreSQL server; the run creates and drops its own schema in the database."""
+    """A PostgreSQL server; each run makes a schema of its own in the database and leaves it."""
 
     kind: Literal["postgresql"]
     """Which store."""
