@@ -21,6 +21,7 @@ from harness.ledger.fingerprint import (
     write_fingerprint,
 )
 from harness.ledger.reconcile import Ledger
+from harness.read_back import doubts_of
 from harness.store.errors import StoreError
 from reports.recording import RecordError, Sample, Verdict, write_verdict
 from reports.terminal import print_summary
@@ -94,6 +95,7 @@ def _judge(
         )
         found = ledger.reconcile()
         conflicts, journal = len(reader.conflicts()), reader.commands()
+        run = run.doubting(doubts_of(reader))
     changed = [] if before is None else changed_slots(before, found.fingerprint)
     verdict = conclude(run, found, journal, conflicts, stores_size_bytes(run), changed)
     return Judgement(

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import numpy as np
 
@@ -52,6 +53,11 @@ class RecordedRun:
         truth = Truth(grid, fleet.behaviour, fleet.first_s, fleet.seed, folder=fleet.pattern_folder)
         schedule = Schedule.of(plan, fleet.outages)
         return cls(folder, scenario, fleet, RunFacts.load(path), grid, schedule, truth)
+
+    def doubting(self, doubts: Sequence[str]) -> Self:
+        """Return the same run with more reasons not to trust it."""
+        told = (*self.facts.doubts, *doubts)
+        return replace(self, facts=self.facts.model_copy(update={"doubts": told}))
 
     def delivery_records(self) -> list[DeliveryRecord]:
         """Return what the fleet recorded, shard by shard; a shard that never began has none."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 import csv
 import sqlite3
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,7 +32,7 @@ from harness.store.schema import FIXED, checked_registers, listed, quoted
 MeterNumbers = Callable[[list[str]], NDArray[np.int64]]
 """From the names a foreign system uses to meter numbers, -1 for a name that is not ours."""
 
-_FILES: Final = {"*.parquet": "read_parquet", "*.csv": "read_csv"}
+_FILES: Final = {"parquet": "read_parquet", "csv": "read_csv"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +57,10 @@ class ColumnMapping:
     profile: int = 1
 
 
+Mapper = Callable[[Sequence[str]], ColumnMapping]
+"""From the columns that are there to their meaning."""
+
+
 @dataclass(frozen=True, slots=True)
 class ExternalStore:
     """What was read from a foreign store.
@@ -75,22 +79,27 @@ class ExternalStore:
 
 
 def read_external(
-    source: str | Path, mapping: ColumnMapping, numbers: MeterNumbers, *, query: str | None = None
+    source: str | Path,
+    mapping: ColumnMapping | Mapper,
+    numbers: MeterNumbers,
+    *,
+    query: str | None = None,
+    files: str | None = None,
 ) -> ExternalStore:
     """Read a foreign store.
 
     Args:
         source: ``postgresql://...``, ``sqlite:///absolute/path``, ``duckdb:///absolute/path``, or
             a folder of Parquet or CSV files.
-        mapping: where a reading is in its rows.
+        mapping: where a reading is in its rows, or what tells it from the columns there are.
         numbers: meter numbers of its names.
         query: what to read; needed for all but a folder.
+        files: "parquet" or "csv": which files of a folder; left out, those that are there.
 
     Raises:
         StoreError: the source cannot be read, or lacks a column.
         ValueError: a query for a folder or none for a database, or a mapping to no register.
     """
-    checked_registers(tuple(mapping.registers))
     is_folder = "://" not in str(source)
     if is_folder == (query is not None):
         raise ValueError("a database needs a query, and a folder takes none")
@@ -98,17 +107,19 @@ def read_external(
     session = duckdb_session.in_memory()
     try:
         with duckdb_session.translated(where):
-            _fetch(session, source, query)
-            return _mapped(session, mapping, numbers, where)
+            _fetch(session, source, query, files)
+            return _mapped(session, _chosen(session, mapping, where), numbers, where)
     except BaseException:
         session.close()
         raise
 
 
-def _fetch(session: duckdb.DuckDBPyConnection, source: str | Path, query: str | None) -> None:
+def _fetch(
+    session: duckdb.DuckDBPyConnection, source: str | Path, query: str | None, files: str | None
+) -> None:
     """Create the table ``foreign_rows`` with everything the source has, as it is."""
     if query is None:
-        _load(session, _folder(Path(source)))
+        _load(session, _folder(Path(source), files))
     elif is_postgres(source):
         with tempfile.TemporaryDirectory() as name, postgres_session.translated(str(source)):
             file = Path(name) / "rows.csv"
@@ -131,14 +142,15 @@ def _load(session: duckdb.DuckDBPyConnection, table: str) -> None:
     session.execute(f"CREATE TABLE foreign_rows AS FROM {table}")
 
 
-def _folder(folder: Path) -> str:
-    for pattern, function in _FILES.items():
-        if any(folder.glob(pattern)):
+def _folder(folder: Path, files: str | None) -> str:
+    for ending, function in _FILES.items():
+        if files in (None, ending) and any(folder.glob(f"*.{ending}")):
             # CSV as text: a guess that "0012" is a number would lose the name.
             text = ", all_varchar=true" if function == "read_csv" else ""
-            return f"{function}({quoted(folder / pattern)}, union_by_name=true{text})"
+            return f"{function}({quoted(folder / f'*.{ending}')}, union_by_name=true{text})"
+    wanted = " or ".join(f".{ending}" for ending in _FILES if files in (None, ending))
     raise StoreSchemaError(
-        "there are no .parquet or .csv files", where=str(folder), mend="name the export's folder"
+        f"there are no {wanted} files", where=str(folder), mend="name the export's folder"
     )
 
 
@@ -162,7 +174,6 @@ def _mapped(
 ) -> ExternalStore:
     """Fill the tables of a store from ``foreign_rows``."""
     create_tables(session, tuple(mapping.registers), "memory")
-    _check_columns(session, mapping, where)
     strangers = _number_meters(session, mapping, numbers)
     session.execute(f"CREATE TABLE arrived AS {_readings(mapping)}")
     readable = " AND ".join(f"{name} IS NOT NULL" for name in (*FIXED, *mapping.registers))
@@ -177,15 +188,21 @@ def _mapped(
     return ExternalStore(reader, int(unknown), strangers[:10], int(unreadable))
 
 
-def _check_columns(session: duckdb.DuckDBPyConnection, mapping: ColumnMapping, where: str) -> None:
+def _chosen(
+    session: duckdb.DuckDBPyConnection, mapping: ColumnMapping | Mapper, where: str
+) -> ColumnMapping:
+    """Return the mapping, its columns found to be there."""
     there = [str(row[0]) for row in session.execute("DESCRIBE foreign_rows").fetchall()]
-    wanted = [mapping.meter, mapping.captured_at, *mapping.registers.values()]
-    wanted += [name for name in (mapping.status, mapping.stored_at) if name is not None]
+    chosen = mapping if isinstance(mapping, ColumnMapping) else mapping(there)
+    checked_registers(tuple(chosen.registers))
+    wanted = [chosen.meter, chosen.captured_at, *chosen.registers.values()]
+    wanted += [name for name in (chosen.status, chosen.stored_at) if name is not None]
     for name in wanted:
         if name not in there:
             raise StoreSchemaError(
                 f"there is no column {name!r}", where=where, mend=f"map one of {listed(there)}"
             )
+    return chosen
 
 
 def _number_meters(
