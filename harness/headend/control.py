@@ -16,7 +16,7 @@ readings   meter, from_s, to_s                                 columns: captured
 devices    first, count                                        number, name, address, link, meters
 gaps       —                                                   concentrator, from_s, to_s, missing
 command    id, meter, kind, parameter, created_at_us           {}: it is in the journal
-commands   —                                                   every line of the journal
+commands   after, count: both may be left out                  lines of the journal, by id
 export     path, format, from_s, to_s                          path
 stop       —                                                   {}: then the shard ends
 ========== =================================================== =====================================
@@ -181,8 +181,12 @@ class Control:
         return {}
 
     async def _journal(self, question: Message) -> list[dict[str, Any]]:
+        after = int(question.get("after", -1))
+        count = int(question.get("count", COMMANDS_MAX))
+        if not 0 < count <= COMMANDS_MAX:
+            raise ValueError(f"count must be 1 to {COMMANDS_MAX}")
         journal = await trio.to_thread.run_sync(self._shard.store.commands)
-        return [asdict(command) for command in journal[:COMMANDS_MAX]]
+        return [asdict(command) for command in journal if command.id > after][:count]
 
     async def _export(self, question: Message) -> dict[str, Any]:
         if question["format"] not in get_args(ExportFormat):

@@ -14,6 +14,7 @@ import trio
 
 from emulator.clock import ScenarioClock
 from harness.facts import part_versions, version
+from harness.run.api import ApiProcess
 from harness.run.draining import Drain
 from harness.run.external import ExternalTarget
 from harness.run.facts import IssuedCommand, RunFacts
@@ -269,9 +270,24 @@ class Conductor:
         target = self._prepared.scenario.target
         if isinstance(target, Reference):
             return ReferenceTarget(
-                self._prepared, target, self._offset_s, sockets, self._journal.head_end_lives
+                self._prepared,
+                target,
+                self._offset_s,
+                sockets,
+                self._journal.head_end_lives,
+                self._api(target) if target.api.enabled else None,
             )
         return ExternalTarget(self._prepared, target)
+
+    def _api(self, target: Reference) -> ApiProcess:
+        return ApiProcess(
+            self._prepared,
+            target.api,
+            self._offset_s,
+            started=self._journal.process_started,
+            note=self._journal.note,
+            say=self._progress.say,
+        )
 
     def _recorded_address(self, address: str) -> str:
         """Return a store's address without password, relative to the run where it lies in it."""

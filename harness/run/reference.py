@@ -16,6 +16,8 @@ from psycopg import sql
 from emulator.clock import ScenarioClock
 from emulator.fleet_config import FleetConfig
 from harness.headend.config import GapFillingRules, HeadEndConfig, KillHook
+from harness.run.api import NAME as API
+from harness.run.api import ApiProcess
 from harness.run.monitor import Monitor
 from harness.run.preparation import Prepared
 from harness.run.processes import RunProcess, python
@@ -81,6 +83,7 @@ class ReferenceTarget:
         realtime_offset_s: POSIX seconds minus CLOCK_MONOTONIC.
         sockets: folder for control sockets (a short path).
         note: called with (what, shard, status or pid) as lives begin and end.
+        api: the HTTP API in front of the shards, if there is one.
     """
 
     def __init__(
@@ -90,8 +93,10 @@ class ReferenceTarget:
         realtime_offset_s: float,
         sockets: Path,
         note: Callable[[str, HeadEndShard, int], None],
+        api: ApiProcess | None = None,
     ) -> None:
         self._note = note
+        self._api = api
         self._nursery: trio.Nursery | None = None
         folder = prepared.folder.path / "headend"
         folder.mkdir()
@@ -111,10 +116,16 @@ class ReferenceTarget:
             self.shards.append(HeadEndShard(number, config, folder / f"{number}.json", log))
 
     async def start(self, nursery: trio.Nursery) -> None:
-        """Start every shard and wait until all listen. Raises `ProcessFailedError`."""
+        """Start every shard, then the API, and wait until all listen.
+
+        Raises `ProcessFailedError`.
+        """
         self._nursery = nursery
         for shard in self.shards:
             await self._live(shard)
+        if self._api is not None:
+            sockets = [shard.config.control_socket for shard in self.shards]
+            await self._api.start(nursery, sockets, shared_store=len(set(self.stores)) == 1)
 
     async def start_clock(self, clock: ScenarioClock) -> None:
         """Give every shard the scenario clock; later lives get it with their configuration."""
@@ -123,8 +134,9 @@ class ReferenceTarget:
             shard.config = shard.config.model_copy(update={"clock": clock.triple})
 
     def pids(self) -> dict[str, int]:
-        """Return the process ids of its shards, by name."""
-        return {shard.name: shard.process.pid for shard in self.shards if shard.process is not None}
+        """Return the process ids of its shards and its API, by name."""
+        pids = {shard.name: shard.process.pid for shard in self.shards if shard.process is not None}
+        return pids if self._api is None else pids | {API: self._api.pid}
 
     async def observe(self, monitor: Monitor) -> None:
         """Ask every shard how it is, and record store size and commit times."""
@@ -162,6 +174,8 @@ class ReferenceTarget:
 
     async def stop(self) -> None:
         """Let every shard finish what is under way and end; then all that was stored is there."""
+        if self._api is not None:
+            await self._api.stop()
         for shard in self.shards:
             if shard.process is not None:
                 await shard.process.stop()

@@ -117,6 +117,18 @@ async def test_a_command_is_in_the_journal_when_it_is_answered(
     assert again["kind"] == "invalid"
 
 
+async def test_the_journal_is_told_in_pages(store: Store, tmp_path: Path) -> None:
+    async with controlled(store, tmp_path) as asked:
+        for number in (9, 3, 5):
+            await asked("command", **COMMAND | {"id": number})
+        page = (await asked("commands", after=3, count=1))["answer"]
+        rest = (await asked("commands", after=5))["answer"]
+        none = await asked("commands", count=0)
+    assert [line["id"] for line in page] == [5]
+    assert [line["id"] for line in rest] == [9]
+    assert none["kind"] == "invalid"
+
+
 @pytest.mark.parametrize("file_format", ["parquet", "csv"])
 async def test_an_export_is_a_file(store: Store, tmp_path: Path, file_format: str) -> None:
     target = tmp_path / "export"
