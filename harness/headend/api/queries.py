@@ -74,7 +74,7 @@ async def readings(
         raise ProblemError(
             HTTPStatus.UNPROCESSABLE_ENTITY,
             f"from and to may lie at most {longest_s:,} s ({CAPTURES_MAX:,} captures) apart",
-            field="from" if from_s is None else "to",
+            field="from" if to_s is None else "to",
         )
     shard = directory.shard_of(number)
     columns = await head_end.ask(shard, "readings", meter=number, from_s=begin, to_s=end)
