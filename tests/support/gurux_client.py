@@ -185,7 +185,7 @@ def make_client(options: argparse.Namespace) -> GXDLMSSecureClient:
         options.client,
         options.server,
         AUTHENTICATIONS[options.authentication],
-        options.password or None,
+        bytes.fromhex(options.secret) or options.password or None,
         InterfaceType.WRAPPER,
     )
     if options.max_pdu_size:
@@ -212,6 +212,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--server", type=int, default=1)
     parser.add_argument("--authentication", choices=sorted(AUTHENTICATIONS), default="none")
     parser.add_argument("--password", default="")
+    parser.add_argument("--secret", default="", help="a password in hexadecimal")
     parser.add_argument("--ciphering", choices=("none", "service", "general"), default="none")
     parser.add_argument("--system-title", default="4d53480000000001")
     parser.add_argument("--encryption-key", default="00" * 16)
