@@ -52,16 +52,27 @@ class Drain:
     def _is_through(self, commands: int) -> bool:
         if not self._load.reached("drained") or self._target.commands_ended() < commands:
             return False
+        if self._prepared.confirms:
+            return True
         missing = self._target.missing()
-        return self._prepared.confirms or missing is None or missing <= self._prepared.deferred
+        if missing is not None:
+            return missing <= self._prepared.deferred
+        # A head-end that cannot say what it lacks is waited for until it has fetched what it can.
+        pulls = self._prepared.fleet.behaviour.mode == "pull"
+        return not pulls or self._handed_over() >= int(self._prepared.owed_per_step.sum())
 
     def _is_settled(self) -> bool:
         """Tell whether everything that was handed to a link has been confirmed."""
         if not self._prepared.confirms:
             return True
+        return all(
+            item.total(Mark.SENT) == item.total(Mark.ACKNOWLEDGED) for item in self._records()
+        )
+
+    def _handed_over(self) -> int:
+        return sum(item.total(Mark.SENT) for item in self._records())
+
+    def _records(self) -> list[DeliveryRecord]:
         folder, grid = self._prepared.folder, self._prepared.grid
-        records = [
-            DeliveryRecord.open(folder.shard(shard), grid)
-            for shard in range(self._prepared.fleet.shards)
-        ]
-        return all(item.total(Mark.SENT) == item.total(Mark.ACKNOWLEDGED) for item in records)
+        shards = range(self._prepared.fleet.shards)
+        return [DeliveryRecord.open(folder.shard(shard), grid) for shard in shards]

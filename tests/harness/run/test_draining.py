@@ -114,6 +114,24 @@ async def test_nobody_waits_for_a_locust_that_is_gone(
     assert trio.current_time() - began == pytest.approx(2.9)
 
 
+async def test_a_head_end_that_cannot_say_is_waited_for_until_it_has_fetched_everything(
+    make: Make, autojump_clock: trio.testing.MockClock
+) -> None:
+    draining = make("pull")
+    draining.drained()
+    draining.target.lacks = None
+    prepared = draining.run.prepared
+    fresh = DeliveryRecord.create(
+        prepared.folder.shard(0), prepared.grid, 0, prepared.grid.concentrators, 4
+    )
+    assert await draining.lasts_s() >= 10
+    for concentrator in range(prepared.grid.concentrators):
+        for interval in range(4):
+            meters = np.array(prepared.grid.meters_of(concentrator))
+            fresh.mark(Mark.SENT, concentrator, meters, np.full(len(meters), interval))
+    assert await draining.lasts_s() == 0
+
+
 async def test_cut_short_it_waits_for_what_is_under_way(
     draining: Draining, autojump_clock: trio.testing.MockClock
 ) -> None:
