@@ -137,7 +137,9 @@ def test_a_push_arrives_and_is_confirmed_once(ends: Ends) -> None:
 
 def test_a_push_of_a_stranger_is_refused(ends: Ends) -> None:
     pusher = ends.plugin.push_session(CREDENTIALS, ends.device, ends.options)
-    receiver = ends.plugin.receive_session(lambda _title: None, HEAD_END, ends.head_end, ends.options)
+    receiver = ends.plugin.receive_session(
+        lambda _title: None, HEAD_END, ends.head_end, ends.options
+    )
     (refused,) = receiver.receive_data(pusher.push(READINGS, 7))
     assert isinstance(refused, Refused)
     assert refused.cause == "unknown system title"
