@@ -40,7 +40,8 @@ def count_commands(
 
     A command counts as executed when its meter did it and the head-end knows that it did; as
     repeated for every further time its meter did it. Latency runs from the moment the command was
-    due to the moment the head-end knew its outcome.
+    due to the moment the head-end knew its outcome. Of commands that somebody else gave over the
+    API while the run went on, only repetitions count.
     """
     done = Counter((line["meter"], line["kind"], line["parameter"]) for line in run.executions())
     by_id = {command.id: command for command in journal}
@@ -61,11 +62,22 @@ def count_commands(
                 record_latency(tally.latency, (entry.done_at_us - order.due_us) / 1e6)
         if entry is not None and entry.done_at_us is not None:
             record_latency(everything, (entry.done_at_us - order.due_us) / 1e6)
+    done -= _of_others(run, journal)
     for (meter, kind, _), times in done.items():
         for tally in _tallies(run, tallies, kind, meter):
-            tally.repeated += max(0, times)
+            tally.repeated += times
     counts = tuple(tally.counts(*key) for key, tally in sorted(tallies.items()))
     return counts, everything
+
+
+def _of_others(run: RecordedRun, journal: Sequence[Command]) -> Counter[tuple[int, str, int]]:
+    """Return how often meters were to execute what the run itself did not order."""
+    ours = {order.id for order in run.facts.commands}
+    return Counter(
+        (entry.meter, entry.kind, int(entry.parameter or 0))
+        for entry in journal
+        if entry.id not in ours
+    )
 
 
 def _tallies(

@@ -106,3 +106,18 @@ def test_commands_are_counted_by_kind_and_by_link(tmp_path: Path) -> None:
         ("time", True),
     }
     assert verdict.latency_s["command"].max == pytest.approx(1.5, rel=1e-3)
+
+
+def test_what_others_ordered_is_no_repetition_until_it_is_repeated(tmp_path: Path) -> None:
+    theirs = order(2**61, kind="segment")
+    journal = [DONE, known(theirs, CommandState.DONE)]
+    (counts,) = judged(tmp_path / "once", [ONE], [done(ONE), done(theirs)], journal)
+    assert (counts.kind, counts.issued, counts.executed, counts.repeated) == ("tariff", 1, 1, 0)
+    twice = judged(tmp_path / "twice", [ONE], [done(ONE), done(theirs), done(theirs)], journal)
+    assert [(counts.kind, counts.repeated) for counts in twice] == [("segment", 1), ("tariff", 0)]
+
+
+def test_an_equal_command_of_others_hides_no_repetition(tmp_path: Path) -> None:
+    journal = [DONE, known(order(2**61), CommandState.DONE)]
+    (counts,) = judged(tmp_path, [ONE], [done(ONE)] * 3, journal)
+    assert (counts.issued, counts.executed, counts.repeated) == (1, 1, 1)
