@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
 from typing import Final
+from urllib.error import HTTPError
 from urllib.request import urlopen
 
 import trio
@@ -41,10 +42,15 @@ class Scraper:
     """Asks a Prometheus text endpoint every few seconds.
 
     ``failures`` counts, by reason, how often it was not read.
+
+    Args:
+        url: the endpoint.
+        every_s: real seconds between an answer and the next question.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, every_s: float = SCRAPE_EVERY_S) -> None:
         self._url = url
+        self._every_s = every_s
         self.failures: Counter[str] = Counter()
         self._fresh: list[ScrapedValue] = []
 
@@ -65,7 +71,7 @@ class Scraper:
                     self.failures[str(error)[:REASON_LENGTH_MAX]] += 1
                 else:
                     self.failures["others"] += 1
-            await trio.sleep(SCRAPE_EVERY_S)
+            await trio.sleep(self._every_s)
 
 
 def scrape(url: str) -> list[ScrapedValue]:
@@ -76,8 +82,13 @@ def scrape(url: str) -> list[ScrapedValue]:
         HTTPException: it speaks no HTTP.
         ValueError: the answer is not what it should be, or too long.
     """
-    with urlopen(url, timeout=SCRAPE_TIMEOUT_S) as answer:
-        octets: bytes = answer.read(SCRAPE_OCTETS_MAX + 1)
+    try:
+        with urlopen(url, timeout=SCRAPE_TIMEOUT_S) as answer:
+            octets: bytes = answer.read(SCRAPE_OCTETS_MAX + 1)
+    except HTTPError as error:
+        # The error is the answer, and holds its connection.
+        error.close()
+        raise
     if len(octets) > SCRAPE_OCTETS_MAX:
         raise ValueError(f"the answer is longer than {SCRAPE_OCTETS_MAX:,} octets")
     found: list[ScrapedValue] = []
