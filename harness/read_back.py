@@ -113,7 +113,15 @@ def _source(
     if isinstance(read_back, ReadBackFiles):
         folder = run.fleet.pattern_folder / read_back.folder
         return folder, None, read_back.format, read_back.columns
-    return read_back.url, read_back.query, None, {}
+    return read_back.url, _of_this_run(run, read_back.query), None, {}
+
+
+def _of_this_run(run: RecordedRun, query: str) -> str:
+    """Return the query with the time of the run, so that it need not see what was there before."""
+    behaviour = run.fleet.behaviour
+    end_s = run.fleet.first_s + behaviour.steps * behaviour.step_s
+    # Not by str.format: a query may have braces of its own.
+    return query.replace("{first_s}", str(run.fleet.first_s)).replace("{end_s}", str(end_s))
 
 
 def _mapping(

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 
 from pydantic_core import InitErrorDetails
 
+from emulator.capture import capture_profile
 from emulator.identity import concentrator_name, concentrator_system_title
 from emulator.keys import KeyFileError, key_ring
 from emulator.patterns import PatternError, consumption_pattern, export_pattern
 from harness.nearest import nearest
 from harness.scenario.base import complaint
-from harness.scenario.target import External
+from harness.scenario.target import READ_BACK_COLUMNS, External, ReadBackFiles
 from harness.scenario.timeline import Freeze, Kill, Outage
 from netem.profiles import ProfileError, load_profiles
 
@@ -109,6 +110,11 @@ def _unfit_target(scenario: Scenario) -> Iterator[InitErrorDetails]:
     if scenario.commands.count:
         message = "commands go through the reference head-end's API only"
         yield complaint(("commands", "count"), None, message)
+    if isinstance(target.read_back, ReadBackFiles):
+        known = [*READ_BACK_COLUMNS, *capture_profile(scenario.grid).names]
+        for name in target.read_back.columns.keys() - set(known):
+            path = ("target", "read_back", "columns", name)
+            yield complaint(path, None, "there is no such column", nearest(name, known))
 
 
 def _too_many_users(scenario: Scenario) -> Iterator[InitErrorDetails]:

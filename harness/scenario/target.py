@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+import re
+from typing import Annotated, Final, Literal
 
-from pydantic import BeforeValidator, Field, StrictBool
+from pydantic import AfterValidator, BeforeValidator, Field, StrictBool
 
 from harness.headend.hooks import Point
 from harness.scenario.base import Part
 from netem.units import Duration
+
+READ_BACK_COLUMNS: Final = ("meter", "captured_at", "stored_at", "status")
+"""What a foreign store may say of a reading beside its registers."""
 
 
 class DuckDbStore(Part):
@@ -109,24 +113,17 @@ class Address(Part):
     """TCP port."""
 
 
-class PullClient(Part):
-    """How somebody's head-end introduces itself when it reads our concentrators."""
-
-    client_sap: int = Field(default=1, ge=1, le=0x7F)
-    """Client address (wPort) of its associations."""
-    system_title: str | None = Field(default=None, pattern=r"^[0-9A-Fa-f]{16}$")
-    """Its system title, 8 octets in hexadecimal; needed when its requests are ciphered."""
-
-
 class ReadBackSql(Part):
     """Reading what was stored by a query."""
 
     kind: Literal["sql"]
     """How stored readings are read back."""
-    url: str
-    """Database URL: ``postgresql://...`` or ``duckdb:///path``."""
+    url: str = Field(pattern=r"^(postgres(ql)?://|sqlite:///|duckdb:///)")
+    """Database URL: ``postgresql://...``, ``sqlite:///absolute/path`` or ``duckdb:///...``."""
     query: str
-    """Query giving meter, captured_at and one column for each register name, in any order."""
+    """Query giving meter, captured_at and one column for each register name, in any order, and
+    stored_at and status if there are any. ``{first_s}`` and ``{end_s}`` in it stand for the time of
+    the first reading and the end of the last step, POSIX seconds."""
 
 
 class ReadBackFiles(Part):
@@ -139,18 +136,27 @@ class ReadBackFiles(Part):
     format: Literal["csv", "parquet"] = "csv"
     """Format of every file in it."""
     columns: dict[str, str] = Field(default_factory=dict)
-    """Our name (meter, captured_at, register names) to the name in the files, where different."""
+    """Our name (meter, captured_at, stored_at, status, register names) to the name in the files,
+    where different."""
 
 
 ReadBack = Annotated[ReadBackSql | ReadBackFiles, Field(discriminator="kind")]
+
+
+def _regular_expression(text: str) -> str:
+    try:
+        re.compile(text)
+    except re.error as error:
+        raise ValueError(f"is no regular expression: {error}") from None
+    return text
 
 
 class LogWatch(Part):
     """A log file of the foreign system and what to count in it."""
 
     file: str
-    """Path of the log file; it need not exist yet."""
-    count: str
+    """Path of the log file, relative to the scenario; it need not exist yet."""
+    count: Annotated[str, AfterValidator(_regular_expression)]
     """Regular expression; lines matching it are counted over time."""
 
 
@@ -172,8 +178,6 @@ class External(Part):
     """Which system under test."""
     push: Address | None = None
     """Where concentrators push to; needed when the plan pushes."""
-    pull: PullClient = PullClient()
-    """How it reads our concentrators when the plan pulls."""
     read_back: ReadBack
     """How to learn what it stored."""
     watch: Watch = Watch()

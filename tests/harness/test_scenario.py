@@ -189,6 +189,31 @@ def test_an_external_head_end_says_how_it_is_read_back(folder: Path) -> None:
     assert target.settle == 10.0
 
 
+@pytest.mark.parametrize(
+    ("more", "complaint"),
+    [
+        (
+            'read_back = { kind = "files", folder = "x", columns = { imprt_wh = "a" } }',
+            'target.read_back.columns.imprt_wh: there is no such column; did you mean "import_wh"?',
+        ),
+        (
+            'read_back = { kind = "sql", url = "oracle://me:geheim@h", query = "select 1" }',
+            "target.read_back.url: ",
+        ),
+        (
+            'read_back = { kind = "files", folder = "x" }\n'
+            'watch = { logs = [{ file = "log", count = "(" }] }',
+            "target.watch.logs.0.count: is no regular expression",
+        ),
+    ],
+)
+def test_a_mistake_in_an_external_target_is_told(more: str, complaint: str, folder: Path) -> None:
+    push = 'push = { host = "10.0.0.1", port = 4059 }'
+    (line,) = problems(folder, f'{SMALL}[target]\nkind = "external"\n{push}\n{more}\n')
+    assert complaint in line
+    assert "geheim" not in line
+
+
 # ---- overrides ---------------------------------------------------------------------------------
 
 
