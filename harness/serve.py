@@ -164,15 +164,24 @@ def summary(prepared: Prepared) -> str:
     return "\n".join([*lines, *_how_to_read(prepared)])
 
 
+AUTHENTICATIONS: Final = {
+    "none": "no authentication",
+    "lls": "low-level security, the secret as password",
+    "gmac": "HLS 5 (GMAC)",
+}
+PROTECTIONS: Final = {
+    "clear": "no ciphering",
+    "authenticated": "messages authenticated",
+    "ciphered": "messages authenticated and encrypted",
+}
+
+
 def _how_to_read(prepared: Prepared) -> list[str]:
-    how = {
-        "none": "without security",
-        "lls": "with low-level security, the secret as password",
-        "gmac": "with HLS 5 (GMAC) and ciphering",
-    }
+    fleet = prepared.fleet
+    how = f"{AUTHENTICATIONS[fleet.authentication]}, {PROTECTIONS[fleet.protection]}"
     return [
         "to read    client 16: clock 0-0:1.0.0.255, names, association view; no security",
-        f"           client 1: everything, {how[prepared.fleet.authentication]}",
+        f"           client 1: everything; {how}",
         "           server 1: the concentrator; load profile of all its meters 1-0:99.1.0.255",
         "           server 256, 257 ...: its meters; register 1-0:1.8.0.255, attribute 2",
         "ready      Ctrl-C or SIGTERM ends it",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections import Counter
 from collections.abc import Mapping
 from typing import Final
@@ -111,13 +112,13 @@ async def _accepts(address: Address) -> None:
     with trio.move_on_after(ANSWERS_WITHIN_S) as waiting:
         while True:
             try:
-                with trio.fail_after(TRY_S):
-                    stream = await trio.open_tcp_stream(address.host, address.port)
+                with trio.fail_after(TRY_S), trio.socket.socket(socket.AF_INET) as probe:
+                    # IPv4, as the fleet dials.
+                    await probe.connect((address.host, address.port))
             except (OSError, trio.TooSlowError) as error:
                 reason = str(error) or reason
                 await trio.sleep(TRY_EVERY_S)
             else:
-                await stream.aclose()
                 return
     if waiting.cancelled_caught:
         raise EnvironmentUnfitError(

@@ -241,4 +241,5 @@ def test_the_reference_head_ends_fleet_waits_to_be_read(tmp_path: Path) -> None:
     told = summary(prepared)
     assert "pushes     nothing" in told
     assert str(prepared.provisioning) in told
+    assert "client 1: everything; HLS 5 (GMAC), messages authenticated and encrypted" in told
     assert f"127.1.0.1:{prepared.fleet.listen_ports[0]}" in told
