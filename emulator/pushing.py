@@ -236,6 +236,7 @@ class Pushers:
         self._backlogs.mark(Mark.SENT, batch)
         with trio.fail_after(self._config.timers.confirmation_s):
             await connection.stream.send_all(octets)
+            self._tally.carried(sent=len(octets))
             if self._config.confirmed:
                 await self._confirmation(connection, pusher.push)
                 self._backlogs.mark(Mark.ACKNOWLEDGED, batch)
@@ -249,6 +250,7 @@ class Pushers:
             data = await connection.stream.receive_some(RECEIVE_SIZE)
             if not data:
                 raise HeadEndClosedError("the head-end closed before it confirmed")
+            self._tally.carried(received=len(data))
             confirmed = connection.session.receive_data(bytes(data))
             for cause in connection.session.refusals():
                 self._tally.count(f"push.refused: {cause}")

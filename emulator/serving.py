@@ -153,7 +153,7 @@ class Servers:
         """
         exchange, ended = 0, False
         while not ended:
-            ended = await _hear(stream, session)
+            ended = await _hear(stream, session, self._tally)
             for cause in session.refusals():
                 self._tally.count(f"served.refused: {cause}")
             answer = session.data_to_send()
@@ -162,10 +162,11 @@ class Servers:
                 stream.begin_exchange(exchange, connection)
                 with trio.fail_after(ANSWER_S):
                     await stream.send_all(answer)
+                self._tally.carried(sent=len(answer))
                 self._tally.count("served.answered")
 
 
-async def _hear(stream: ShapedStream, session: ServedSession) -> bool:
+async def _hear(stream: ShapedStream, session: ServedSession, tally: Tally) -> bool:
     """Give the session octets, the end of them, or the time; return whether that was the last."""
     data: bytes | None = None
     with trio.move_on_at(math.inf if session.deadline is None else session.deadline):
@@ -177,5 +178,6 @@ async def _hear(stream: ShapedStream, session: ServedSession) -> bool:
     if not data:
         session.receive_eof()
         return True
+    tally.carried(received=len(data))
     session.receive_data(data, now=now)
     return False

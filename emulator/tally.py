@@ -14,6 +14,8 @@ from hdrh.histogram import HdrHistogram
 
 LATENCY_US_MAX: Final = 3_600_000_000
 DIGITS: Final = 3
+RECEIVED: Final = "octets received"
+SENT: Final = "octets sent"
 
 
 @dataclass(slots=True)
@@ -39,6 +41,11 @@ class Tally:
     def count(self, what: str, times: int = 1) -> None:
         """Count something that happened."""
         self.counts[what] += times
+
+    def carried(self, *, received: int = 0, sent: int = 0) -> None:
+        """Count octets of data that crossed sockets, without the headers beneath them."""
+        self.counts[RECEIVED] += received
+        self.counts[SENT] += sent
 
     def answered(self, series: str, link: str, latency_s: float, octets: int) -> None:
         """Note an exchange that succeeded, ``latency_s`` after it was intended."""

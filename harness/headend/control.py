@@ -9,7 +9,7 @@ crosses a shaped link.
 ask        with                                                answer
 ========== =================================================== =====================================
 clock      triple                                              {}: the scenario clock runs
-status     —                                                   counts, latencies, commits,
+status     —                                                   counts, latencies, octets, commits,
                                                                missing, size_bytes
 readings   meter, from_s, to_s                                 columns: captured_at_s, profile,
                                                                status, via, stored_at_us, values
@@ -34,6 +34,7 @@ import trio
 from structlog import get_logger
 
 from emulator.messages import MessageStream
+from emulator.tally import RECEIVED, SENT
 from harness.headend.commands import Commands
 from harness.headend.service import Shard
 from harness.store.commands import Command
@@ -122,6 +123,7 @@ class Control:
             "counts": dict(shard.totals.counts),
             "commits": asdict(totals),
             "latencies": shard.tally.histograms(),
+            "octets": {"received": shard.tally.counts[RECEIVED], "sent": shard.tally.counts[SENT]},
             "commit_us": shard.totals.commit_us.encode().decode(),
             "missing": shard.presence.missing_total(shard.clock.now_s()),
             "conflicts": await trio.to_thread.run_sync(shard.store.conflict_count),

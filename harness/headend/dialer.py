@@ -14,6 +14,7 @@ from typing import Final, TypeVar
 import trio
 from structlog import get_logger
 
+from emulator.tally import Tally
 from harness.headend.committer import Submission
 from harness.headend.registry import Registry
 from harness.headend.service import Shard
@@ -44,9 +45,12 @@ class DeclinedError(ConversationError):
 class Conversation:
     """An open association with one concentrator."""
 
-    def __init__(self, name: str, stream: trio.SocketStream, session: PollSession) -> None:
+    def __init__(
+        self, name: str, stream: trio.SocketStream, session: PollSession, tally: Tally
+    ) -> None:
         self._name = name
         self._stream = stream
+        self._tally = tally
         self.session = session
 
     async def ask(self, wanted: type[T]) -> T:
@@ -89,6 +93,7 @@ class Conversation:
         with trio.move_on_at(math.inf if deadline is None else deadline) as timer:
             if octets:
                 await self._stream.send_all(octets)
+                self._tally.carried(sent=len(octets))
             data = await self._stream.receive_some(RECEIVE_SIZE) if receive else None
         now = trio.current_time()
         if timer.cancelled_caught:
@@ -97,6 +102,7 @@ class Conversation:
         if data is not None:
             if not data:
                 raise ConversationError(self._name, "closed by the concentrator", "")
+            self._tally.carried(received=len(data))
             self.session.receive_data(bytes(data), now=now)
         return True
 
@@ -138,7 +144,9 @@ class Dialer:
     async def _converse(self, record: ConcentratorRecord) -> AsyncIterator[Conversation]:
         async with await self._connect(record) as stream:
             try:
-                conversation = Conversation(record.name, stream, self._session(record))
+                conversation = Conversation(
+                    record.name, stream, self._session(record), self._shard.tally
+                )
                 # A session associates with whom a request is for, when it goes out: associating
                 # here would cost a command two round trips with a device it is not for.
                 self._shard.totals.count("conversations opened")

@@ -153,7 +153,9 @@ class PushListener:
     async def _receive(self, stream: trio.SocketStream) -> bytes | bytearray:
         self._idle.add(stream)
         try:
-            return await stream.receive_some(RECEIVE_SIZE)
+            data = await stream.receive_some(RECEIVE_SIZE)
+            self._shard.tally.carried(received=len(data))
+            return data
         finally:
             self._idle.discard(stream)
 
@@ -222,6 +224,8 @@ class PushListener:
         if not answers:
             return
         shard.kill_switch.reach(Point.BEFORE_ACKNOWLEDGE)
-        await stream.send_all(b"".join(answers))
+        octets = b"".join(answers)
+        await stream.send_all(octets)
+        shard.tally.carried(sent=len(octets))
         shard.totals.count("pushes acknowledged", len(answers))
         shard.kill_switch.reach(Point.ACKNOWLEDGED)

@@ -33,8 +33,16 @@ class Monitor:
             self._sample_process(name, pid)
         octets = psutil.net_io_counters(pernic=True).get("lo")
         if octets is not None:
-            self.put("host", Metric.RECEIVED_BYTES, octets.bytes_recv)
-            self.put("host", Metric.TRANSMITTED_BYTES, octets.bytes_sent)
+            self.carried("host", octets.bytes_recv, octets.bytes_sent)
+
+    def carried(self, source: str, received: int, sent: int) -> None:
+        """Record how many octets a component has received and sent so far.
+
+        Of a process of ours these are octets of data over its links; of the host, everything on
+        the loopback device, headers included.
+        """
+        self.put(source, Metric.RECEIVED_BYTES, received)
+        self.put(source, Metric.TRANSMITTED_BYTES, sent)
 
     def put(self, source: str, metric: Metric | str, value: float, label: str = "") -> None:
         """Record one measurement."""

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import trio
 
+from emulator.tally import RECEIVED, SENT
 from harness.run.journal import Journal
 from harness.run.latencies import LatencyLog
 from harness.run.load import Load
@@ -76,6 +77,7 @@ class Observer:
         self._mind_memory()
         await self._target.observe(self._monitor)
         summaries = read_summaries(self._prepared)
+        self._record_octets(summaries)
         self._latencies.take(self._journal.now().wall_s, summaries)
         standing = self._standing(summaries)
         self._record(standing)
@@ -117,6 +119,11 @@ class Observer:
         put("run", Metric.STORED, standing.stored)
         put("run", Metric.LAG_S, standing.lag_s)
         put("run", Metric.CONNECTIONS, standing.connections)
+
+    def _record_octets(self, summaries: Sequence[Mapping[str, Any]]) -> None:
+        for shard, summary in enumerate(summaries):
+            counts = summary.get("counts", {})
+            self._monitor.carried(f"fleet-{shard}", counts.get(RECEIVED, 0), counts.get(SENT, 0))
 
     def _note_refusals(self) -> None:
         refused = Counter(

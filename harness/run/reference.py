@@ -143,6 +143,9 @@ class ReferenceTarget:
         async with trio.open_nursery() as nursery:
             for shard in self.shards:
                 nursery.start_soon(shard.observe)
+        for shard in self.shards:
+            octets = shard.status.get("octets", {"received": 0, "sent": 0})
+            monitor.carried(shard.name, octets["received"], octets["sent"])
         living = [shard.status for shard in self.shards if shard.status]
         if living:
             size = sum(status["size_bytes"] for status in living)
