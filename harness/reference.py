@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
+
+import typer
 
 from harness.errors import ExitCode
 from harness.limits import DEFAULT_CHECKS, MEASURES
@@ -19,6 +22,7 @@ def pages() -> Mapping[str, str]:
         "scenario.md": _page("Scenario file", _scenario()),
         "checks.md": _page("Checks", _checks()),
         "exit-codes.md": _page("Exit codes", _exit_codes()),
+        "command-line.md": _page("Command line", _command_line()),
     }
 
 
@@ -37,6 +41,29 @@ def _table(head: Sequence[str], rows: Iterator[Sequence[str]]) -> Iterator[str]:
 def _exit_codes() -> Iterator[str]:
     rows = ((str(code.value), code.meaning) for code in ExitCode)
     yield from _table(("status", "meaning"), rows)
+
+
+def _command_line() -> Iterator[str]:
+    from harness.cli import app  # which offers these pages, and so imports this module
+
+    command = typer.main.get_group(app)
+    yield "What `--help` says of each verb. The [exit codes](exit-codes.md) are the same for all."
+    for name, verb in command.commands.items():
+        if verb.hidden:
+            continue
+        yield f"\n## {name}\n\n{inspect.cleandoc(verb.help or '')}\n"
+        options = (
+            parameter for parameter in verb.params if not getattr(parameter, "hidden", False)
+        )
+        rows = ((f"`{_usage(option)}`", getattr(option, "help", None) or "") for option in options)
+        if verb.params:
+            yield from _table(("argument", "meaning"), rows)
+
+
+def _usage(parameter: Any) -> str:  # noqa: ANN401 - typer's own class of arguments and options
+    names = "/".join(parameter.opts) if parameter.param_type_name == "option" else ""
+    value = parameter.metavar or ("" if getattr(parameter, "is_flag", False) else "N")
+    return f"{names} {value}".strip()
 
 
 def _checks() -> Iterator[str]:
