@@ -104,7 +104,7 @@ class Observer:
             step=min(step, self._prepared.schedule.plan.steps - 1),
             steps=self._prepared.schedule.plan.steps,
             owed=owed,
-            pushed=counts["readings pushed"],
+            delivered=self._delivered(counts["readings pushed"]),
             stored=stored["commits.rows_stored"],
             connections=counts["connections opened"] - counts["connections closed"],
             failed=counts["push.failed"],
@@ -112,10 +112,17 @@ class Observer:
             commands=(self._target.commands_ended(), self._prepared.scenario.commands.count),
         )
 
+    def _delivered(self, readings: int) -> tuple[str, int] | None:
+        if self._prepared.fleet.behaviour.mode != "push":
+            return None
+        return ("acknowledged" if self._prepared.confirms else "sent", readings)
+
     def _record(self, standing: Standing) -> None:
         put = self._monitor.put
         put("run", Metric.OWED, standing.owed)
-        put("run", Metric.ACKNOWLEDGED if self._prepared.confirms else Metric.SENT, standing.pushed)
+        if standing.delivered is not None:
+            metric = Metric.ACKNOWLEDGED if self._prepared.confirms else Metric.SENT
+            put("run", metric, standing.delivered[1])
         put("run", Metric.STORED, standing.stored)
         put("run", Metric.LAG_S, standing.lag_s)
         put("run", Metric.CONNECTIONS, standing.connections)

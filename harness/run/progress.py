@@ -17,13 +17,17 @@ LINE_EVERY_S: Final = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """Where a run stands: counts so far, real seconds for ``lag_s``."""
+    """Where a run stands: counts so far, real seconds for ``lag_s``.
+
+    ``delivered`` are the readings whose push is done for the fleet, and the word for it: what is
+    acknowledged lags behind what is stored by the way back over the link. ``None``: nobody pushes.
+    """
 
     at: RunTime
     step: int
     steps: int
     owed: int
-    pushed: int
+    delivered: tuple[str, int] | None
     stored: int
     connections: int
     failed: int
@@ -100,8 +104,8 @@ class PlainProgress:
         self._next_s = standing.at.wall_s + LINE_EVERY_S
         self._console.print(
             f"{standing.at.wall_s:7.1f} s  {standing.phase:<14} "
-            f"owed {standing.owed:>11,}  pushed {standing.pushed:>11,}  "
-            f"stored {standing.stored:>11,}  lag {standing.lag_s:.2f} s",
+            f"owed {standing.owed:>11,}  stored {standing.stored:>11,}  "
+            f"{_delivered(standing)}lag {standing.lag_s:.2f} s",
             highlight=False,
             soft_wrap=True,
         )
@@ -127,6 +131,13 @@ def progress_on(console: Console) -> Progress:
     return LiveProgress(console) if console.is_terminal else PlainProgress(console)
 
 
+def _delivered(standing: Standing) -> str:
+    if standing.delivered is None:
+        return ""
+    word, readings = standing.delivered
+    return f"{word} {readings:>11,}  "
+
+
 def _panel(standing: Standing) -> Table:
     table = Table.grid(padding=(0, 2))
     for title, value in _lines(standing):
@@ -139,12 +150,14 @@ def _lines(standing: Standing) -> list[tuple[str, str]]:
     lines = [
         ("phase", f"[bold]{standing.phase}[/bold], {standing.at.wall_s:.0f} s"),
         ("owed so far", f"{standing.owed:,} readings"),
-        ("pushed", f"{standing.pushed:,}"),
         ("stored", f"{standing.stored:,} ({share:.1f} %)"),
         ("connections", f"{standing.connections:,}"),
         ("failed pushes", f"{standing.failed:,}, each tried again"),
         ("generator lag", f"{standing.lag_s:.2f} s at worst"),
     ]
+    if standing.delivered is not None:
+        word, readings = standing.delivered
+        lines.insert(3, (word, f"{readings:,}"))
     done, ordered = standing.commands
     if ordered:
         lines.append(("commands", f"{done:,} of {ordered:,} done"))
