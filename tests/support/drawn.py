@@ -16,7 +16,7 @@ Drawn: TypeAlias = dict[tuple[int, int, int, str], list[int]]
 
 @contextmanager
 def drawn_delays(monkeypatch: pytest.MonkeyPatch) -> Iterator[Drawn]:
-    """Note every handshake and every transfer up that a link model works out."""
+    """Note every handshake and every transfer, either way, that a link model works out."""
     drawn: Drawn = {}
     exchanges: dict[LinkModel, tuple[int, int, int]] = {}
 
@@ -36,8 +36,8 @@ def drawn_delays(monkeypatch: pytest.MonkeyPatch) -> Iterator[Drawn]:
 
     def transferring(self: LinkModel, direction: Direction, now_ns: int, octets: int) -> Transfer:
         moved = transfer(self, direction, now_ns, octets)
-        if direction == "up" and octets:
-            note(self, f"{octets} octets", now_ns, [at for at, _ in moved.releases])
+        if octets:
+            note(self, f"{octets} octets {direction}", now_ns, [at for at, _ in moved.releases])
         return moved
 
     with monkeypatch.context() as patch:
