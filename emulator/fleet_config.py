@@ -11,6 +11,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from emulator.event_kinds import MeterEventKind
 from emulator.parameters import BehaviourParameters, GridParameters
 from netem.profiles import LinkOptions, LinkProfile
 
@@ -36,11 +37,62 @@ class OutageSpan(_Part):
     """Link profiles that are hit; all of them when ``None``."""
 
 
+class MeterEventSpan(_Part):
+    """One event of the scenario that befalls meters; whole seconds, as meters count them."""
+
+    number: int
+    """Its place in the scenario's timeline; keys the draw of who is hit."""
+    kind: MeterEventKind
+    starts_s: Annotated[int, Field(ge=0)]
+    """Scenario seconds since the first step."""
+    lasts_s: Annotated[int, Field(ge=1)] | None = None
+    """Scenario seconds; ``None``: to the end of the run, or no time at all where it is over as
+    soon as it happened."""
+    share_ppm: Annotated[int, Field(ge=0, le=1_000_000)]
+    """Share of the meters that speak ANSI C12, parts per million."""
+
+
+class C12Options(_Part):
+    """What only the ANSI part of a fleet, and its head-end, need to know."""
+
+    authentication: Literal["none", "password"] = "password"
+    """How a client of a meter proves who it is."""
+    sessionless: bool = True
+    """Whether tables are read without a session: no logon, no logoff."""
+    security_answer: bool = True
+    """Whether a sessionless Security request gets a response of its own."""
+    replay: Literal["strict", "window", "off"] = "strict"
+    """What becomes of a message whose initialisation vector is not newer than the last."""
+    unregistered: Literal["refuse", "accept"] = "refuse"
+    """What becomes of a message from a node that has not registered."""
+    register_nodes: bool = True
+    """Whether relays and meters register with the head-end before they speak."""
+    registration_period_s: Annotated[int, Field(ge=1)] = 3600
+    """Real seconds within which a node must register again."""
+    registrations_per_s: Annotated[int, Field(ge=1)] | None = None
+    """Registrations that the head-end takes in a real second; no bound when ``None``."""
+
+
+class Capture(_Part):
+    """Which octets are kept as they crossed the link."""
+
+    concentrators: Annotated[int, Field(ge=0)] = 0
+    """How many, counted from the first; 0: nothing is captured."""
+    octets_max: Annotated[int, Field(ge=0)] = 16 * 1024 * 1024
+    """Bound on the file of one fleet shard."""
+
+
 class Endpoint(_Part):
     """A TCP address."""
 
     host: str
     port: Annotated[int, Field(ge=0, le=65_535)]
+    also: dict[str, int] = {}
+    """Other ports, by protocol: where several are spoken, each has a listener of its own."""
+
+    def port_for(self, protocol: str) -> int:
+        """Return the port to dial in that protocol."""
+        return self.also.get(protocol, self.port)
 
 
 class PushTimers(_Part):
@@ -62,12 +114,16 @@ class FleetConfig(_Part):
     grid: GridParameters
     behaviour: BehaviourParameters
     protocol: str = "dlms"
+    """The plug-in all concentrators use; ``mix``: that which the grid gives each of them."""
     link: Literal["model", "none"] = "model"
     links: LinkOptions = LinkOptions()
     profiles: dict[str, LinkProfile] = {}
     authentication: Literal["none", "lls", "gmac"] = "gmac"
+    """Of DLMS clients; ``c12.authentication`` is that of ANSI ones."""
     protection: Literal["ciphered", "authenticated", "clear"] = "ciphered"
     confirmed: bool = True
+    particular: dict[str, str | int | float | bool] = {}
+    """What only one protocol understands: switches, by name."""
     rows_per_push: Annotated[int, Field(ge=1, le=1_000)] = 256
     """Bound on the readings of one push: it must fit one PDU."""
     head_ends: tuple[Endpoint, ...] = ()
@@ -77,6 +133,9 @@ class FleetConfig(_Part):
     slices: Annotated[int, Field(ge=1)] = 1
     """Slices of each shard: one Locust user each."""
     outages: tuple[OutageSpan, ...] = ()
+    events: tuple[MeterEventSpan, ...] = ()
+    c12: C12Options = C12Options()
+    capture: Capture = Capture()
     timers: PushTimers = PushTimers()
     key_file: Path | None = None
     pattern_folder: Path = Path()
