@@ -1,0 +1,298 @@
+"""The ACSE PDU of C12.22: which element of the header holds which field.
+
+Source: ANSI C12.22 (ACSE, tag 0x60), in the order of the standard, which is enforced::
+
+    60 L
+     A1 L 06 L oid                  application context
+     A2 L (06 | 80) L title         called ApTitle
+     A3 L 02 L n                    size of the whole APDU; on segments only
+     A4 L 02 L n                    called AP invocation id: the A8 of the request
+     A6 L (06 | 80) L title         calling ApTitle
+     A7 L 02 01 q                   calling AE qualifier
+     A8 L 02 L n                    calling AP invocation id
+     8B L oid                       mechanism name
+     AC L A2 L A0 L A1 L [80 01 key id] 81 04 iv      authentication value
+     BE L 28 L [02 L segment offset] 81 L octets      information
+
+``_ELEMENTS`` is the specification. Unknown and doubled elements are refused: the message
+authentication covers known elements only, so anything else would be unprotected.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import IntFlag
+from typing import Any, Final
+
+from protocols.c12 import ber
+from protocols.c12.titles import ABSOLUTE, RELATIVE, ApTitle
+from protocols.errors import CodecError
+
+CODEC: Final = "ACSE"
+APDU_TAG: Final = 0x60
+INFORMATION_TAG: Final = 0xBE
+CALLED_TAG: Final = 0xA2
+TOTAL_SIZE_TAG: Final = 0xA3
+CALLING_TAG: Final = 0xA6
+AUTHENTICATION_TAG: Final = 0xAC
+C1222_CONTEXT: Final = bytes.fromhex("607c86f7540116")
+"""The application context 2.16.124.113620.1.22, content octets."""
+
+_EXTERNAL: Final = 0x28
+_SEGMENT_OFFSET: Final = 0x02
+_OCTETS: Final = 0x81
+_KEY_ID: Final = 0x80
+_VECTOR: Final = 0x81
+_VECTOR_SIZE: Final = 4
+# ApTitles inside A2 and A6; 0D is a matter of service bodies only.
+_TITLE_TAGS: Final = (ABSOLUTE, RELATIVE)
+
+
+class AeQualifier(IntFlag):
+    """What the calling AE qualifier says of a message."""
+
+    TEST = 0x01
+    URGENT = 0x02
+    NOTIFICATION = 0x04
+
+
+@dataclass(frozen=True, slots=True)
+class AuthenticationValue:
+    """Which key (u8, may be left out) and which initialization vector (u32, UTC seconds)."""
+
+    vector: int
+    key_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """All of an APDU but its information.
+
+    Invocation ids are the octets of the INTEGER as they travel (1..4): an answer echoes those of
+    its request. ``mechanism_name`` and ``application_context`` are content octets of an OID.
+    """
+
+    called: ApTitle | None
+    calling: ApTitle | None
+    calling_invocation: bytes
+    called_invocation: bytes | None = None
+    qualifier: AeQualifier | None = None
+    authentication: AuthenticationValue | None = None
+    mechanism_name: bytes | None = None
+    application_context: bytes | None = None
+
+    @property
+    def is_response(self) -> bool:
+        """Whether it answers a request, whose invocation id it then carries."""
+        return self.called_invocation is not None
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentPosition:
+    """Where a segment belongs: ``offset`` octets into a whole APDU of ``total_size`` octets."""
+
+    total_size: int
+    offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReadApdu:
+    """An APDU as it came. ``elements`` are whole, tag included, as they came."""
+
+    octets: bytes
+    header: Header
+    segment: SegmentPosition | None
+    information_start: int
+    elements: dict[int, bytes] = field(compare=False)
+
+    @property
+    def information(self) -> bytes:
+        """The EPSEM, or for a segment its piece of an APDU."""
+        return self.octets[self.information_start :]
+
+    @property
+    def information_header(self) -> bytes:
+        """The octets from the tag of the information to its content."""
+        start = len(self.octets) - len(self.elements[INFORMATION_TAG])
+        return self.octets[start : self.information_start]
+
+
+@dataclass(frozen=True, slots=True)
+class _Form:
+    """How a value lies in its element: content octets to value, and back."""
+
+    read: Callable[[bytes, str], Any]
+    write: Callable[[Any, str], bytes]
+
+
+def _read_title(octets: bytes, path: str) -> ApTitle:
+    if not octets or octets[0] not in _TITLE_TAGS:
+        raise CodecError("neither an absolute nor a relative title", codec=CODEC, path=path)
+    return ApTitle.decode(octets)
+
+
+def _read_integer_octets(octets: bytes, path: str) -> bytes:
+    content = ber.read_only(ber.INTEGER, octets, path)
+    ber.read_unsigned(content, path)
+    return content
+
+
+def _write_integer_octets(value: bytes, path: str) -> bytes:
+    ber.read_unsigned(value, path)
+    return ber.element(ber.INTEGER, value)
+
+
+def _read_qualifier(octets: bytes, path: str) -> AeQualifier:
+    content = ber.read_only(ber.INTEGER, octets, path)
+    if len(content) != 1:
+        raise CodecError(f"a qualifier of {len(content)} octets", codec=CODEC, path=path)
+    return _QUALIFIERS[content[0]]
+
+
+def _write_qualifier(value: AeQualifier, path: str) -> bytes:
+    return ber.element(ber.INTEGER, _octet(value, path))
+
+
+def _read_authentication(octets: bytes, path: str) -> AuthenticationValue:
+    for tag in (0xA2, 0xA0, 0xA1):
+        octets = ber.read_only(tag, octets, path)
+    key_id = None
+    if octets[:2] == bytes((_KEY_ID, 1)) and len(octets) > 2:
+        key_id, octets = octets[2], octets[3:]
+    vector = ber.read_only(_VECTOR, octets, path)
+    if len(vector) != _VECTOR_SIZE:
+        raise CodecError(f"a vector of {len(vector)} octets", codec=CODEC, path=path)
+    return AuthenticationValue(int.from_bytes(vector, "big"), key_id)
+
+
+def _write_authentication(value: AuthenticationValue, path: str) -> bytes:
+    if not 0 <= value.vector <= 0xFFFF_FFFF:
+        raise CodecError(f"{value.vector} in 32 bits", codec=CODEC, path=path)
+    octets = ber.element(_VECTOR, value.vector.to_bytes(_VECTOR_SIZE, "big"))
+    if value.key_id is not None:
+        octets = ber.element(_KEY_ID, _octet(value.key_id, path)) + octets
+    for tag in (0xA1, 0xA0, 0xA2):
+        octets = ber.element(tag, octets)
+    return octets
+
+
+def _octet(value: int, path: str) -> bytes:
+    if not 0 <= value <= 0xFF:
+        raise CodecError(f"{value} in 8 bits", codec=CODEC, path=path)
+    return bytes((value,))
+
+
+_QUALIFIERS: Final = tuple(AeQualifier(octet) for octet in range(256))
+_TITLE: Final = _Form(_read_title, lambda title, _: title.encode())
+_NAME: Final = _Form(
+    lambda octets, path: ber.read_only(ber.OBJECT_IDENTIFIER, octets, path),
+    lambda octets, _: ber.element(ber.OBJECT_IDENTIFIER, octets),
+)
+_RAW: Final = _Form(lambda octets, _: octets, lambda octets, _: octets)
+_INVOCATION: Final = _Form(_read_integer_octets, _write_integer_octets)
+_INTEGER: Final = _Form(
+    lambda octets, path: int.from_bytes(_read_integer_octets(octets, path), "big"),
+    lambda value, path: ber.element(ber.INTEGER, ber.unsigned(value, path)),
+)
+
+_ELEMENTS: Final[tuple[tuple[int, str, _Form], ...]] = (
+    (0xA1, "application_context", _NAME),
+    (0xA2, "called", _TITLE),
+    (0xA3, "total_size", _INTEGER),
+    (0xA4, "called_invocation", _INVOCATION),
+    (0xA6, "calling", _TITLE),
+    (0xA7, "qualifier", _Form(_read_qualifier, _write_qualifier)),
+    (0xA8, "calling_invocation", _INVOCATION),
+    (0x8B, "mechanism_name", _RAW),
+    (0xAC, "authentication", _Form(_read_authentication, _write_authentication)),
+)
+_ROW_OF: Final = {tag: row for row, (tag, _, _) in enumerate(_ELEMENTS)}
+
+
+def encode_elements(header: Header, total_size: int | None = None) -> list[tuple[int, bytes]]:
+    """Return tags and whole elements of ``header``, in order; raises `CodecError`."""
+    elements = []
+    for tag, name, form in _ELEMENTS:
+        value = total_size if tag == TOTAL_SIZE_TAG else getattr(header, name)
+        if value is not None:
+            elements.append((tag, ber.element(tag, form.write(value, name))))
+    return elements
+
+
+def information_header(size: int, segment_offset: int | None = None) -> bytes:
+    """Return what stands before ``size`` octets of information, from tag BE on."""
+    head = bytes((_OCTETS,)) + ber.length(size)
+    if segment_offset is not None:
+        offset = ber.unsigned(segment_offset, "segment_offset")
+        head = ber.element(_SEGMENT_OFFSET, offset) + head
+    head = bytes((_EXTERNAL,)) + ber.length(len(head) + size) + head
+    return bytes((INFORMATION_TAG,)) + ber.length(len(head) + size) + head
+
+
+def encode_apdu(
+    header: Header, information: bytes, segment: SegmentPosition | None = None
+) -> bytes:
+    """Return a whole APDU; raises `CodecError` naming the field that does not fit."""
+    elements = encode_elements(header, segment.total_size if segment else None)
+    head = information_header(len(information), segment.offset if segment else None)
+    body = b"".join([octets for _, octets in elements])
+    return ber.element(APDU_TAG, body + head + information)
+
+
+def decode_apdu(octets: bytes) -> ReadApdu:
+    """Return the one APDU that ``octets`` are; raises `CodecError` naming the field."""
+    end = len(octets)
+    tag, offset, stop = ber.read_element(octets, 0, end, "apdu")
+    if tag != APDU_TAG or stop != end:
+        raise CodecError(f"tag {tag:#04x} and {end - stop} octets after it", codec=CODEC)
+    values: dict[str, Any] = {}
+    elements: dict[int, bytes] = {}
+    row = 0
+    while offset < end:
+        tag, start, stop = ber.read_element(octets, offset, end, "element")
+        elements[tag] = octets[offset:stop]
+        if tag == INFORMATION_TAG:
+            break
+        if (found := _ROW_OF.get(tag, -1)) < row:
+            raise CodecError(f"element {tag:#04x} has no place here", codec=CODEC, path="element")
+        _, name, form = _ELEMENTS[found]
+        values[name] = form.read(octets[start:stop], name)
+        row, offset = found + 1, stop
+    else:
+        raise CodecError("none there", codec=CODEC, path="information")
+    if stop != end:
+        raise CodecError(f"{end - stop} octets after it", codec=CODEC, path="information")
+    return _finish(octets, values, elements, start)
+
+
+def _finish(
+    octets: bytes, values: dict[str, Any], elements: dict[int, bytes], start: int
+) -> ReadApdu:
+    total_size = values.pop("total_size", None)
+    segment_offset, information_start = _read_information(octets, start)
+    if (total_size is None) is not (segment_offset is None):
+        raise CodecError("a segment has size and offset", codec=CODEC, path="total_size")
+    segment = None
+    if total_size is not None and segment_offset is not None:
+        segment = SegmentPosition(total_size, segment_offset)
+    if "calling_invocation" not in values:
+        raise CodecError("none there", codec=CODEC, path="calling_invocation")
+    header = Header(values.pop("called", None), values.pop("calling", None), **values)
+    return ReadApdu(octets, header, segment, information_start, elements)
+
+
+def _read_information(octets: bytes, start: int) -> tuple[int | None, int]:
+    """Return the segment offset and where the octets of the information start."""
+    end = len(octets)
+    tag, start, stop = ber.read_element(octets, start, end, "information")
+    if tag != _EXTERNAL or stop != end:
+        raise CodecError(f"tag {tag:#04x}, not an external", codec=CODEC, path="information")
+    segment_offset = None
+    tag, inner, stop = ber.read_element(octets, start, end, "information")
+    if tag == _SEGMENT_OFFSET:
+        segment_offset = ber.read_unsigned(octets[inner:stop], "segment_offset")
+        tag, inner, stop = ber.read_element(octets, stop, end, "information")
+    if tag != _OCTETS or stop != end:
+        raise CodecError(f"tag {tag:#04x}, not octets", codec=CODEC, path="information")
+    return segment_offset, inner
