@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
 
 from emulator.device import Concentrator, ExecutionLog
+from emulator.dialects import Dialects
 from emulator.fleet_config import FleetConfig, part_of
-from emulator.keys import KeyRing
+from emulator.keys import KeyRing, with_members
 from emulator.schedule import Schedule
 from emulator.world import NEVER, World
 from netem.draws import generator
-from protocols.plugin import (
-    ProtocolPlugin,
-    PushSession,
-    ServedSession,
-    SessionOptions,
-)
+from protocols.plugin import Credentials, PushSession, ServedSession
 
 BoolArray = NDArray[np.bool_]
 
@@ -33,7 +29,7 @@ class Concentrators:
         numbers: range,
         world: World,
         schedule: Schedule,
-        plugin: ProtocolPlugin,
+        dialects: Dialects,
         keys: KeyRing,
         executions: ExecutionLog,
     ) -> None:
@@ -41,15 +37,11 @@ class Concentrators:
         self._config = config
         self._world = world
         self._schedule = schedule
-        self._plugin = plugin
+        self.dialects = dialects
         self._keys = keys
         self._executions = executions
-        self._options = SessionOptions(
-            authentication=config.authentication,
-            protection=config.protection,
-            confirmed=config.confirmed,
-        )
         self._made: dict[int, Concentrator] = {}
+        self._push_sessions: dict[int, PushSession] = {}
         self._begun: BoolArray = np.zeros(len(numbers), np.bool_)
         self._step = NEVER
         self._open: BoolArray = self._begun
@@ -99,25 +91,38 @@ class Concentrators:
         return not self._schedule.cut_off(number, elapsed_s)
 
     def push_session(self, number: int) -> PushSession:
-        """Return the pushing side of a new connection. Raises `KeyFileError`."""
-        device = self[number]
-        credentials = self._keys.of(device.name, device.system_title)
-        return self._plugin.push_session(credentials, device.push_counters, self._options)
+        """Return the pushing side of a concentrator, making it on first use.
+
+        Raises `KeyFileError`.
+        """
+        if number not in self._push_sessions:
+            plugin = self.dialects.plugin(number)
+            self._push_sessions[number] = plugin.push_session(
+                self._credentials(number), self[number].push_counters, self.dialects.options
+            )
+        return self._push_sessions[number]
+
+    def push_sessions(self) -> Mapping[int, PushSession]:
+        """Return the pushing sides that have been made, by number of the concentrator."""
+        return self._push_sessions
 
     def served_session(self, number: int, connection: int) -> ServedSession:
         """Return the served side of the ``connection``-th connection to a concentrator.
 
         Raises `KeyFileError`.
         """
-        device = self[number]
-        credentials = self._keys.of(device.name, device.system_title)
-        return self._plugin.served_session(
-            device,
-            credentials,
-            device.served_counters,
-            self._options,
+        return self.dialects.plugin(number).served_session(
+            self[number],
+            self._credentials(number),
+            self[number].served_counters,
+            self.dialects.options,
             _octets(self._config.seed, number, connection),
         )
+
+    def _credentials(self, number: int) -> Credentials:
+        device = self[number]
+        plugin = self.dialects.plugin(number)
+        return with_members(self._keys, plugin, device.name, device.meter_names)
 
 
 def _octets(seed: int, number: int, connection: int) -> Callable[[int], bytes]:

@@ -13,8 +13,9 @@ from __future__ import annotations
 import errno
 import json
 import os
+import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -26,7 +27,7 @@ from structlog import get_logger
 from emulator.delivery_record import Mark
 from emulator.identity import concentrator_name, concentrator_system_title, meter_numbers
 from emulator.world import World
-from protocols.plugin import Command, CommandKind, Execution
+from protocols.plugin import Command, CommandKind, Execution, MeterState
 from protocols.readings import ReadingBatch
 
 BUFFER_INTERVALS: Final = 10_000
@@ -66,6 +67,20 @@ class ExecutionLog:
         self._file.close()
 
 
+class Stamps:
+    """POSIX seconds, each given out once to a peer: those of devices under one key."""
+
+    def __init__(self, utc_s: Callable[[], float] = time.time) -> None:
+        self._utc_s = utc_s
+        self._last: dict[bytes, int] = {}
+
+    def next(self, peer: bytes) -> int:
+        """Return the second it is, or the one after the last given out to ``peer``."""
+        stamp = max(int(self._utc_s()), self._last.get(peer, 0) + 1)
+        self._last[peer] = stamp
+        return stamp
+
+
 @dataclass(slots=True)
 class DeviceCounters:
     """Invocation counters of one security context of a device; they outlive connections.
@@ -77,6 +92,7 @@ class DeviceCounters:
     sent: list[int]
     """One element: the last counter sent, shared by all contexts under one key."""
     accepted: dict[bytes, int] = field(default_factory=dict)
+    stamps: Stamps = field(default_factory=Stamps)
 
     def next(self) -> int:
         """Return the counter to send under."""
@@ -91,6 +107,10 @@ class DeviceCounters:
         """Remember that ``counter`` was accepted from ``peer``."""
         self.accepted[peer] = counter
 
+    def stamp(self, peer: bytes) -> int:
+        """Return POSIX seconds never returned for ``peer`` before."""
+        return self.stamps.next(peer)
+
 
 class Concentrator:
     """One emulated concentrator; implements `protocols.plugin.ConcentratorModel`."""
@@ -104,13 +124,14 @@ class Concentrator:
         self._world = world
         self._executions = executions
         self._meters = world.plan.grid.meters_of(number)
-        sent = [0]
-        self.push_counters = DeviceCounters(sent)
-        self.served_counters = DeviceCounters(sent)
+        sent, stamps = [0], Stamps()
+        self.push_counters = DeviceCounters(sent, stamps=stamps)
+        self.served_counters = DeviceCounters(sent, stamps=stamps)
         self._open_switches: set[tuple[int, int]] = set()
         self._rates: dict[int, int] = {}
         self._clock_offset_s: dict[int, float] = {}
         self._control_logs: dict[int, deque[Execution]] = {}
+        self._states: dict[int, MeterState] = {}
 
     @property
     def meter_names(self) -> NDArray[np.bytes_]:
@@ -190,6 +211,10 @@ class Concentrator:
     def control_log(self, meter: int) -> Sequence[Execution]:
         """Return the newest entries of a meter's control log, oldest first."""
         return tuple(self._control_logs.get(meter, ()))
+
+    def meter_state(self, meter: int) -> MeterState:
+        """Return what a meter remembers beyond its switches; changing it changes the meter."""
+        return self._states.setdefault(meter, MeterState())
 
     def _apply(self, meter: int, command: Command) -> None:
         match command.kind:

@@ -12,6 +12,7 @@ from emulator.clock import ScenarioClock
 from emulator.concentrators import Concentrators
 from emulator.delivery_record import DeliveryRecord
 from emulator.device import ExecutionLog
+from emulator.dialects import Dialects
 from emulator.fleet_config import FleetConfig, part_of
 from emulator.grid import generate_grid
 from emulator.keys import key_ring
@@ -25,7 +26,6 @@ from emulator.serving import Servers
 from emulator.tally import Tally
 from emulator.world import World
 from netem.links import Links, open_links
-from protocols.plugin import load_protocol
 
 DRAIN_S: Final = 10.0
 """Real seconds that octets under way get to arrive once the shard has been told to end."""
@@ -69,7 +69,7 @@ class FleetShard:
             numbers,
             self._world,
             self._schedule,
-            load_protocol(config.protocol),
+            Dialects(config, grid),
             key_ring(config.seed, config.key_file),
             self.executions,
         )
@@ -89,7 +89,8 @@ class FleetShard:
             nursery.start_soon(self._close_windows, nursery)
             for outage in self._schedule.outages:
                 nursery.start_soon(self._outage, outage)
-            if self._pushes:
+            nursery.start_soon(self.pushers.attend)
+            if self._dials:
                 await self.pushers.run()
             else:
                 plan = self._world.plan
@@ -108,8 +109,11 @@ class FleetShard:
         self.concentrators.end(self.concentrators.slice(part))
 
     @property
-    def _pushes(self) -> bool:
-        return self._config.behaviour.mode == "push"
+    def _dials(self) -> bool:
+        """Whether any concentrator calls the head-end: to push, or to register its nodes."""
+        plugins = self.concentrators.dialects.plugins.values()
+        registers = any(plugin.has_nodes for plugin in plugins) and bool(self._config.head_ends)
+        return self._config.behaviour.mode == "push" or registers
 
     async def _close_windows(self, nursery: trio.Nursery) -> None:
         plan = self._world.plan
@@ -125,6 +129,8 @@ class FleetShard:
         for number in hit:
             self.pushers.cut(number)
             self.servers.cut(number)
+            # Whoever goes dark has lost power, for all that its nodes can tell.
+            self.pushers.restarted(number)
         await self._world.clock.sleep_until(first_s + outage.ends_s)
         await self.pushers.recover(hit)
 

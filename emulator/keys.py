@@ -1,17 +1,23 @@
 """Where keys come from: a key file of a real fleet, or test keys from the seed.
 
 A key file is JSON: ``{"MSC0000000000001": {"encryption_key": "<hex>", "authentication_key":
-"<hex>", "secret": "<hex>"}, ...}``, by logical device name of the concentrator.
+"<hex>", "secret": "<hex>"}, ...}``, by logical device name of the concentrator
+(of the meter, where meters are nodes of their own).
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Final, Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
 from emulator.identity import KEY_OCTETS, seeded_test_keys
-from protocols.plugin import Credentials
+from protocols.plugin import Credentials, ProtocolPlugin
 
 _FIELDS: Final = ("encryption_key", "authentication_key", "secret")
 
@@ -21,7 +27,7 @@ class KeyFileError(ValueError):
 
 
 class KeyRing(Protocol):
-    """Knows the credentials of every concentrator."""
+    """Knows the credentials of every device."""
 
     def of(self, name: bytes, system_title: bytes) -> Credentials:
         """Return the credentials of the device with that logical device name.
@@ -41,7 +47,7 @@ class SeededKeys:
         """Return the test credentials of a device."""
         keys = seeded_test_keys(self._seed, name)
         return Credentials(
-            system_title, keys.unicast_encryption_key, keys.authentication_key, keys.secret
+            system_title, keys.unicast_encryption_key, keys.authentication_key, keys.secret, name
         )
 
 
@@ -68,9 +74,58 @@ class FileKeys:
             raise KeyFileError(f"{self._path}: no usable keys of {name!r}: {error!r}") from None
         if len(encryption) != KEY_OCTETS or len(authentication) != KEY_OCTETS:
             raise KeyFileError(f"{self._path}: keys of {name!r} must have {KEY_OCTETS} octets")
-        return Credentials(system_title, encryption, authentication, secret)
+        return Credentials(system_title, encryption, authentication, secret, name)
 
 
 def key_ring(seed: int, path: Path | None) -> KeyRing:
     """Return the key ring of a run. Raises `KeyFileError`."""
     return SeededKeys(seed) if path is None else FileKeys(path)
+
+
+class MemberKeys:
+    """The credentials of the meters behind one concentrator, looked up once each.
+
+    Args:
+        keys: where they are.
+        plugin: tells what meters are called on the wire.
+        names: the meters' device names (S16), in order.
+    """
+
+    def __init__(self, keys: KeyRing, plugin: ProtocolPlugin, names: NDArray[np.bytes_]) -> None:
+        self._keys = keys
+        self._plugin = plugin
+        self._names: list[bytes] = names.tolist()
+        self._known: dict[int, Credentials] = {}
+
+    def __len__(self) -> int:
+        """The number of meters."""
+        return len(self._names)
+
+    def __getitem__(self, meter: int, /) -> Credentials:
+        """Return a meter's credentials. Raises `IndexError` or `KeyFileError`."""
+        if meter not in self._known:
+            name = self._names[meter]
+            self._known[meter] = self._keys.of(name, self._plugin.title_of(name))
+        return self._known[meter]
+
+    def __iter__(self) -> Iterator[Credentials]:
+        """Go through them in order."""
+        return (self[meter] for meter in range(len(self)))
+
+
+def with_members(
+    keys: KeyRing, plugin: ProtocolPlugin, name: bytes, meters: NDArray[np.bytes_]
+) -> Credentials:
+    """Return a concentrator's credentials, with its meters' where these are nodes of their own.
+
+    Args:
+        keys: where they are.
+        plugin: the protocol that the concentrator speaks.
+        name: its device name.
+        meters: its meters' device names (S16), in order.
+
+    Raises:
+        KeyFileError: its keys are not there.
+    """
+    own = keys.of(name, plugin.title_of(name))
+    return replace(own, members=MemberKeys(keys, plugin, meters)) if plugin.has_nodes else own

@@ -38,15 +38,15 @@ class FleetLinks:
         return self._profiles[self._category[number]]
 
     async def connect(
-        self, number: int, head_end: Endpoint, sequence: int, attempt: int
+        self, number: int, head_end: Endpoint, protocol: str, sequence: int, attempt: int
     ) -> ShapedStream:
-        """Dial the head-end from the concentrator's own address, for push ``sequence``.
+        """Dial the head-end's listener of ``protocol`` from the concentrator's own address.
 
-        Raises `OSError`: refused, unreachable, or no answer over the link.
+        For push ``sequence``; raises `OSError`: refused, unreachable, or no answer over the link.
         """
 
         async def dial() -> trio.SocketStream:
-            return await _dial(number, head_end)
+            return await _dial(number, head_end.host, head_end.port_for(protocol))
 
         return await self._links.connect(
             dial, self._used(number), number, number=sequence, attempt=attempt
@@ -72,15 +72,15 @@ class FleetLinks:
         return self.name(number) if self._modelled else PERFECT
 
 
-async def _dial(number: int, head_end: Endpoint) -> trio.SocketStream:
+async def _dial(number: int, host: str, port: int) -> trio.SocketStream:
     connection = trio.socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     try:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        if _is_loopback(head_end.host):
+        if _is_loopback(host):
             # Without this option every bind would take a port of its own for all destinations.
             connection.setsockopt(socket.IPPROTO_IP, _IP_BIND_ADDRESS_NO_PORT, 1)
             await connection.bind((concentrator_address(number), 0))
-        await connection.connect((head_end.host, head_end.port))
+        await connection.connect((host, port))
     except BaseException:
         connection.close()
         raise

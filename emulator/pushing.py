@@ -10,10 +10,12 @@ connection in the middle of it.
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
-from typing import Final
+from functools import partial
+from typing import Final, TypeAlias
 
 import numpy as np
 import trio
@@ -37,6 +39,8 @@ RECEIVE_SIZE: Final = 16_384
 NANOSECONDS: Final = 1_000_000_000
 RECOVERY_SPREAD_S: Final = 5.0
 """Real seconds over which concentrators come back after an outage."""
+ATTENTION_EVERY_S: Final = 0.5
+"""Real seconds between two looks at who wants attention."""
 ATTEMPTS_TOLD_APART: Final = 256
 PUSHES_TOLD_APART: Final = 256
 log = get_logger(__name__)
@@ -46,10 +50,15 @@ class HeadEndClosedError(trio.BrokenResourceError):
     """The head-end closed the connection before it confirmed a push."""
 
 
+class UnconfirmedError(trio.BrokenResourceError):
+    """The head-end answered every message of a push, and did not confirm it."""
+
+
 class CutOffError(trio.BrokenResourceError):
     """The concentrator became unreachable while it was dialling."""
 
 
+Task: TypeAlias = Callable[[], Awaitable[None]]
 FAILURES: Final = (
     trio.BrokenResourceError,
     trio.ClosedResourceError,
@@ -93,6 +102,7 @@ class Pushers:
         self._concentrators = concentrators
         self._links = links
         self._tally = tally
+        self._pushes = config.behaviour.mode == "push"
         self._backlogs = Backlogs(world, Mark.ACKNOWLEDGED if config.confirmed else Mark.SENT)
         self._jitter_key = stream_key(config.seed, "back-off")
         self._recovery_key = stream_key(config.seed, "recovery")
@@ -159,15 +169,45 @@ class Pushers:
         pusher.delivering = True
         try:
             while self._concentrators.reachable(number):
-                batch = self._backlogs.next_batch(
-                    number, self._world.step(), self._config.rows_per_push
-                )
-                if batch is None:
+                task = self._next_task(number, pusher)
+                if task is None:
                     return
-                await self._try(batch, pusher)
+                await self._try(number, pusher, task)
             await self._close(pusher)
         finally:
             pusher.delivering = False
+
+    async def attend(self) -> None:
+        """Let concentrators that want attention have it, until cancelled: to register anew."""
+        while True:
+            await trio.sleep(ATTENTION_EVERY_S)
+            if self._deliveries is None:
+                continue
+            for number, session in self._concentrators.push_sessions().items():
+                if (
+                    _wants_attention(session)
+                    and not self._pushers[number].delivering
+                    and self._concentrators.reachable(number)
+                ):
+                    self._deliveries.start_soon(self.deliver, number)
+
+    def restarted(self, number: int) -> None:
+        """Let a concentrator that lost power forget what only its memory held."""
+        session = self._concentrators.push_sessions().get(number)
+        if session is not None:
+            session.restarted()
+
+    def _next_task(self, number: int, pusher: _Pusher) -> Task | None:
+        """Return what concentrator ``number`` has to do, if there is anything."""
+        if self._pushes:
+            step, rows = self._world.step(), self._config.rows_per_push
+            batch = self._backlogs.next_batch(number, step, rows)
+            if batch is not None:
+                return partial(self._push, batch, pusher)
+        has_nodes = self._concentrators.dialects.plugin(number).has_nodes
+        if has_nodes and _wants_attention(self._concentrators.push_session(number)):
+            return partial(self._attend_to, number, pusher)
+        return None
 
     def cut(self, number: int) -> None:
         """Break the connection of a concentrator at once, as an outage does."""
@@ -208,11 +248,10 @@ class Pushers:
             if not pusher.delivering and not alive[number - self._first]:
                 await self._close(pusher)
 
-    async def _try(self, batch: Batch, pusher: _Pusher) -> None:
-        """Push ``batch``; pause after a failure."""
-        number = batch.concentrator
+    async def _try(self, number: int, pusher: _Pusher, task: Task) -> None:
+        """Do ``task``; pause after a failure."""
         try:
-            await self._push(batch, pusher)
+            await task()
         except FAILURES as error:
             self._tally.failed("push", self._links.name(number), _cause(error))
             log.debug("push failed", concentrator=number, push=pusher.push, error=str(error))
@@ -230,32 +269,73 @@ class Pushers:
         connection = pusher.connection or await self._connect(number, pusher)
         device = self._concentrators[number]
         readings = self._world.read(batch.meters, batch.intervals, device.name)
-        octets = connection.session.push(readings, pusher.push)
-        connection.stream.begin_exchange(pusher.push, pusher.attempt)
+        connection.session.push(readings, pusher.push, now=trio.current_time())
         # Marked before the first octet leaves: what is stored must have been sent.
         self._backlogs.mark(Mark.SENT, batch)
-        with trio.fail_after(self._config.timers.confirmation_s):
-            await connection.stream.send_all(octets)
-            self._tally.carried(sent=len(octets))
-            if self._config.confirmed:
-                await self._confirmation(connection, pusher.push)
-                self._backlogs.mark(Mark.ACKNOWLEDGED, batch)
+        octets, confirmed = await self._exchange(connection, pusher)
+        if self._config.confirmed:
+            if pusher.push not in confirmed:
+                raise UnconfirmedError("the head-end answered, and did not confirm")
+            self._backlogs.mark(Mark.ACKNOWLEDGED, batch)
         # What is pushed ahead of its time, as after an outage, counts from when it was begun.
         latency_s = time.monotonic() - min(began, self._intended(batch))
         self._tally.count("readings pushed", len(batch))
-        self._tally.answered("push", self._links.name(number), latency_s, len(octets))
+        self._tally.answered("push", self._links.name(number), latency_s, octets)
 
-    async def _confirmation(self, connection: _Connection, push: int) -> None:
-        while True:
+    async def _attend_to(self, number: int, pusher: _Pusher) -> None:
+        """Let a concentrator say what it has to say beside its readings."""
+        began = time.monotonic()
+        connection = pusher.connection or await self._connect(number, pusher)
+        connection.session.attend(now=trio.current_time())
+        octets, _ = await self._exchange(connection, pusher)
+        latency_s = time.monotonic() - began
+        self._tally.answered("registration", self._links.name(number), latency_s, octets)
+
+    async def _exchange(self, connection: _Connection, pusher: _Pusher) -> tuple[int, set[int]]:
+        """Converse until the session waits for nothing more.
+
+        Returns:
+            How many octets were sent, and which pushes were confirmed.
+        """
+        session, sent, confirmed = connection.session, 0, set[int]()
+        connection.stream.begin_exchange(pusher.push, pusher.attempt)
+        try:
+            with trio.fail_after(self._config.timers.confirmation_s):
+                while not session.idle:
+                    sent += await self._say(connection)
+                    if not session.idle:
+                        await self._hear(connection)
+                    confirmed.update(session.confirmed())
+        finally:
+            self._note(session)
+        return sent, confirmed
+
+    async def _say(self, connection: _Connection) -> int:
+        octets = connection.session.data_to_send()
+        if octets:
+            await connection.stream.send_all(octets)
+            self._tally.carried(sent=len(octets))
+        return len(octets)
+
+    async def _hear(self, connection: _Connection) -> None:
+        """Give the session octets of the head-end, or the time once its deadline has come."""
+        session, data = connection.session, None
+        with trio.move_on_at(math.inf if session.deadline is None else session.deadline):
             data = await connection.stream.receive_some(RECEIVE_SIZE)
-            if not data:
-                raise HeadEndClosedError("the head-end closed before it confirmed")
-            self._tally.carried(received=len(data))
-            confirmed = connection.session.receive_data(bytes(data))
-            for cause in connection.session.refusals():
-                self._tally.count(f"push.refused: {cause}")
-            if push in confirmed:
-                return
+        now = trio.current_time()
+        if data is None:
+            session.handle_deadline(now)
+            return
+        if not data:
+            raise HeadEndClosedError("the head-end closed before it confirmed")
+        self._tally.carried(received=len(data))
+        session.receive_data(bytes(data), now=now)
+
+    def _note(self, session: PushSession) -> None:
+        for cause in session.refusals():
+            self._tally.count(f"push.refused: {cause}")
+        for what, times in session.happened().items():
+            self._tally.count(what, times)
 
     def _intended(self, batch: Batch) -> float:
         """Return CLOCK_MONOTONIC at which the oldest of these readings was due."""
@@ -268,11 +348,14 @@ class Pushers:
         shards = len(self._config.head_ends)
         total = self._world.plan.grid.concentrators
         head_end = self._config.head_ends[part_holding(total, shards, number)]
-        stream = await self._links.connect(number, head_end, pusher.push, pusher.attempt)
+        protocol = self._concentrators.dialects.name(number)
+        stream = await self._links.connect(number, head_end, protocol, pusher.push, pusher.attempt)
         if not self._concentrators.reachable(number):
             stream.reset()
             raise CutOffError("cut off while dialling")
-        pusher.connection = _Connection(stream, self._concentrators.push_session(number))
+        session = self._concentrators.push_session(number)
+        session.connected(now=trio.current_time())
+        pusher.connection = _Connection(stream, session)
         self._tally.count("connections opened")
         return pusher.connection
 
@@ -311,6 +394,10 @@ def back_off_s(timers: PushTimers, key: int, number: int, push: int, attempt: in
     return longest_s * (0.5 + share / 2)
 
 
+def _wants_attention(session: PushSession) -> bool:
+    return session.attention_at is not None and session.attention_at <= trio.current_time()
+
+
 def _cause(error: BaseException) -> str:
     if isinstance(error, ConnectionRefusedError):
         return "connection refused"
@@ -320,6 +407,8 @@ def _cause(error: BaseException) -> str:
         return "no connection over the link"
     if isinstance(error, HeadEndClosedError):
         return "closed by the head-end"
+    if isinstance(error, UnconfirmedError):
+        return "not confirmed"
     if isinstance(error, CutOffError):
         return "cut off while dialling"
     if isinstance(error, ProtocolError):

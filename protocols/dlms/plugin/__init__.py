@@ -5,7 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from protocols.dlms.concentrator_profile import PushDecoder
-from protocols.dlms.plugin.addresses import FIRST_METER_DEVICE, MANAGEMENT_DEVICE, meter_address
+from protocols.dlms.plugin.addresses import (
+    FIRST_METER_DEVICE,
+    MANAGEMENT_DEVICE,
+    meter_address,
+    system_title_of,
+)
 from protocols.dlms.plugin.polling import DlmsPollSession
 from protocols.dlms.plugin.pushing import DlmsPushSession, DlmsReceiveSession
 from protocols.dlms.plugin.serving import DlmsServedSession
@@ -13,6 +18,7 @@ from protocols.plugin import (
     ConcentratorModel,
     Counters,
     Credentials,
+    NodeTable,
     PeerLookup,
     SessionOptions,
 )
@@ -23,13 +29,22 @@ __all__ = ["FIRST_METER_DEVICE", "MANAGEMENT_DEVICE", "DlmsPlugin", "meter_addre
 class DlmsPlugin:
     """Both roles. Keeps nothing of a connection, only the shapes that its decoder has learnt."""
 
+    has_nodes = False
+
     def __init__(self) -> None:
         self._decoder = PushDecoder()
+
+    def title_of(self, name: bytes) -> bytes:
+        """Return the system title of the device called ``name``. Raises `ValueError`."""
+        title = system_title_of(name)
+        if title is None:
+            raise ValueError(f"{name!r} is no logical device name with 13 digits")
+        return title
 
     def push_session(
         self, credentials: Credentials, counters: Counters, options: SessionOptions
     ) -> DlmsPushSession:
-        """Return a concentrator's pushing side of a new connection."""
+        """Return a concentrator's pushing side, for all its connections."""
         return DlmsPushSession(credentials, counters, options)
 
     def served_session(
@@ -44,7 +59,12 @@ class DlmsPlugin:
         return DlmsServedSession(model, credentials, counters, options, random)
 
     def receive_session(
-        self, peers: PeerLookup, own_title: bytes, counters: Counters, options: SessionOptions
+        self,
+        peers: PeerLookup,
+        own_title: bytes,
+        counters: Counters,
+        options: SessionOptions,
+        nodes: NodeTable,
     ) -> DlmsReceiveSession:
         """Return a head-end's receiving side of a new connection."""
         return DlmsReceiveSession(peers, own_title, counters, options, self._decoder)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from protocols.dlms.concentrator_profile import PushDecoder
@@ -18,6 +18,7 @@ from protocols.plugin import (
     PeerLookup,
     Received,
     Refused,
+    Registering,
     SessionOptions,
 )
 from protocols.readings import ReadingBatch
@@ -29,65 +30,106 @@ REFUSALS_MAX: Final = 1024
 
 
 class DlmsPushSession:
-    """A concentrator's pushing side of one connection.
+    """A concentrator's pushing side. Nothing but the counters outlives a connection.
 
     The head-end shares the concentrator's keys, so whoever seals with them under another title
     than the concentrator's own may confirm.
     """
 
+    deadline: float | None = None
+    attention_at: float | None = None
+
     def __init__(
         self, credentials: Credentials, counters: Counters, options: SessionOptions
     ) -> None:
-        shared = keys(credentials)
-        own_title = credentials.system_title
-        self._numbers: dict[int, int] = {}
+        self._credentials = credentials
+        self._counters = counters
+        self._options = options
         self._refusals: deque[str] = deque(maxlen=REFUSALS_MAX)
-        self._confirmed = options.confirmed
+        self._begin()
+
+    def _begin(self) -> None:
+        shared, own_title = keys(self._credentials), self._credentials.system_title
+        self._numbers: dict[int, int] = {}
+        self._confirmed: list[int] = []
+        self._out = bytearray()
         self._sender = PushSender(
             system_title=own_title,
             keys=shared,
-            counter=SendsUnder(counters),
+            counter=SendsUnder(self._counters),
             # A frame of its own, sent back, is no confirmation.
             head_end=lambda title: (
-                None if title == own_title else PushPeer(shared, ReceivedFrom(counters, title))
+                None
+                if title == own_title
+                else PushPeer(shared, ReceivedFrom(self._counters, title))
             ),
-            protection=push_protection(options),
-            confirmed=options.confirmed,
+            protection=push_protection(self._options),
+            confirmed=self._options.confirmed,
         )
 
-    def push(self, readings: ReadingBatch, number: int) -> bytes:
-        """Return the octets that push ``readings``; ``number`` comes back in the confirmation.
+    @property
+    def idle(self) -> bool:
+        """Whether every push is confirmed, and nothing waits to be sent."""
+        return not self._numbers and not self._out
+
+    def connected(self, *, now: float) -> None:
+        """Begin anew: what was under way on the last connection is void."""
+        self._begin()
+
+    def restarted(self) -> None:
+        """Lose nothing: its counters are kept in non-volatile memory."""
+
+    def attend(self, *, now: float) -> None:
+        """Do nothing: it never wants attention."""
+
+    def push(self, readings: ReadingBatch, number: int, *, now: float) -> None:
+        """Begin to push ``readings``; ``number`` comes back once they are confirmed.
 
         Raises:
             CodecError: the readings do not fit into one APDU of 65,535 octets.
             LocalProtocolError: no readings, or no counter left.
         """
         invoke_id = number & NUMBER_MASK
-        octets = self._sender.push(readings, invoke_id)
-        if self._confirmed:
+        self._out += self._sender.push(readings, invoke_id)
+        if self._options.confirmed:
             self._numbers[invoke_id] = number
+
+    def data_to_send(self) -> bytes:
+        """Return the octets to send now, once."""
+        octets = bytes(self._out)
+        self._out.clear()
         return octets
 
-    def receive_data(self, data: bytes) -> Sequence[int]:
-        """Take octets of the head-end; return the numbers of the pushes they confirm.
+    def receive_data(self, data: bytes, *, now: float) -> None:
+        """Take octets of the head-end.
 
         Raises:
             CodecError: the stream lost its framing in an earlier call.
         """
-        confirmed: list[int] = []
         for event in self._sender.receive_data(data):
             match event:
                 case PushConfirmed(number=invoke_id):
-                    confirmed.append(self._numbers.pop(invoke_id))
+                    self._confirmed.append(self._numbers.pop(invoke_id))
                 case PushRefused(kind=kind):
                     self._refusals.append(kind.value)
-        return confirmed
+
+    def handle_deadline(self, now: float) -> None:
+        """Do nothing: how long to wait for a confirmation is the concentrator's business."""
+
+    def confirmed(self) -> Sequence[int]:
+        """Return, once, the numbers of the pushes confirmed since the last call."""
+        numbers, self._confirmed = self._confirmed, []
+        return numbers
 
     def refusals(self) -> Sequence[str]:
         """Return, once, the causes for which confirmations were refused since the last call."""
         causes = list(self._refusals)
         self._refusals.clear()
         return causes
+
+    def happened(self) -> Mapping[str, int]:
+        """Return nothing: all there is to count are pushes and refusals."""
+        return {}
 
 
 class DlmsReceiveSession:
@@ -119,11 +161,15 @@ class DlmsReceiveSession:
         """
         return [self._item(event) for event in self._receiver.receive_data(data)]
 
+    def data_to_send(self) -> bytes:
+        """Return nothing: every answer waits for something durable."""
+        return b""
+
     def receive_eof(self) -> Sequence[Refused]:
         """Take the end of the stream; what it cut off is refused as truncated."""
         return [_refused(event) for event in self._receiver.receive_eof()]
 
-    def confirm(self, received: Received) -> bytes:
+    def confirm(self, received: Received | Registering) -> bytes:
         """Return the octets that confirm a push, protected as the push was.
 
         Raises:
@@ -146,7 +192,9 @@ class DlmsReceiveSession:
         if title is None:
             detail = f"push in the clear by {event.readings.concentrator!r}"
             return Refused(RefusalKind.UNKNOWN_SYSTEM_TITLE.value, detail)
-        return Received(title, event.readings, event.invocation_counter, event.confirmed, event)
+        counter = event.invocation_counter
+        counters = {} if counter is None else {title: counter}
+        return Received(title, event.readings, counters, event.confirmed, event)
 
     def _title_in_clear(self, name: bytes) -> bytes | None:
         """Return the title of a concentrator that gave only its name, if it is a known one."""
