@@ -168,15 +168,35 @@ class AuthenticateBody:
 
 
 @dataclass(frozen=True, slots=True)
-class NegotiateBody(DeclaredBody):
-    """What will be used: octets in a packet (u16), packets (u8), the code of the baud rate."""
+class NegotiateBody:
+    """What will be used: octets in a packet (u16), packets (u8), the code of the baud rate.
+
+    Some devices leave the baud rate out when none was offered: ``None``.
+    """
 
     packet_size: int
     packets: int
-    baud_code: int
-    codec: ClassVar = _declare(
-        "Negotiate", "packet_size" / Int16ub, "packets" / Int8ub, "baud_code" / Int8ub
-    )
+    baud_code: int | None
+
+    def encode(self) -> bytes:
+        """Return the body as octets; raises `CodecError`."""
+        codec = _NEGOTIATE if self.baud_code is None else _NEGOTIATE_BAUD
+        names = self.__dataclass_fields__
+        return codec.build({name: getattr(self, name) for name in names})
+
+    @classmethod
+    def decode(cls, body: bytes) -> NegotiateBody:
+        """Return exactly one body; raises `CodecError`."""
+        codec = _NEGOTIATE_BAUD if len(body) > 3 else _NEGOTIATE
+        values, end = codec.parse_from(body)
+        if end != len(body):
+            raise CodecError(f"{len(body) - end} trailing octets", codec=codec.name)
+        return cls(**({"baud_code": None} | values))
+
+
+_SIZES: Final = ("packet_size" / Int16ub, "packets" / Int8ub)
+_NEGOTIATE: Final = _declare("Negotiate", *_SIZES)
+_NEGOTIATE_BAUD: Final = _declare("Negotiate", *_SIZES, "baud_code" / Int8ub)
 
 
 @dataclass(frozen=True, slots=True)

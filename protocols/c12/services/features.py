@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
-from construct import BitsInteger, BitStruct, Bytes, Flag, GreedyBytes, Int8ub, Prefixed, Struct
+from construct import BitsInteger, BitStruct, Flag, GreedyBytes, Int8ub, Prefixed, Struct
 
 from protocols.c12.services.fields import ELEMENT
 from protocols.errors import CodecError
@@ -24,15 +24,17 @@ AES: Final = 0xFF
 
 @dataclass(frozen=True, slots=True)
 class AuthenticationService:
-    """Authenticate is there, by this algorithm (01)."""
+    """Authenticate is there if bit 0 of ``authentication_type`` says so, by this algorithm (01)."""
 
+    authentication_type: int
     algorithm: int
 
 
 @dataclass(frozen=True, slots=True)
 class AuthenticationTicket:
-    """Authenticate is there, by this algorithm and for this ``ticket`` (02)."""
+    """The same, for this ``ticket``, which the client is to encrypt (02)."""
 
+    authentication_type: int
     algorithm: int
     ticket: bytes
 
@@ -54,7 +56,7 @@ class SessionControl:
 
 @dataclass(frozen=True, slots=True)
 class DeviceClass:
-    """The 4 octets that name the device class (06)."""
+    """The identifier of the device class, tag and length included (06)."""
 
     device_class: bytes
 
@@ -79,13 +81,17 @@ Feature: TypeAlias = (
     " | DeviceClass | DeviceIdentity | UnknownFeatures"
 )
 
+_TYPE: Final = "authentication_type" / Int8ub * "bit 0: Authenticate is there"
 _ALGORITHM: Final = "algorithm" / Int8ub
 DECLARATIONS: Final[dict[int, tuple[type[Any], Any]]] = {
-    0x01: (AuthenticationService, Struct(_ALGORITHM)),
-    0x02: (AuthenticationTicket, Struct(_ALGORITHM, "ticket" / Prefixed(Int8ub, GreedyBytes))),
+    0x01: (AuthenticationService, Struct(_TYPE, _ALGORITHM)),
+    0x02: (
+        AuthenticationTicket,
+        Struct(_TYPE, _ALGORITHM, "ticket" / Prefixed(Int8ub, GreedyBytes)),
+    ),
     0x04: (SecurityMechanism, Struct("mechanism" / ELEMENT)),
     0x05: (SessionControl, BitStruct("sessionless" / Flag, "sessions" / BitsInteger(7))),
-    0x06: (DeviceClass, Struct("device_class" / Bytes(4))),
+    0x06: (DeviceClass, Struct("device_class" / ELEMENT)),
     0x07: (
         DeviceIdentity,
         Prefixed(Int8ub, Struct("identity_format" / Int8ub, "identity" / GreedyBytes)),

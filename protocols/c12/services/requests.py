@@ -145,7 +145,7 @@ class Logoff:
 
 @dataclass(frozen=True, slots=True)
 class Authenticate:
-    """Prove who one is by the ticket of Identify, encrypted under key ``key_id`` (53, C12.21).
+    """Prove who one is by the ticket of Identify, encrypted under key ``key_id`` (53; not C12.18).
 
     ``ticket`` is 8 octets under DES, 16 under AES, and never more than 254.
     """

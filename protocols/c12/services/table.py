@@ -22,7 +22,6 @@ from protocols.c12.services.tails import (
     TITLES,
 )
 
-_MODEM: Final = frozenset({Dialect.C12_21})
 _SINCE_21: Final = frozenset({Dialect.C12_21, Dialect.C12_22})
 _NETWORK: Final = frozenset({Dialect.C12_22})
 _TABLE: Final = "table" / Int16ub * "manufacturer tables are 2048 + n"
@@ -72,7 +71,9 @@ LAYOUTS: Final[tuple[Layout, ...]] = (
     layout(ServiceCode.LOGON, service.Logon, "user_id" / Int16ub, "user" / Bytes(10), tail=TIMEOUT),
     layout(ServiceCode.SECURITY, service.Security, "password" / Bytes(20), tail=SECURITY_USER),
     layout(ServiceCode.LOGOFF, service.Logoff),
-    layout(ServiceCode.AUTHENTICATE, service.Authenticate, dialects=_MODEM, tail=PREFIXED_TICKET),
+    layout(
+        ServiceCode.AUTHENTICATE, service.Authenticate, dialects=_SINCE_21, tail=PREFIXED_TICKET
+    ),
     *(
         layout(
             ServiceCode.NEGOTIATE + n,
