@@ -91,6 +91,13 @@ def test_nothing_is_raised_after_the_last_capture() -> None:
     assert of_one(MeterEvents(spans, plan_of()), 0) == [
         (STEPS - 1, EventSource.LOG, 32, 1, last_s - 5, 2)
     ]
+    assert MeterEvents(spans, plan_of()).intervals == [STEPS - 1]
+
+
+def test_a_status_bit_is_up_until_its_event_is_over() -> None:
+    events = MeterEvents([span(MeterEventKind.POWER_FAILURE, 1000, 600)], plan_of())
+    times = (999, 1000, 1599, 1600)
+    assert [events.status_bits(0, FIRST_S + at) >> 11 for at in times] == [0, 1, 1, 0]
 
 
 def test_a_condition_without_end_stays_in_the_status() -> None:
