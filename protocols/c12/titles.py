@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from protocols.c12 import ber
@@ -18,6 +19,7 @@ ABSOLUTE: Final = 0x06
 RELATIVE: Final = 0x80
 RELATIVE_UNIVERSAL: Final = 0x0D
 MAX_TITLE_SIZE: Final = 64
+_CACHED_TITLES: Final = 1 << 16
 CODEC: Final = "ApTitle"
 
 # Subidentifiers in base 128, high bit on all octets but the last, none padded with 0x80.
@@ -64,10 +66,7 @@ class ApTitle:
     @classmethod
     def decode(cls, data: bytes) -> ApTitle:
         """Return the title that the element ``data`` is (tag included); raises `CodecError`."""
-        title, end = read_title(data)
-        if end != len(data):
-            raise CodecError(f"{len(data) - end} trailing octets", codec=CODEC)
-        return title
+        return decode_title(data)
 
     def encode(self, relative_tag: int = RELATIVE) -> bytes:
         """Return the element, tag included; ``relative_tag`` is 0x80 or 0x0D."""
@@ -109,6 +108,15 @@ def read_title(data: bytes, offset: int = 0) -> tuple[ApTitle, int]:
     if tag not in (ABSOLUTE, RELATIVE, RELATIVE_UNIVERSAL):
         raise CodecError(f"tag {tag:#04x} is no title's", codec=CODEC)
     return ApTitle(data[start:stop], tag != ABSOLUTE), stop
+
+
+@lru_cache(_CACHED_TITLES)
+def decode_title(data: bytes) -> ApTitle:
+    """Return the title that the element ``data`` is, kept for next time; raises `CodecError`."""
+    title, end = read_title(data)
+    if end != len(data):
+        raise CodecError(f"{len(data) - end} trailing octets", codec=CODEC)
+    return title
 
 
 def relay_title(concentrator: int) -> ApTitle:

@@ -17,9 +17,11 @@ from protocols.c12.message.seal import (
     read_message,
     seal_of,
 )
+from protocols.c12.message.template import MessageTemplate
 
 __all__ = [
     "Message",
+    "MessageTemplate",
     "MissingKeyError",
     "MissingVectorError",
     "Sealed",

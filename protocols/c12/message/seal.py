@@ -7,9 +7,12 @@ from dataclasses import dataclass
 from protocols.c12 import ber
 from protocols.c12.acse import (
     APDU_TAG,
+    CALLED_TAG,
+    CALLING_TAG,
     AuthenticationValue,
     Header,
     ReadApdu,
+    Spans,
     decode_apdu,
     encode_elements,
     information_header,
@@ -89,14 +92,8 @@ class Sealed:
         if len(content) < MAC_SIZE:
             raise CodecError(f"{len(content)} octets", codec=EPSEM_CODEC, path="mac")
         octets, mac = content[:-MAC_SIZE], content[-MAC_SIZE:]
-        apdu = self.apdu
         cleartext = canonical_cleartext(
-            apdu.header,
-            apdu.elements,
-            apdu.information_header,
-            apdu.octets[apdu.information_start],
-            authentication,
-            options,
+            self.apdu.octets, self.header, self.apdu.spans, authentication, options
         )
         cipher = for_key(key)
         if self.control.security is SecurityMode.CIPHERED:
@@ -114,9 +111,9 @@ def seal_of(apdu: ReadApdu) -> Sealed:
     """Return the message that ``apdu`` is; raises `CodecError`, also for a segment."""
     if apdu.segment is not None:
         raise CodecError("a segment is no message", codec=EPSEM_CODEC)
-    if apdu.information_start >= len(apdu.octets):
+    if apdu.spans.information_start >= len(apdu.octets):
         raise CodecError("no octet there", codec=EPSEM_CODEC, path="control")
-    control, has_ed_class = decode_control(apdu.octets[apdu.information_start])
+    control, has_ed_class = decode_control(apdu.octets[apdu.spans.information_start])
     return Sealed(apdu, control, has_ed_class)
 
 
@@ -138,19 +135,30 @@ def encode_message(
     epsem = message.epsem
     content, control = epsem.content(), epsem.control_octet()
     protected = epsem.control.security is not SecurityMode.CLEAR
-    elements = encode_elements(message.header)
-    head = information_header(1 + len(content) + MAC_SIZE * protected)
+    header, spans = _encode_header(message.header, 1 + len(content) + MAC_SIZE * protected)
+    head = header + bytes((control,))
     mac = b""
     if protected:
         authentication = message.header.authentication or implied
         if key is None or authentication is None:
             raise MissingKeyError("a protected message needs a key and a vector")
-        cleartext = canonical_cleartext(
-            message.header, dict(elements), head, control, authentication, options
-        )
+        cleartext = canonical_cleartext(head, message.header, spans, authentication, options)
         if epsem.control.security is SecurityMode.CIPHERED:
             content, mac = for_key(key).encrypt(cleartext, content)
         else:
             mac = for_key(key).authenticate(cleartext, content)
-    body = [octets for _, octets in elements]
-    return ber.element(APDU_TAG, b"".join((*body, head, bytes((control,)), content, mac)))
+    return ber.element(APDU_TAG, b"".join((head, content, mac)))
+
+
+def _encode_header(header: Header, size: int) -> tuple[bytes, Spans]:
+    """Return all elements up to the information of ``size`` octets, and where they are."""
+    out = bytearray()
+    called, calling = (0, 0), None
+    for tag, octets in encode_elements(header):
+        if tag == CALLED_TAG:
+            called = len(out), len(out) + len(octets)
+        elif tag == CALLING_TAG:
+            calling = len(out), len(out) + len(octets)
+        out += octets
+    out += information_header(size)
+    return bytes(out), Spans(0, *called, *(calling or (called[1], called[1])), len(out))

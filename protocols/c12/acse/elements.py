@@ -21,12 +21,19 @@ authentication covers known elements only, so anything else would be unprotected
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from enum import IntFlag
+from dataclasses import dataclass
 from typing import Any, Final
 
 from protocols.c12 import ber
-from protocols.c12.titles import ABSOLUTE, RELATIVE, ApTitle
+from protocols.c12.acse.header import (
+    AeQualifier,
+    AuthenticationValue,
+    Header,
+    ReadApdu,
+    SegmentPosition,
+    Spans,
+)
+from protocols.c12.titles import ABSOLUTE, RELATIVE, ApTitle, decode_title
 from protocols.errors import CodecError
 
 CODEC: Final = "ACSE"
@@ -49,75 +56,6 @@ _VECTOR_SIZE: Final = 4
 _TITLE_TAGS: Final = (ABSOLUTE, RELATIVE)
 
 
-class AeQualifier(IntFlag):
-    """What the calling AE qualifier says of a message."""
-
-    TEST = 0x01
-    URGENT = 0x02
-    NOTIFICATION = 0x04
-
-
-@dataclass(frozen=True, slots=True)
-class AuthenticationValue:
-    """Which key (u8, may be left out) and which initialization vector (u32, UTC seconds)."""
-
-    vector: int
-    key_id: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Header:
-    """All of an APDU but its information.
-
-    Invocation ids are the octets of the INTEGER as they travel (1..4): an answer echoes those of
-    its request. ``mechanism_name`` and ``application_context`` are content octets of an OID.
-    """
-
-    called: ApTitle | None
-    calling: ApTitle | None
-    calling_invocation: bytes
-    called_invocation: bytes | None = None
-    qualifier: AeQualifier | None = None
-    authentication: AuthenticationValue | None = None
-    mechanism_name: bytes | None = None
-    application_context: bytes | None = None
-
-    @property
-    def is_response(self) -> bool:
-        """Whether it answers a request, whose invocation id it then carries."""
-        return self.called_invocation is not None
-
-
-@dataclass(frozen=True, slots=True)
-class SegmentPosition:
-    """Where a segment belongs: ``offset`` octets into a whole APDU of ``total_size`` octets."""
-
-    total_size: int
-    offset: int
-
-
-@dataclass(frozen=True, slots=True)
-class ReadApdu:
-    """An APDU as it came. ``elements`` are whole, tag included, as they came."""
-
-    octets: bytes
-    header: Header
-    segment: SegmentPosition | None
-    information_start: int
-    elements: dict[int, bytes] = field(compare=False)
-
-    @property
-    def information(self) -> bytes:
-        """The EPSEM, or for a segment its piece of an APDU."""
-        return self.octets[self.information_start :]
-
-    @property
-    def information_header(self) -> bytes:
-        """The octets from the tag of the information to its content."""
-        start = len(self.octets) - len(self.elements[INFORMATION_TAG])
-        return self.octets[start : self.information_start]
-
-
 @dataclass(frozen=True, slots=True)
 class _Form:
     """How a value lies in its element: content octets to value, and back."""
@@ -129,7 +67,7 @@ class _Form:
 def _read_title(octets: bytes, path: str) -> ApTitle:
     if not octets or octets[0] not in _TITLE_TAGS:
         raise CodecError("neither an absolute nor a relative title", codec=CODEC, path=path)
-    return ApTitle.decode(octets)
+    return decode_title(octets)
 
 
 def _read_integer_octets(octets: bytes, path: str) -> bytes:
@@ -147,7 +85,7 @@ def _read_qualifier(octets: bytes, path: str) -> AeQualifier:
     content = ber.read_only(ber.INTEGER, octets, path)
     if len(content) != 1:
         raise CodecError(f"a qualifier of {len(content)} octets", codec=CODEC, path=path)
-    return _QUALIFIERS[content[0]]
+    return QUALIFIERS[content[0]]
 
 
 def _write_qualifier(value: AeQualifier, path: str) -> bytes:
@@ -183,7 +121,7 @@ def _octet(value: int, path: str) -> bytes:
     return bytes((value,))
 
 
-_QUALIFIERS: Final = tuple(AeQualifier(octet) for octet in range(256))
+QUALIFIERS: Final = tuple(AeQualifier(octet) for octet in range(256))
 _TITLE: Final = _Form(_read_title, lambda title, _: title.encode())
 _NAME: Final = _Form(
     lambda octets, path: ber.read_only(ber.OBJECT_IDENTIFIER, octets, path),
@@ -240,46 +178,46 @@ def encode_apdu(
     return ber.element(APDU_TAG, body + head + information)
 
 
-def decode_apdu(octets: bytes) -> ReadApdu:
+def interpret_apdu(octets: bytes) -> ReadApdu:
     """Return the one APDU that ``octets`` are; raises `CodecError` naming the field."""
     end = len(octets)
     tag, offset, stop = ber.read_element(octets, 0, end, "apdu")
     if tag != APDU_TAG or stop != end:
         raise CodecError(f"tag {tag:#04x} and {end - stop} octets after it", codec=CODEC)
+    elements_start, row = offset, 0
     values: dict[str, Any] = {}
-    elements: dict[int, bytes] = {}
-    row = 0
-    while offset < end:
-        tag, start, stop = ber.read_element(octets, offset, end, "element")
-        elements[tag] = octets[offset:stop]
-        if tag == INFORMATION_TAG:
-            break
+    spans: dict[int, tuple[int, int]] = {}
+    tag, start, stop = ber.read_element(octets, offset, end, "element")
+    while tag != INFORMATION_TAG:
         if (found := _ROW_OF.get(tag, -1)) < row:
             raise CodecError(f"element {tag:#04x} has no place here", codec=CODEC, path="element")
         _, name, form = _ELEMENTS[found]
         values[name] = form.read(octets[start:stop], name)
+        spans[tag] = offset, stop
         row, offset = found + 1, stop
-    else:
-        raise CodecError("none there", codec=CODEC, path="information")
+        tag, start, stop = ber.read_element(octets, offset, end, "element")
     if stop != end:
         raise CodecError(f"{end - stop} octets after it", codec=CODEC, path="information")
-    return _finish(octets, values, elements, start)
-
-
-def _finish(
-    octets: bytes, values: dict[str, Any], elements: dict[int, bytes], start: int
-) -> ReadApdu:
-    total_size = values.pop("total_size", None)
     segment_offset, information_start = _read_information(octets, start)
-    if (total_size is None) is not (segment_offset is None):
+    segment = _segment(values.pop("total_size", None), segment_offset)
+    called = spans.get(CALLED_TAG, (elements_start, elements_start))
+    calling = spans.get(CALLING_TAG, (called[1], called[1]))
+    where = Spans(elements_start, *called, *calling, information_start)
+    return ReadApdu(octets, _header(values), segment, where)
+
+
+def _segment(total_size: int | None, offset: int | None) -> SegmentPosition | None:
+    if total_size is None and offset is None:
+        return None
+    if total_size is None or offset is None:
         raise CodecError("a segment has size and offset", codec=CODEC, path="total_size")
-    segment = None
-    if total_size is not None and segment_offset is not None:
-        segment = SegmentPosition(total_size, segment_offset)
+    return SegmentPosition(total_size, offset)
+
+
+def _header(values: dict[str, Any]) -> Header:
     if "calling_invocation" not in values:
         raise CodecError("none there", codec=CODEC, path="calling_invocation")
-    header = Header(values.pop("called", None), values.pop("calling", None), **values)
-    return ReadApdu(octets, header, segment, information_start, elements)
+    return Header(values.pop("called", None), values.pop("calling", None), **values)
 
 
 def _read_information(octets: bytes, start: int) -> tuple[int | None, int]:
