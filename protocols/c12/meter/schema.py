@@ -15,7 +15,9 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Any, Final
 
+import numpy as np
 from construct import Array, Rebuild, len_, this
+from numpy.typing import NDArray
 
 from protocols.c12.meter.settings import DEFAULT_SETTINGS, MeterSettings
 from protocols.c12.tables.configuration import MANUFACTURER_BASE, Configuration
@@ -33,7 +35,7 @@ from protocols.c12.tables.dimensions import (
 )
 from protocols.c12.tables.formats.field import Declaration
 from protocols.c12.tables.formats.numbers import NumberFormat
-from protocols.c12.tables.record import record
+from protocols.c12.tables.record import present, record
 from protocols.c12.tables.registry import TableRegistry, manufacturer_tables
 from protocols.c12.tables.types import Types
 from protocols.errors import CodecError, LocalProtocolError
@@ -104,6 +106,11 @@ class MeterSchema:
                 tuple(energies.get((kind, rate)) for kind in kinds) for rate in range(1, rates + 1)
             ),
         )
+
+    @cached_property
+    def counts(self) -> NDArray[np.bool_]:
+        """Which registers count, and which measure, (registers,)."""
+        return np.array([register.logical_name[3] == 8 for register in self.registers])
 
     @cached_property
     def configuration(self) -> Configuration:
@@ -242,14 +249,14 @@ def _control_log(types: Types, _dimensions: Dimensions) -> Declaration:
     entry = record(
         "kind" / types.uint8,
         "parameter" / types.uint32,
-        "time" / types.ltime,
+        present(True, "time", types.ltime),
         "counter" / types.uint32,
     )
     return _rows(types, entry)
 
 
 def _status_log(types: Types, _dimensions: Dimensions) -> Declaration:
-    return _rows(types, record("time" / types.ltime, "bits" / types.uint16))
+    return _rows(types, record(present(True, "time", types.ltime), "bits" / types.uint16))
 
 
 def _rows(types: Types, entry: Declaration) -> Declaration:

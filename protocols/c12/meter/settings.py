@@ -1,4 +1,4 @@
-"""How an emulated ANSI meter is made: sizes of its lists, names, and what the sources leave open."""
+"""How an emulated ANSI meter is made: sizes of its lists, names, and what sources leave open."""
 
 from __future__ import annotations
 
