@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from construct import Bytes, Int8ub
 
-from protocols.c12.tables.formats.bits import BitField, members, octets_of
+from protocols.c12.tables.formats.bits import BitField, BitSet, members, octets_of
 from protocols.c12.tables.formats.field import ByteOrder, Declaration
 from protocols.c12.tables.formats.numbers import IntegerForm, NumberFormat
 from protocols.c12.tables.formats.text import CharacterFormat
@@ -248,7 +248,7 @@ _HEAD: Final = lower(_head(), "ST0")
 def general_configuration(configuration: Configuration) -> Declaration:
     """Declare ST0 with the sets that ``configuration`` has (for reads of its parts)."""
     sizes = configuration.dimensions_of_sets
-    return _head(*(name / Bytes(sizes[kind]) for name, kind in _SETS))
+    return _head(*(name / BitSet(sizes[kind]) for name, kind in _SETS))
 
 
 def _formats(head: dict[str, Any]) -> dict[str, Any]:

@@ -58,9 +58,9 @@ class NumberFormat(IntEnum):
         return _SIZES[self]
 
     @property
-    def decimals(self) -> int:
-        """The decimal places that a column's integers are counted in."""
-        return IMPLIED_DECIMALS if self is NumberFormat.INT32_FOUR_DECIMALS else 0
+    def unit(self) -> int:
+        """How many of a column's integers make one: 10,000 with four implied decimals."""
+        return UNIT if self is NumberFormat.INT32_FOUR_DECIMALS else 1
 
     @property
     def is_float(self) -> bool:
@@ -77,6 +77,7 @@ class IntegerForm(IntEnum):
 
 
 IMPLIED_DECIMALS: Final = 4
+UNIT: Final = 10_000
 _SIZES: Final = dict(zip(NumberFormat, (8, 4, 12, 6, 4, 6, 4, 3, 4, 5, 6, 8, 8, 21), strict=True))
 _TEXTS: Final = (NumberFormat.CHAR12, NumberFormat.CHAR6, NumberFormat.CHAR21)
 _PACKED: Final = (NumberFormat.BCD4, NumberFormat.BCD6, NumberFormat.BCD8)
@@ -94,14 +95,26 @@ def number(
 ) -> Field:
     """Return the field of ``ni`` in ``order``; ``form`` is how negative integers are written."""
     if ni.is_float:
-        letter = "d" if ni is NumberFormat.FLOAT64 else "f"
-        return plain_field(FormatField(order.value, letter), "f8")
+        return _floating(ni.size, order)
     if ni in _TEXTS:
         return _text(ni.size)
     if ni in _PACKED:
         return _packed(ni.size, reverse=bcd_follows_order and order.is_little)
     whole = integer(ni.size, order, form)
-    return _with_decimals(whole) if ni.decimals else whole
+    return _with_decimals(whole) if ni.unit > 1 else whole
+
+
+def _floating(size: int, order: ByteOrder) -> Field:
+    layout = FormatField(order.value, "d" if size == 8 else "f")
+
+    def to_wire(values: Values) -> Column:
+        column = np.asarray(values)
+        written = column.astype(f"f{size}")
+        if column.dtype.kind in "iu" and not (written.astype("f8") == column).all():
+            raise misfit(f"integers that {8 * size} bits of floating point do not hold")
+        return written
+
+    return Field(layout, layout, plain_field(layout, "f8").to_values, to_wire)
 
 
 def integer(
@@ -154,7 +167,7 @@ class _ImpliedDecimals(ExactAdapter):
 
     def _encode(self, obj: Decimal | int, _context: object, path: str) -> int:
         # Fractions, because Decimal arithmetic would round what has too many digits.
-        scaled = Fraction(obj) * 10**IMPLIED_DECIMALS
+        scaled = Fraction(obj) * UNIT
         if scaled.denominator != 1:
             raise refuse(f"{obj} has more than {IMPLIED_DECIMALS} decimals", path)
         return scaled.numerator
