@@ -9,9 +9,9 @@ from typing import Any
 import duckdb
 
 from harness.store import duckdb_session
+from harness.store.duckdb_tables import create_missing
 from harness.store.errors import StoreSchemaError
-from harness.store.rows import StoredRows
-from harness.store.schema import from_columns, listed
+from harness.store.schema import YOUNGER, Columns, Table, listed
 from harness.store.sql_reader import SqlReader
 
 
@@ -48,10 +48,10 @@ class DuckDbReader(SqlReader):
         """See `StoredReader.close`."""
         self._session.close()
 
-    def _stored(self, query: str) -> StoredRows:
+    def _columns(self, table: Table, query: str) -> Columns:
         with duckdb_session.translated(self._where):
-            columns = self._session.execute(query).fetchnumpy()
-        return from_columns(columns, self._registers)
+            columns: Columns = self._session.execute(query).fetchnumpy()
+            return columns
 
     def _fetch(self, query: str) -> list[tuple[Any, ...]]:
         with duckdb_session.translated(self._where):
@@ -71,7 +71,24 @@ def _joined(session: duckdb.DuckDBPyConnection, paths: Sequence[Path]) -> tuple[
                 where=str(path),
                 mend="name the files of one run",
             )
-    for table in ("readings", "conflicts", "commands"):
-        union = " UNION ALL ".join(f"FROM shard_{i}.{table}" for i in range(len(paths)))
-        session.execute(f"CREATE VIEW {table} AS {union}")
+    _define(session, ("readings", "conflicts", "commands"), range(len(paths)))
+    for table in YOUNGER:
+        having = [i for i in range(len(paths)) if _has(session, table, i)]
+        if having:
+            _define(session, table.names, having)
+        else:
+            create_missing(session, [table], "memory")
     return found[0]
+
+
+def _define(
+    session: duckdb.DuckDBPyConnection, names: Sequence[str], shards: Sequence[int]
+) -> None:
+    for name in names:
+        union = " UNION ALL ".join(f"FROM shard_{i}.{name}" for i in shards)
+        session.execute(f"CREATE VIEW {name} AS {union}")
+
+
+def _has(session: duckdb.DuckDBPyConnection, table: Table, shard: int) -> bool:
+    query = "SELECT 1 FROM duckdb_tables() WHERE database_name = ? AND table_name = ?"
+    return bool(session.execute(query, [f"shard_{shard}", table.name]).fetchall())

@@ -4,7 +4,8 @@ Theory of operation. DuckDB is quick at appending columns and slow at keeping a 
 tables have none: `Seen` keeps the keys in memory and is told of rows only after their commit. The
 rows it calls later arrivals are compared with the table in the same transaction, after the new
 ones went in, so duplicates within the batch meet their first arrival there. Counters are appended
-and the highest one counts, because an upsert without an index would rewrite the table.
+and the highest one counts, because an upsert without an index would rewrite the table; when most
+of the table is history, the commit that finds it so writes the highest ones only.
 
 After some errors DuckDB refuses the whole instance. After any failed write, therefore, the session
 is dropped with what `Seen` knew, and the next call attaches the file anew.
@@ -16,7 +17,7 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import duckdb
 import numpy as np
@@ -24,45 +25,54 @@ from numpy.typing import NDArray
 
 from harness.store import duckdb_session
 from harness.store.commands import COMMAND_COLUMNS, Command, command_of, command_row
+from harness.store.duckdb_tables import (
+    Counters,
+    append_counters,
+    changed,
+    create_missing,
+    create_tables,
+    insert,
+    keep,
+)
 from harness.store.errors import CommandError, StoreError, StoreSchemaError
-from harness.store.interface import ExportFormat, PutResult, PutStage, Reached, unwatched
-from harness.store.rows import Rows, StoredRows
+from harness.store.interface import (
+    AlarmFilter,
+    ExportedTable,
+    ExportFormat,
+    PutResult,
+    PutStage,
+    Reached,
+    unwatched,
+)
+from harness.store.rows import (
+    NO_ALARMS,
+    NO_REGISTRATIONS,
+    Alarms,
+    Registrations,
+    Rows,
+    StoredAlarms,
+    StoredRows,
+)
 from harness.store.schema import (
-    FIXED,
+    ALARMS,
+    REGISTRATIONS,
+    YOUNGER,
     Columns,
+    alarm_columns,
+    alarms_of,
     checked_registers,
     checked_rows,
-    differs,
     from_columns,
     listed,
     quoted,
-    same_reading,
+    readings_table,
+    registration_columns,
+    registrations_of,
     to_columns,
 )
 from harness.store.seen import Seen, Slot
-
-_FIXED_TYPES: Final = ("UINTEGER", "UTINYINT", "BIGINT", "UTINYINT", "UTINYINT", "BIGINT")
-_COMMANDS: Final = (
-    "id BIGINT NOT NULL, meter UINTEGER NOT NULL, kind VARCHAR NOT NULL, "
-    "parameter VARCHAR NOT NULL, created_at BIGINT NOT NULL, state VARCHAR NOT NULL, "
-    "invocation_counter BIGINT, sent_at BIGINT, done_at BIGINT, attempts INTEGER NOT NULL, "
-    "outcome VARCHAR NOT NULL"
-)
-
-
-def create_tables(session: duckdb.DuckDBPyConnection, registers: Sequence[str], at: str) -> None:
-    """Create the tables of an empty store in the database named ``at``."""
-    columns = ", ".join(
-        f"{name} {sql_type} NOT NULL"
-        for name, sql_type in (
-            *zip(FIXED, _FIXED_TYPES, strict=True),
-            *((register, "UINTEGER") for register in registers),
-        )
-    )
-    session.execute(f"CREATE TABLE {at}.readings ({columns})")
-    session.execute(f"CREATE TABLE {at}.conflicts ({columns})")
-    session.execute(f"CREATE TABLE {at}.counters (system_title BLOB, counter BIGINT)")
-    session.execute(f"CREATE TABLE {at}.commands ({_COMMANDS})")
+from harness.store.seen_alarms import SeenAlarms
+from harness.store.sql import LAST_REGISTRATIONS, exported, page_of_alarms
 
 
 class DuckDbStore:
@@ -79,8 +89,10 @@ class DuckDbStore:
         """
         self.path = path
         self._registers = checked_registers(registers)
+        self._readings = readings_table(self._registers)
         self._lock = threading.Lock()
         self._session: duckdb.DuckDBPyConnection | None = None
+        self._counters = Counters(0, 0)
         self._closed = False
         if not path.exists():
             if not create:
@@ -100,21 +112,26 @@ class DuckDbStore:
         counters: Mapping[bytes, int],
         stored_at_us: int,
         reached: Reached = unwatched,
+        alarms: Alarms = NO_ALARMS,
+        registrations: Registrations = NO_REGISTRATIONS,
     ) -> PutResult:
         """See `Store.put`."""
-        checked_rows(rows, self._registers)
+        columns = to_columns(checked_rows(rows, self._registers), stored_at_us, self._registers)
         with self._writing() as session:
             first = self._seen.first_arrivals(rows)
-            new = rows.take(first)
+            first_alarms = self._seen_alarms.first_arrivals(alarms)
             with _transaction(session):
-                self._append(session, new, stored_at_us)
-                later = rows.take(~first)
-                conflicting = self._keep_conflicts(session, later, stored_at_us)
+                stored = keep(session, self._readings, columns, first)
+                raised = keep(session, ALARMS, alarm_columns(alarms, stored_at_us), first_alarms)
+                if len(registrations):
+                    insert(session, REGISTRATIONS.name, registration_columns(registrations))
                 reached(PutStage.ROWS_WRITTEN)
-                _append_counters(session, counters)
+                kept = append_counters(session, counters, self._counters)
                 reached(PutStage.COUNTERS_WRITTEN)
-            self._seen.add(new)
-        return PutResult(len(new), len(later) - conflicting, conflicting)
+            self._counters = kept
+            self._seen.add(rows.take(first))
+            self._seen_alarms.add(alarms.take(first_alarms))
+        return PutResult(*stored, *raised, len(registrations))
 
     def counters(self) -> dict[bytes, int]:
         """See `Store.counters`."""
@@ -141,14 +158,19 @@ class DuckDbStore:
             columns = cursor.execute(query, [meter, from_s, to_s]).fetchnumpy()
         return from_columns(columns, self._registers)
 
-    def export(self, path: Path, *, file_format: ExportFormat, from_s: int, to_s: int) -> Path:
+    def export(
+        self,
+        path: Path,
+        *,
+        file_format: ExportFormat,
+        from_s: int,
+        to_s: int,
+        what: ExportedTable = "readings",
+    ) -> Path:
         """See `Store.export`."""
         part = path.with_name(path.name + ".part")
-        query = (
-            f"COPY (SELECT * FROM store.readings WHERE captured_at >= {from_s:d} "
-            f"AND captured_at < {to_s:d} ORDER BY captured_at, meter, profile, stored_at) "
-            f"TO {quoted(part)} (FORMAT {file_format})"
-        )
+        rows = exported(what, from_s, to_s, "store.")
+        query = f"COPY ({rows}) TO {quoted(part)} (FORMAT {file_format})"
         with self._reading() as cursor, duckdb_session.translated(path):
             cursor.execute(query)
             part.replace(path)
@@ -157,6 +179,18 @@ class DuckDbStore:
     def conflict_count(self) -> int:
         """See `Store.conflict_count`."""
         return int(self._fetch("SELECT count(*) FROM store.conflicts")[0][0])
+
+    def alarms(self, wanted: AlarmFilter, after: int, count: int) -> StoredAlarms:
+        """See `Store.alarms`."""
+        return alarms_of(self._columns(page_of_alarms(wanted, after, count, "store.")))
+
+    def alarm_conflict_count(self) -> int:
+        """See `Store.alarm_conflict_count`."""
+        return int(self._fetch("SELECT count(*) FROM store.alarm_conflicts")[0][0])
+
+    def last_registrations(self) -> Registrations:
+        """See `Store.last_registrations`."""
+        return registrations_of(self._columns(LAST_REGISTRATIONS.format("store.")))
 
     def add_command(self, command: Command) -> None:
         """See `Store.add_command`."""
@@ -177,7 +211,7 @@ class DuckDbStore:
         changes = ", ".join(f"{name} = ?" for name in COMMAND_COLUMNS)
         with self._writing() as session, _transaction(session):
             query = f"UPDATE store.commands SET {changes} WHERE id = ?"
-            if not _changed(session.execute(query, [*command_row(command), command.id])):
+            if not changed(session.execute(query, [*command_row(command), command.id])):
                 raise CommandError(
                     f"there is no command {command.id}", where=str(self.path), mend="add it first"
                 )
@@ -198,22 +232,10 @@ class DuckDbStore:
             self._closed = True
             self._drop()
 
-    def _append(self, session: duckdb.DuckDBPyConnection, rows: Rows, stored_at_us: int) -> None:
-        if len(rows):
-            _insert(session, "readings", to_columns(rows, stored_at_us, self._registers))
-
-    def _keep_conflicts(
-        self, session: duckdb.DuckDBPyConnection, later: Rows, stored_at_us: int
-    ) -> int:
-        if not len(later):
-            return 0
-        return _insert(
-            session,
-            "conflicts",
-            to_columns(later, stored_at_us, self._registers),
-            f"SEMI JOIN store.readings AS kept ON {same_reading('arrivals', 'kept')} "
-            f"AND ({differs(self._registers, 'arrivals', 'kept')})",
-        )
+    def _columns(self, query: str) -> Columns:
+        with self._reading() as cursor:
+            columns: Columns = cursor.execute(query).fetchnumpy()
+            return columns
 
     def _fetch(self, query: str) -> list[tuple[Any, ...]]:
         with self._reading() as cursor:
@@ -264,6 +286,9 @@ class DuckDbStore:
                 f"it has the registers {listed(found)}, not {listed(self._registers)}",
                 "name another file, or the scenario it was made with",
             )
+        create_missing(session, YOUNGER, duckdb_session.DATABASE)
+        self._seen_alarms = _seen_alarms_by(session)
+        self._counters = Counters.of(session)
         query = "SELECT meter FROM store.readings WHERE profile = ? AND captured_at = ?"
 
         def load(slot: Slot) -> NDArray[np.uint32]:
@@ -308,29 +333,7 @@ def _transaction(session: duckdb.DuckDBPyConnection) -> Iterator[None]:
         raise
 
 
-def _append_counters(session: duckdb.DuckDBPyConnection, counters: Mapping[bytes, int]) -> None:
-    if not counters:
-        return
-    titles = np.empty(len(counters), object)
-    titles[:] = list(counters)
-    values = np.fromiter(counters.values(), np.int64, len(counters))
-    _insert(session, "counters", {"system_title": titles, "counter": values})
-
-
-def _insert(
-    session: duckdb.DuckDBPyConnection, table: str, columns: Columns, condition: str = ""
-) -> int:
-    """Insert ``columns``, called ``arrivals`` in the condition; return how many rows went in."""
-    # DuckDB finds the variable by its name in this frame; registering it takes 0.4 ms longer.
-    arrivals = dict(columns)  # noqa: F841
-    return _changed(
-        session.execute(
-            f"INSERT INTO store.{table} BY NAME SELECT arrivals.* FROM arrivals {condition}"
-        )
-    )
-
-
-def _changed(result: duckdb.DuckDBPyConnection) -> int:
-    """Return how many rows an INSERT or UPDATE touched."""
-    row = result.fetchone()
-    return int(row[0]) if row else 0
+def _seen_alarms_by(session: duckdb.DuckDBPyConnection) -> SeenAlarms:
+    # A tampered store may have an alarm twice; once in memory is what counts.
+    query = f"SELECT DISTINCT ON ({listed(ALARMS.key)}) * FROM store.{ALARMS.name}"
+    return SeenAlarms(alarms_of(session.execute(query).fetchnumpy()).alarms)

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from harness.store import duckdb_session, postgres_session
 from harness.store.duckdb_reader import DuckDbReader
-from harness.store.duckdb_store import create_tables
+from harness.store.duckdb_tables import create_tables
 from harness.store.errors import StoreError, StoreSchemaError
 from harness.store.opening import duckdb_path, is_postgres
 from harness.store.postgres_export import copy_csv

@@ -7,8 +7,10 @@ to whoever judges or shows what was stored. The rules both back ends keep:
   A later one with equal status and registers is *repeated*: counted, not stored. One with other
   values is *conflicting*: counted and kept aside, every arrival of it. This holds within one batch
   as it does between batches; how a reading came (``via``) is no part of the comparison.
-* `Store.put` is one durable transaction: rows, conflicts and counters together or none of them.
-  When it has returned, a SIGKILL loses nothing of it.
+* An alarm is identified by (meter, source, code, sequence), and the same holds for it: the time it
+  was raised and its argument are what a later arrival is compared by.
+* `Store.put` is one durable transaction: rows, alarms, conflicts, registrations and counters
+  together or none of them. When it has returned, a SIGKILL loses nothing of it.
 * An invocation counter never goes down.
 * All methods may be called from any thread; writers wait for one another. They block: from trio,
   call them through ``trio.to_thread.run_sync`` and never abandon the thread on cancellation.
@@ -20,24 +22,55 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
-from typing import Literal, Protocol, TypeAlias
+from typing import Literal, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from harness.store.commands import Command
-from harness.store.rows import Rows, StoredRows
+from harness.store.rows import (
+    NO_ALARMS,
+    NO_REGISTRATIONS,
+    Alarms,
+    Registrations,
+    Rows,
+    StoredAlarms,
+    StoredRows,
+)
 
 ExportFormat = Literal["parquet", "csv"]
+ExportedTable = Literal["readings", "alarms"]
+
+
+@dataclass(frozen=True, slots=True)
+class AlarmFilter:
+    """Which alarms are wanted: those raised in [from_s, to_s), POSIX seconds.
+
+    ``meter``: of this meter only. ``kinds``: pairs of source and code, one of which it must have;
+    ``None`` leaves either open.
+    """
+
+    from_s: int
+    to_s: int
+    meter: int | None = None
+    kinds: tuple[tuple[int, int], ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class PutResult:
-    """What became of the rows of one `Store.put`; the three add up to their number."""
+    """What became of what one `Store.put` was given.
+
+    The first three add up to the number of rows, the next three to that of alarms;
+    ``registrations`` is the number of changes noted.
+    """
 
     inserted: int
     repeated: int
     conflicting: int
+    alarms_inserted: int = 0
+    alarms_repeated: int = 0
+    alarms_conflicting: int = 0
+    registrations: int = 0
 
 
 class PutStage(Enum):
@@ -68,14 +101,18 @@ class Store(Protocol):
         counters: Mapping[bytes, int],
         stored_at_us: int,
         reached: Reached = unwatched,
+        alarms: Alarms = NO_ALARMS,
+        registrations: Registrations = NO_REGISTRATIONS,
     ) -> PutResult:
-        """Store new rows and the last accepted invocation counters in one durable transaction.
+        """Store what came and the last accepted invocation counters in one durable transaction.
 
         Args:
             rows: the readings, in order of arrival; ``values`` has one column per register.
-            counters: invocation counter (0..2**63-1) per system title.
-            stored_at_us: the time to note with each row, POSIX microseconds (UTC).
+            counters: invocation counter (0..2**63-1) per system title; thousands are no burden.
+            stored_at_us: the time to note with each row and alarm, POSIX microseconds (UTC).
             reached: told of each stage inside the transaction: for tests that kill the writer.
+            alarms: the alarms, in order of arrival.
+            registrations: what happened to registrations; every call adds them.
 
         Raises:
             StoreUnavailableError: outcome unknown; repeat the call.
@@ -95,15 +132,35 @@ class Store(Protocol):
     def readings(self, meter: int, from_s: int, to_s: int) -> StoredRows:
         """Return one meter's rows captured in [from_s, to_s), by capture time and profile."""
 
-    def export(self, path: Path, *, file_format: ExportFormat, from_s: int, to_s: int) -> Path:
-        """Write the rows captured in [from_s, to_s) to ``path`` and return it.
+    def export(
+        self,
+        path: Path,
+        *,
+        file_format: ExportFormat,
+        from_s: int,
+        to_s: int,
+        what: ExportedTable = "readings",
+    ) -> Path:
+        """Write the rows captured, or the alarms raised, in [from_s, to_s) to ``path``; return it.
 
-        Order: capture time, meter, profile, time of storing. Columns: those of the table. The file
-        appears whole or not at all.
+        Order: that time, then the key, then the time of storing. Columns: those of the table. The
+        file appears whole or not at all.
         """
 
     def conflict_count(self) -> int:
-        """Return how many conflicting arrivals are kept aside."""
+        """Return how many conflicting arrivals of readings are kept aside."""
+
+    def alarms(self, wanted: AlarmFilter, after: int, count: int) -> StoredAlarms:
+        """Return up to ``count`` of the wanted alarms, leaving out the first ``after``.
+
+        Order: time of raising, then the key (`harness.store.schema.ALARMS`).
+        """
+
+    def alarm_conflict_count(self) -> int:
+        """Return how many conflicting arrivals of alarms are kept aside."""
+
+    def last_registrations(self) -> Registrations:
+        """Return the last change of each node's registration, by concentrator and meter."""
 
     def add_command(self, command: Command) -> None:
         """Add a command, durably. Raises `CommandError` if its id exists."""
@@ -145,3 +202,20 @@ class StoredReader(Protocol):
 
     def close(self) -> None:
         """Let go of the store; idempotent."""
+
+
+@runtime_checkable
+class EventReader(Protocol):
+    """What a reader of our own stores tells besides. Raises `StoreError`.
+
+    A store of an earlier version, which lacks the tables, has none of either.
+    """
+
+    def alarms(self) -> StoredAlarms:
+        """Return all alarms, by time of raising, key and time of storing."""
+
+    def alarm_conflicts(self) -> StoredAlarms:
+        """Return the arrivals of alarms kept aside, in the same order."""
+
+    def registrations(self) -> Registrations:
+        """Return every change of a registration, by time, meter, concentrator and kind."""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from harness.store import postgres_session
 from harness.store.errors import StoreSchemaError
 from harness.store.postgres_session import copy_out, redacted, translated
-from harness.store.postgres_store import SLOTS, column_types
-from harness.store.rows import StoredRows
-from harness.store.schema import from_columns
+from harness.store.postgres_store import SLOTS, column_kinds
+from harness.store.schema import Columns, Table
 from harness.store.sql_reader import SqlReader
 
 
@@ -42,10 +43,11 @@ class PostgresReader(SqlReader):
         """See `StoredReader.close`."""
         self._session.close()
 
-    def _stored(self, query: str) -> StoredRows:
+    def _columns(self, table: Table, query: str) -> Columns:
         with translated(self._url):
-            columns = copy_out(self._session, query, column_types(self._registers))
-        return from_columns(columns, self._registers)
+            if not postgres_session.has_table(self._session, table.name):
+                return {name: np.zeros(0, kind) for name, kind in table.types.items()}
+            return copy_out(self._session, query, column_kinds(table))
 
     def _fetch(self, query: str) -> list[tuple[Any, ...]]:
         with translated(self._url):

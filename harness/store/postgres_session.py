@@ -127,6 +127,12 @@ def registers_of(connection: psycopg.Connection, url: str) -> tuple[str, ...]:
     return names[len(FIXED) :]
 
 
+def has_table(connection: psycopg.Connection, name: str) -> bool:
+    """Tell whether there is a table of that name."""
+    found = connection.execute("SELECT to_regclass(%s) IS NOT NULL", [name]).fetchall()
+    return bool(found[0][0])
+
+
 def copy_row(columns: Mapping[str, str]) -> np.dtype[np.void]:
     """Return the layout of one row of binary COPY.
 

@@ -24,25 +24,54 @@ from numpy.typing import NDArray
 from harness.store import postgres_session
 from harness.store.commands import COMMAND_COLUMNS, Command, command_of, command_row
 from harness.store.errors import CommandError, StoreError, StoreSchemaError
-from harness.store.interface import ExportFormat, PutResult, PutStage, Reached, unwatched
+from harness.store.interface import (
+    AlarmFilter,
+    ExportedTable,
+    ExportFormat,
+    PutResult,
+    PutStage,
+    Reached,
+    unwatched,
+)
 from harness.store.postgres_export import export_query
 from harness.store.postgres_session import copy_in, copy_out, redacted, translated
-from harness.store.rows import Rows, StoredRows
+from harness.store.rows import (
+    NO_ALARMS,
+    NO_REGISTRATIONS,
+    Alarms,
+    Registrations,
+    Rows,
+    StoredAlarms,
+    StoredRows,
+)
 from harness.store.schema import (
-    FIXED,
-    KEY,
+    ALARMS,
+    REGISTRATIONS,
+    YOUNGER,
+    Columns,
+    Table,
+    alarm_columns,
+    alarms_of,
     checked_registers,
     checked_rows,
-    differs,
     from_columns,
     listed,
-    same_reading,
+    quoted,
+    readings_table,
+    registration_columns,
+    registrations_of,
     to_columns,
 )
+from harness.store.sql import LAST_REGISTRATIONS, exported, page_of_alarms
 
-_FIXED_TYPES: Final = ("i8", "i2", "i8", "i2", "i2", "i8")
-_SQL_TYPES: Final = {"i2": "smallint", "i8": "bigint"}
+_KINDS: Final = {"u1": "i2", "u2": "i4", "u4": "i8", "i8": "i8"}
+"""There are no unsigned columns here, so each kind is held in the next larger."""
+_SQL_TYPES: Final = {"i2": "smallint", "i4": "integer", "i8": "bigint"}
 UNIQUE_INDEX: Final = "readings_once"
+_INDEXES: Final = {
+    "readings": (UNIQUE_INDEX, "captured_at, profile, meter"),
+    "alarms": ("alarms_once", listed(ALARMS.key)),
+}
 
 _COMMANDS: Final = (
     "id bigint PRIMARY KEY, meter bigint NOT NULL, kind text NOT NULL, "
@@ -58,28 +87,34 @@ SLOTS: Final = (
 )
 
 
-def column_types(registers: Sequence[str]) -> dict[str, str]:
-    """Return the type of every column of ``readings``: there are no unsigned ones here."""
-    return dict(zip(FIXED, _FIXED_TYPES, strict=True)) | dict.fromkeys(registers, "i8")
+def column_kinds(table: Table) -> dict[str, str]:
+    """Return the kind of every column of a table, as `copy_out` wants it."""
+    return {name: _KINDS[kind] for name, kind in table.types.items()}
 
 
-def _create_tables(connection: psycopg.Connection, registers: Sequence[str]) -> None:
-    columns = ", ".join(
-        f"{name} {_SQL_TYPES[kind]} NOT NULL" for name, kind in column_types(registers).items()
-    )
+def _create_tables(connection: psycopg.Connection, tables: Sequence[Table]) -> None:
+    """Create what is missing of ``tables``, of counters and of commands."""
     with connection.transaction():
         # CREATE IF NOT EXISTS of two sessions at once may collide; one after the other may not.
         connection.execute("SELECT pg_advisory_xact_lock(hashtext('meterstorm store'))")
         for statement in (
-            f"CREATE TABLE IF NOT EXISTS readings ({columns})",
-            f"CREATE TABLE IF NOT EXISTS conflicts ({columns})",
+            *(statement for table in tables for statement in _statements(table)),
             "CREATE TABLE IF NOT EXISTS counters "
             "(system_title bytea PRIMARY KEY, counter bigint NOT NULL)",
             f"CREATE TABLE IF NOT EXISTS commands ({_COMMANDS})",
-            f"CREATE UNIQUE INDEX IF NOT EXISTS {UNIQUE_INDEX} "
-            "ON readings (captured_at, profile, meter)",
         ):
             connection.execute(statement.encode())
+
+
+def _statements(table: Table) -> Iterator[str]:
+    columns = ", ".join(
+        f"{name} {_SQL_TYPES[kind]} NOT NULL" for name, kind in column_kinds(table).items()
+    )
+    for name in table.names:
+        yield f"CREATE TABLE IF NOT EXISTS {name} ({columns})"
+    if table.name in _INDEXES:
+        index, on = _INDEXES[table.name]
+        yield f"CREATE UNIQUE INDEX IF NOT EXISTS {index} ON {table.name} ({on})"
 
 
 class PostgresStore:
@@ -97,7 +132,7 @@ class PostgresStore:
         self.where = redacted(url)
         self._url = url
         self._registers = checked_registers(registers)
-        self._types = column_types(self._registers)
+        self._readings = readings_table(self._registers)
         self._create = create
         self._lock = threading.Lock()
         self._session: psycopg.Connection | None = None
@@ -116,25 +151,19 @@ class PostgresStore:
         counters: Mapping[bytes, int],
         stored_at_us: int,
         reached: Reached = unwatched,
+        alarms: Alarms = NO_ALARMS,
+        registrations: Registrations = NO_REGISTRATIONS,
     ) -> PutResult:
         """See `Store.put`."""
         columns = to_columns(checked_rows(rows, self._registers), stored_at_us, self._registers)
         with self._holding() as session, session.transaction():
-            inserted = conflicting = 0
-            if len(rows):
-                copy_in(session, "COPY incoming FROM STDIN (FORMAT BINARY)", columns, self._types)
-                inserted = _execute(
-                    session,
-                    # Reads a temporary table, so in the order of arrival: the first one stays.
-                    "INSERT INTO readings SELECT * FROM incoming "
-                    f"ON CONFLICT ({listed(KEY)}) DO NOTHING",
-                )
-            if inserted < len(rows):
-                conflicting = self._keep_conflicts(session)
+            stored = _keep(session, self._readings, columns)
+            raised = _keep(session, ALARMS, alarm_columns(alarms, stored_at_us))
+            _append(session, REGISTRATIONS, registration_columns(registrations))
             reached(PutStage.ROWS_WRITTEN)
             _raise_counters(session, counters)
             reached(PutStage.COUNTERS_WRITTEN)
-        return PutResult(inserted, len(rows) - inserted - conflicting, conflicting)
+        return PutResult(*stored, *raised, len(registrations))
 
     def counters(self) -> dict[bytes, int]:
         """See `Store.counters`."""
@@ -164,14 +193,20 @@ class PostgresStore:
             f"AND captured_at < {to_s:d} ORDER BY captured_at, profile, stored_at"
         )
         with self._holding() as session:
-            return from_columns(copy_out(session, query, self._types), self._registers)
+            columns = copy_out(session, query, column_kinds(self._readings))
+        return from_columns(columns, self._registers)
 
-    def export(self, path: Path, *, file_format: ExportFormat, from_s: int, to_s: int) -> Path:
+    def export(
+        self,
+        path: Path,
+        *,
+        file_format: ExportFormat,
+        from_s: int,
+        to_s: int,
+        what: ExportedTable = "readings",
+    ) -> Path:
         """See `Store.export`."""
-        query = (
-            f"SELECT * FROM readings WHERE captured_at >= {from_s:d} AND captured_at < {to_s:d} "
-            "ORDER BY captured_at, meter, profile, stored_at"
-        )
+        query = exported(what, from_s, to_s)
         # On a connection of its own: an export of days must not hold up the writer.
         with translated(self._url), postgres_session.connected(self._url) as session:
             return export_query(session, query, path, file_format)
@@ -179,6 +214,22 @@ class PostgresStore:
     def conflict_count(self) -> int:
         """See `Store.conflict_count`."""
         return int(self._fetch("SELECT count(*) FROM conflicts")[0][0])
+
+    def alarms(self, wanted: AlarmFilter, after: int, count: int) -> StoredAlarms:
+        """See `Store.alarms`."""
+        query = page_of_alarms(wanted, after, count)
+        with self._holding() as session:
+            return alarms_of(copy_out(session, query, column_kinds(ALARMS)))
+
+    def alarm_conflict_count(self) -> int:
+        """See `Store.alarm_conflict_count`."""
+        return int(self._fetch("SELECT count(*) FROM alarm_conflicts")[0][0])
+
+    def last_registrations(self) -> Registrations:
+        """See `Store.last_registrations`."""
+        query = LAST_REGISTRATIONS.format("")
+        with self._holding() as session:
+            return registrations_of(copy_out(session, query, column_kinds(REGISTRATIONS)))
 
     def add_command(self, command: Command) -> None:
         """See `Store.add_command`."""
@@ -210,9 +261,11 @@ class PostgresStore:
 
     def size_bytes(self) -> int:
         """See `Store.size_bytes`."""
+        tables = [*self._readings.names, "counters", "commands"]
+        tables += [name for table in YOUNGER for name in table.names]
         query = (
             "SELECT sum(pg_total_relation_size(to_regclass(name)))::bigint FROM "
-            "unnest(ARRAY['readings', 'conflicts', 'counters', 'commands']) AS name"
+            f"unnest(ARRAY[{listed([quoted(name) for name in tables])}]) AS name"
         )
         return int(self._fetch(query)[0][0])
 
@@ -221,14 +274,6 @@ class PostgresStore:
         with self._lock:
             self._closed = True
             self._drop()
-
-    def _keep_conflicts(self, session: psycopg.Connection) -> int:
-        return _execute(
-            session,
-            "INSERT INTO conflicts SELECT incoming.* FROM incoming WHERE EXISTS (SELECT FROM "
-            f"readings AS kept WHERE {same_reading('incoming', 'kept')} "
-            f"AND ({differs(self._registers, 'incoming', 'kept')}))",
-        )
 
     def _fetch(self, query: str) -> list[tuple[Any, ...]]:
         with self._holding() as session:
@@ -269,9 +314,13 @@ class PostgresStore:
             )
         if not found and not self._create:
             raise self._refusal("there is no store")
-        if self._create:
-            _create_tables(session, self._registers)
-        session.execute("CREATE TEMPORARY TABLE incoming (LIKE readings) ON COMMIT DELETE ROWS")
+        if self._create or not postgres_session.has_table(session, ALARMS.name):
+            _create_tables(session, (self._readings, *YOUNGER))
+        for table in (self._readings, ALARMS):
+            session.execute(
+                f"CREATE TEMPORARY TABLE {_incoming(table)} (LIKE {table.name}) "
+                "ON COMMIT DELETE ROWS".encode()
+            )
 
     def _refusal(self, message: str) -> StoreSchemaError:
         mend = "create a store, or name another database"
@@ -281,6 +330,45 @@ class PostgresStore:
         if self._session is not None:
             self._session.close()
             self._session = None
+
+
+def _incoming(table: Table) -> str:
+    return f"incoming_{table.name}"
+
+
+def _append(
+    session: psycopg.Connection, table: Table, columns: Columns, name: str | None = None
+) -> None:
+    """Append rows to the table, or to one of the same columns called ``name``."""
+    if len(next(iter(columns.values()))):
+        statement = f"COPY {name or table.name} FROM STDIN (FORMAT BINARY)"
+        copy_in(session, statement, columns, column_kinds(table))
+
+
+def _keep(session: psycopg.Connection, table: Table, columns: Columns) -> tuple[int, int, int]:
+    """Store first arrivals and keep conflicts aside; return inserted, repeated, conflicting."""
+    arrived = len(next(iter(columns.values())))
+    if not arrived:
+        return 0, 0, 0
+    incoming = _incoming(table)
+    _append(session, table, columns, incoming)
+    inserted = _execute(
+        session,
+        # Reads a temporary table, so in the order of arrival: the first one stays.
+        f"INSERT INTO {table.name} SELECT * FROM {incoming} "
+        f"ON CONFLICT ({listed(table.key)}) DO NOTHING",
+    )
+    conflicting = _keep_conflicts(session, table) if inserted < arrived else 0
+    return inserted, arrived - inserted - conflicting, conflicting
+
+
+def _keep_conflicts(session: psycopg.Connection, table: Table) -> int:
+    return _execute(
+        session,
+        f"INSERT INTO {table.conflicts} SELECT arrivals.* FROM {_incoming(table)} AS arrivals "
+        f"WHERE EXISTS (SELECT FROM {table.name} AS kept WHERE {table.same('arrivals', 'kept')} "
+        f"AND ({table.differs('arrivals', 'kept')}))",
+    )
 
 
 def _raise_counters(session: psycopg.Connection, counters: Mapping[bytes, int]) -> None:

@@ -10,12 +10,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.store.commands import COMMAND_COLUMNS, Command, command_of
-from harness.store.rows import StoredRows
-from harness.store.schema import listed
+from harness.store.rows import Registrations, StoredAlarms, StoredRows
+from harness.store.schema import (
+    ALARMS,
+    REGISTRATIONS,
+    Columns,
+    Table,
+    alarms_of,
+    from_columns,
+    listed,
+    readings_table,
+    registrations_of,
+)
+from harness.store.sql import BY_RAISING
 
 
 class SqlReader(ABC):
-    """A `StoredReader` of tables that answer SQL."""
+    """A `StoredReader` and `EventReader` of tables that answer SQL."""
 
     slots_query = "SELECT DISTINCT captured_at FROM readings ORDER BY captured_at"
 
@@ -55,9 +66,29 @@ class SqlReader(ABC):
         query = f"SELECT {listed(COMMAND_COLUMNS)} FROM commands ORDER BY id"
         return [command_of(row) for row in self._fetch(query)]
 
-    @abstractmethod
+    def alarms(self) -> StoredAlarms:
+        """See `EventReader.alarms`."""
+        return self._alarms(ALARMS.name)
+
+    def alarm_conflicts(self) -> StoredAlarms:
+        """See `EventReader.alarm_conflicts`."""
+        return self._alarms(ALARMS.conflicts)
+
+    def registrations(self) -> Registrations:
+        """See `EventReader.registrations`."""
+        query = "SELECT * FROM registrations ORDER BY happened_at, concentrator, meter, kind"
+        return registrations_of(self._columns(REGISTRATIONS, query))
+
     def _stored(self, query: str) -> StoredRows:
-        """Run a query for all columns of readings. Raises `StoreError`."""
+        columns = self._columns(readings_table(self._registers), query)
+        return from_columns(columns, self._registers)
+
+    def _alarms(self, table: str) -> StoredAlarms:
+        return alarms_of(self._columns(ALARMS, f"SELECT * FROM {table} ORDER BY {BY_RAISING}"))
+
+    @abstractmethod
+    def _columns(self, table: Table, query: str) -> Columns:
+        """Run a query for all columns of a table; a table not there has no rows."""
 
     @abstractmethod
     def _fetch(self, query: str) -> list[tuple[Any, ...]]:

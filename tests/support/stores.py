@@ -13,7 +13,16 @@ import psycopg
 
 from harness.store.interface import PutResult, Store, StoredReader
 from harness.store.opening import open_reader, open_store
-from harness.store.rows import Rows, StoredRows, Via
+from harness.store.rows import (
+    Alarms,
+    Columnar,
+    RegistrationKind,
+    Registrations,
+    Rows,
+    StoredAlarms,
+    StoredRows,
+    Via,
+)
 
 REGISTERS = ("import_wh", "export_wh")
 
@@ -22,6 +31,15 @@ Key = tuple[int, int, int]
 
 Reading = tuple[int, int, int, int, tuple[int, ...], int]
 """(meter, profile, captured_at_s, status, values, via)."""
+
+Alarm = tuple[int, int, int, int, int, int]
+"""(meter, source, code, sequence, raised_at_s, argument)."""
+
+AlarmKey = tuple[int, int, int, int]
+"""(meter, source, code, sequence)."""
+
+Change = tuple[int, int, int, int, int]
+"""(meter, concentrator, kind, period_s, at_us)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +99,43 @@ def push(meters: Sequence[int], captured_at_s: int, value: int = 7) -> Rows:
     return rows_of([(m, 1, captured_at_s, 0, (value, 0), Via.PUSH) for m in meters])
 
 
+def alarms_of(alarms: Sequence[Alarm]) -> Alarms:
+    """Return alarms as columns."""
+    columns = np.array(alarms, np.int64).reshape(-1, len(Alarms.TYPES)).T
+    return Alarms(
+        **{
+            name: column.astype(dtype)
+            for (name, dtype), column in zip(Alarms.TYPES.items(), columns, strict=True)
+        }
+    )
+
+
+def registrations_of(changes: Sequence[Change]) -> Registrations:
+    """Return changes of registrations as columns."""
+    columns = np.array(changes, np.int64).reshape(-1, len(Registrations.TYPES)).T
+    return Registrations(
+        **{
+            name: column.astype(dtype)
+            for (name, dtype), column in zip(Registrations.TYPES.items(), columns, strict=True)
+        }
+    )
+
+
+def registered(meter: int, at_us: int, kind: int = RegistrationKind.REGISTERED) -> Change:
+    """Return a change of a meter behind concentrator 0."""
+    return meter, 0, kind, 60, at_us
+
+
+def tuples_of(columns: Columnar) -> list[tuple[int, ...]]:
+    """Return alarms or registrations as tuples, in their order."""
+    return list(zip(*(getattr(columns, name).tolist() for name in columns.TYPES), strict=True))
+
+
+def stored_alarms_of(stored: StoredAlarms) -> list[tuple[tuple[int, ...], int]]:
+    """Return stored alarms as (alarm, stored_at_us), in their order."""
+    return list(zip(tuples_of(stored.alarms), stored.stored_at_us.tolist(), strict=True))
+
+
 def readings_of(stored: StoredRows) -> list[tuple[Reading, int]]:
     """Return stored rows as (reading, stored_at_us), in their order."""
     rows = stored.rows
@@ -107,9 +162,17 @@ class Model:
     readings: dict[Key, tuple[Reading, int]] = field(default_factory=dict)
     conflicts: list[tuple[Reading, int]] = field(default_factory=list)
     counters: dict[bytes, int] = field(default_factory=dict)
+    alarms: dict[AlarmKey, tuple[Alarm, int]] = field(default_factory=dict)
+    alarm_conflicts: list[tuple[Alarm, int]] = field(default_factory=list)
+    changes: list[Change] = field(default_factory=list)
 
     def put(
-        self, readings: Sequence[Reading], counters: Mapping[bytes, int], stored_at_us: int
+        self,
+        readings: Sequence[Reading],
+        counters: Mapping[bytes, int],
+        stored_at_us: int,
+        alarms: Sequence[Alarm] = (),
+        changes: Sequence[Change] = (),
     ) -> PutResult:
         inserted = repeated = conflicting = 0
         for reading in readings:
@@ -123,7 +186,22 @@ class Model:
                 self.conflicts.append((reading, stored_at_us))
         for title, counter in counters.items():
             self.counters[title] = max(counter, self.counters.get(title, 0))
-        return PutResult(inserted, repeated, conflicting)
+        self.changes += changes
+        raised = self._put_alarms(alarms, stored_at_us)
+        return PutResult(inserted, repeated, conflicting, *raised, len(changes))
+
+    def _put_alarms(self, alarms: Sequence[Alarm], stored_at_us: int) -> tuple[int, int, int]:
+        inserted = repeated = conflicting = 0
+        for alarm in alarms:
+            kept = self.alarms.setdefault(alarm[:4], (alarm, stored_at_us))
+            if kept[0] is alarm:
+                inserted += 1
+            elif kept[0] == alarm:
+                repeated += 1
+            else:
+                conflicting += 1
+                self.alarm_conflicts.append((alarm, stored_at_us))
+        return inserted, repeated, conflicting
 
     def slots(self) -> list[int]:
         return sorted({key[2] for key in self.readings})

@@ -10,9 +10,18 @@ from pathlib import Path
 
 import pytest
 
+from harness.store.interface import EventReader, PutResult
 from netem.draws import mix_one, stream_key
-from tests.support.store_child import POINTS, PUTS, TITLE, readings_of_put, rows_of_put
-from tests.support.stores import Model, Place, readings_of
+from tests.support.store_child import (
+    POINTS,
+    PUTS,
+    TITLE,
+    alarms_of_put,
+    changes_of_put,
+    put,
+    readings_of_put,
+)
+from tests.support.stores import Model, Place, readings_of, stored_alarms_of
 
 ROOT = Path(__file__).parents[3]
 KILLED_PUT = 3
@@ -44,16 +53,35 @@ def check_recovery(place: Place, durable: int) -> None:
         found = len(store.slots())
         assert durable <= found <= durable + 1, "one put at most was under way"
         for number in range(found):
-            model.put(readings_of_put(number), {TITLE: number}, number)
+            model_put(model, number)
         assert store.counters() == model.counters
         assert store.conflict_count() == len(model.conflicts)
+        assert store.alarm_conflict_count() == len(model.alarm_conflicts)
+        assert len(store.last_registrations()) == found
         for number in range(PUTS):
-            expected = model.put(readings_of_put(number), {TITLE: number}, number)
-            assert store.put(rows_of_put(number), {TITLE: number}, number) == expected
+            expected = model_put(model, number)
+            assert put(store, number) == expected
     with closing(place.reader()) as reader:
         for slot in model.slots():
             assert readings_of(reader.rows(slot)) == model.slot(slot)
         assert sorted(readings_of(reader.conflicts())) == sorted(model.conflicts)
+        assert isinstance(reader, EventReader)
+        alarms = stored_alarms_of(reader.alarms())
+        assert sorted(alarms) == sorted(model.alarms.values())
+        aside = stored_alarms_of(reader.alarm_conflicts())
+        assert sorted(aside) == sorted(model.alarm_conflicts)
+        assert len(reader.registrations()) == len(model.changes)
+
+
+def model_put(model: Model, number: int) -> PutResult:
+    """Put the batch of that number into the model."""
+    return model.put(
+        readings_of_put(number),
+        {TITLE: number},
+        number,
+        alarms_of_put(number),
+        changes_of_put(number),
+    )
 
 
 @pytest.mark.parametrize("point", list(POINTS))

@@ -10,9 +10,10 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from harness.store import duckdb_tables
 from harness.store.duckdb_store import DuckDbStore
 from harness.store.errors import StoreError, StoreLockedError, StoreSchemaError
-from harness.store.interface import PutResult
+from harness.store.interface import PutResult, PutStage
 from harness.store.opening import open_reader, open_store
 from tests.support.stores import REGISTERS, push, readings_of
 
@@ -73,6 +74,50 @@ def test_a_session_that_refuses_everything_is_replaced(path: Path) -> None:
         with pytest.raises(StoreError):
             store.put(push([2], 900), {}, 20)
         assert store.put(push([1, 2], 900), {}, 20) == PutResult(1, 1, 0)
+
+
+def test_counters_do_not_pile_up(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(duckdb_tables, "COUNTERS_KEPT", 20)
+    nothing = push([], 900)
+    with closing(DuckDbStore(path, REGISTERS, create=True)) as store:
+        for counter in range(40):
+            store.put(nothing, {b"one": counter, b"\x00two": 100 - counter}, 10)
+            assert len(store._fetch("SELECT * FROM store.counters")) <= 22
+        assert store.counters() == {b"one": 39, b"\x00two": 100}
+    with closing(DuckDbStore(path, REGISTERS, create=False)) as store:
+        assert store.counters() == {b"one": 39, b"\x00two": 100}
+
+
+def test_many_titles_are_not_compacted_again_and_again(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(duckdb_tables, "COUNTERS_KEPT", 2)
+    titles = {f"title {number}".encode(): 1 for number in range(10)}
+    sizes = []
+    with closing(DuckDbStore(path, REGISTERS, create=True)) as store:
+        for _ in range(8):
+            store.put(push([], 900), titles, 10)
+            sizes.append(len(store._fetch("SELECT * FROM store.counters")))
+    assert sizes == [10, 20, 30, 40, 10, 20, 30, 40]
+
+
+def test_a_put_undone_while_counters_are_compacted_loses_none(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(duckdb_tables, "COUNTERS_KEPT", 2)
+
+    def stop(stage: PutStage) -> None:
+        if stage is PutStage.COUNTERS_WRITTEN:
+            raise ArithmeticError
+
+    nothing = push([], 900)
+    with closing(DuckDbStore(path, REGISTERS, create=True)) as store:
+        store.put(nothing, {b"one": 1, b"two": 2}, 10)
+        with pytest.raises(ArithmeticError):
+            store.put(nothing, {b"one": 7, b"two": 7}, 10, stop)
+        assert store.counters() == {b"one": 1, b"two": 2}
+        store.put(nothing, {b"one": 5}, 10)
+        assert store.counters() == {b"one": 5, b"two": 2}
 
 
 def test_a_second_writer_in_this_process_is_refused(path: Path) -> None:

@@ -16,9 +16,30 @@ from hypothesis import strategies as st
 
 from harness.store.commands import Command, CommandState
 from harness.store.errors import CommandError, StoreError, StoreSchemaError
-from harness.store.interface import ExportFormat, PutResult, PutStage
-from harness.store.rows import Via
-from tests.support.stores import Model, Place, Reading, push, readings_of, rows_of
+from harness.store.interface import (
+    AlarmFilter,
+    EventReader,
+    ExportFormat,
+    PutResult,
+    PutStage,
+    StoredReader,
+)
+from harness.store.rows import NO_METER, RegistrationKind, Via
+from tests.support.stores import (
+    Alarm,
+    Change,
+    Model,
+    Place,
+    Reading,
+    alarms_of,
+    push,
+    readings_of,
+    registered,
+    registrations_of,
+    rows_of,
+    stored_alarms_of,
+    tuples_of,
+)
 
 HIGHEST = 2**32 - 1
 SLOTS = (900, 1800)
@@ -36,14 +57,36 @@ READINGS: st.SearchStrategy[Reading] = st.tuples(
 COUNTERS = st.dictionaries(
     st.sampled_from([TITLE, b"\xff\x00'\\\x00"]), st.sampled_from([0, 7, 2**32 - 1, 2**63 - 1])
 )
-PUTS = st.tuples(st.lists(READINGS, max_size=25), COUNTERS)
+ALARMS: st.SearchStrategy[Alarm] = st.tuples(
+    st.sampled_from([0, 1, 256, HIGHEST]),
+    st.sampled_from([0, 1]),
+    st.sampled_from([0, 256, 65_535]),
+    st.sampled_from([0, 1, HIGHEST]),
+    st.sampled_from([-1, 900, 1800]),
+    st.sampled_from([0, HIGHEST]),
+)
+CHANGES: st.SearchStrategy[Change] = st.tuples(
+    st.sampled_from([0, 3, NO_METER]),
+    st.sampled_from([0, 1]),
+    st.sampled_from(list(RegistrationKind)),
+    st.sampled_from([0, HIGHEST]),
+    st.integers(0, 5),
+)
+PUTS = st.tuples(
+    st.lists(READINGS, max_size=25),
+    COUNTERS,
+    st.lists(ALARMS, max_size=25),
+    st.lists(CHANGES, max_size=5),
+)
+Step = tuple[list[Reading], dict[bytes, int], list[Alarm], list[Change]] | None
+ALWAYS = AlarmFilter(-(2**62), 2**62)
 REOPEN = None
 
 
 @settings(max_examples=25, deadline=None)
 @given(steps=st.lists(st.one_of(PUTS, st.just(REOPEN)), max_size=6))
 def test_any_sequence_of_puts_leaves_what_the_model_has(
-    new_place: Callable[[], Place], steps: list[tuple[list[Reading], dict[bytes, int]] | None]
+    new_place: Callable[[], Place], steps: list[Step]
 ) -> None:
     place, model = new_place(), Model()
     store = place.open()
@@ -53,9 +96,16 @@ def test_any_sequence_of_puts_leaves_what_the_model_has(
                 store.close()
                 store = place.open(create=False)
                 continue
-            readings, counters = step
-            expected = model.put(readings, counters, stored_at_us)
-            assert store.put(rows_of(readings), counters, stored_at_us) == expected
+            readings, counters, alarms, changes = step
+            expected = model.put(readings, counters, stored_at_us, alarms, changes)
+            found = store.put(
+                rows_of(readings),
+                counters,
+                stored_at_us,
+                alarms=alarms_of(alarms),
+                registrations=registrations_of(changes),
+            )
+            assert found == expected
             for slot in SLOTS:
                 for profile in (1, 2):
                     present = store.present(slot, profile, range(10))
@@ -65,6 +115,10 @@ def test_any_sequence_of_puts_leaves_what_the_model_has(
         assert store.counters() == model.counters
         assert store.slots().tolist() == model.slots()
         assert store.conflict_count() == len(model.conflicts)
+        assert store.alarm_conflict_count() == len(model.alarm_conflicts)
+        found_alarms = stored_alarms_of(store.alarms(ALWAYS, 0, 1000))
+        assert found_alarms == by_raising(list(model.alarms.values()))
+        assert tuples_of(store.last_registrations()) == last_of(model.changes)
     finally:
         store.close()
     with closing(place.reader()) as reader:
@@ -72,6 +126,101 @@ def test_any_sequence_of_puts_leaves_what_the_model_has(
         for slot in SLOTS:
             assert readings_of(reader.rows(slot)) == model.slot(slot)
         assert sorted(readings_of(reader.conflicts())) == sorted(model.conflicts)
+        events = events_of(reader)
+        assert stored_alarms_of(events.alarms()) == by_raising(list(model.alarms.values()))
+        aside = stored_alarms_of(events.alarm_conflicts())
+        assert aside == by_raising(model.alarm_conflicts)
+        changes = sorted(model.changes, key=lambda c: (c[4], c[1], c[0], c[2], c[3]))
+        assert sorted(tuples_of(events.registrations())) == sorted(changes)
+        assert [c[4] for c in tuples_of(events.registrations())] == [c[4] for c in changes]
+
+
+def events_of(reader: StoredReader) -> EventReader:
+    assert isinstance(reader, EventReader)
+    return reader
+
+
+def by_raising(alarms: list[tuple[Alarm, int]]) -> list[tuple[Alarm, int]]:
+    return sorted(alarms, key=lambda a: (a[0][4], *a[0][:4], a[1], a[0][5]))
+
+
+def last_of(changes: list[Change]) -> list[Change]:
+    last: dict[tuple[int, int], Change] = {}
+    for change in changes:
+        node = (change[1], change[0])
+        last[node] = max(change, last.get(node, change), key=lambda c: (c[4], c[2], c[3]))
+    return [last[node] for node in sorted(last)]
+
+
+def test_the_first_alarm_to_arrive_stays_whatever_comes_later(place: Place) -> None:
+    first: Alarm = (3, 0, 11, 7, 900, 5)
+    other_time: Alarm = (*first[:4], 901, 5)
+    other_argument: Alarm = (*first[:5], 6)
+    with closing(place.open()) as store:
+        for stored_at_us, (alarms, counts) in enumerate(
+            [
+                ([first, other_time], (1, 0, 1)),
+                ([other_argument], (0, 0, 1)),
+                ([first, first], (0, 2, 0)),
+            ]
+        ):
+            found = store.put(push([], 900), {}, stored_at_us, alarms=alarms_of(alarms))
+            assert found == PutResult(0, 0, 0, *counts)
+    with closing(place.reader()) as reader:
+        events = events_of(reader)
+        assert stored_alarms_of(events.alarms()) == [(first, 0)]
+        assert stored_alarms_of(events.alarm_conflicts()) == [(other_argument, 1), (other_time, 0)]
+
+
+def test_alarms_are_filtered_and_paged(place: Place) -> None:
+    alarms: list[Alarm] = [
+        (meter, source, code, 1, 900 * meter, 0)
+        for meter in (1, 2, 3)
+        for source in (0, 1)
+        for code in (5, 6)
+    ]
+    with closing(place.open()) as store:
+        store.put(push([], 900), {}, 1, alarms=alarms_of(alarms))
+
+        def wanted(wanted: AlarmFilter, after: int = 0, count: int = 100) -> list[tuple[int, ...]]:
+            return tuples_of(store.alarms(wanted, after, count).alarms)
+
+        assert wanted(AlarmFilter(900, 2700)) == alarms[:8]
+        assert wanted(AlarmFilter(0, 9000, meter=2)) == alarms[4:8]
+        assert wanted(AlarmFilter(0, 9000, kinds=((0, 6), (1, 5)))) == [
+            alarm for alarm in alarms if alarm[1:3] in ((0, 6), (1, 5))
+        ]
+        assert wanted(AlarmFilter(0, 9000, kinds=())) == []
+        assert wanted(AlarmFilter(0, 9000), after=3, count=4) == alarms[3:7]
+
+
+def test_a_tampered_alarm_is_read_as_it_is(place: Place) -> None:
+    alarms: list[Alarm] = [(meter, 0, 5, 1, 900, 0) for meter in (1, 2, 3)]
+    with closing(place.open()) as store:
+        store.put(push([], 900), {}, 1, alarms=alarms_of(alarms))
+    place.tamper(
+        *(["DROP INDEX alarms_once"] if place.address.startswith("postgresql") else []),
+        "INSERT INTO alarms SELECT * FROM alarms WHERE meter = 1",
+        "UPDATE alarms SET argument = argument + 1 WHERE meter = 2",
+        "DELETE FROM alarms WHERE meter = 3",
+    )
+    with closing(place.reader()) as reader:
+        found = tuples_of(events_of(reader).alarms().alarms)
+    assert found == [alarms[0], alarms[0], (*alarms[1][:5], 1)]
+
+
+def test_a_store_of_an_earlier_version_is_read_and_written_on(place: Place) -> None:
+    with closing(place.open()) as store:
+        store.put(push([1], 900), {}, 1)
+    place.tamper(*(f"DROP TABLE {n}" for n in ("alarms", "alarm_conflicts", "registrations")))
+    with closing(place.reader()) as reader:
+        assert reader.count() == 1
+        events = events_of(reader)
+        assert len(events.alarms()) == len(events.alarm_conflicts()) == 0
+        assert len(events.registrations()) == 0
+    with closing(place.open(create=False)) as store:
+        found = store.put(push([1], 1800), {}, 2, alarms=alarms_of([(1, 0, 5, 1, 900, 0)]))
+        assert found == PutResult(1, 0, 0, 1, 0, 0)
 
 
 def test_the_first_arrival_stays_whatever_comes_later(place: Place) -> None:
@@ -254,7 +403,17 @@ def test_a_put_undone_at_a_stage_leaves_nothing(place: Place, last: PutStage) ->
 
     with closing(place.open()) as store:
         with pytest.raises(ArithmeticError):
-            store.put(push([1, 2], 900), {TITLE: 7}, 1, stop_at)
+            store.put(
+                push([1, 2], 900),
+                {TITLE: 7},
+                1,
+                stop_at,
+                alarms_of([(1, 0, 5, 1, 900, 0)]),
+                registrations_of([registered(1, 10)]),
+            )
         assert reached == list(PutStage)[: list(PutStage).index(last) + 1]
         assert store.counters() == {}
-        assert store.put(push([1, 2], 900), {TITLE: 7}, 1) == PutResult(2, 0, 0)
+        assert len(store.alarms(ALWAYS, 0, 10)) == len(store.last_registrations()) == 0
+        again = alarms_of([(1, 0, 5, 1, 900, 1)])
+        found = store.put(push([1, 2], 900), {TITLE: 7}, 1, alarms=again)
+        assert found == PutResult(2, 0, 0, 1)
