@@ -38,7 +38,7 @@ class Dialects:
             authentication=config.authentication,
             protection=config.protection,
             confirmed=config.confirmed,
-            particular=config.particular,
+            particular=config.c12.model_dump(),
         )
 
     def name(self, number: int) -> str:

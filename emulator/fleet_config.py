@@ -122,8 +122,6 @@ class FleetConfig(_Part):
     """Of DLMS clients; ``c12.authentication`` is that of ANSI ones."""
     protection: Literal["ciphered", "authenticated", "clear"] = "ciphered"
     confirmed: bool = True
-    particular: dict[str, str | int | float | bool] = {}
-    """What only one protocol understands: switches, by name."""
     rows_per_push: Annotated[int, Field(ge=1, le=1_000)] = 256
     """Bound on the readings of one push: it must fit one PDU."""
     head_ends: tuple[Endpoint, ...] = ()

@@ -42,6 +42,11 @@ def concentrator_name(concentrator: int) -> bytes:
     return CONCENTRATOR_PREFIX + b"%013d" % (concentrator + 1)
 
 
+def head_end_name(shard: int) -> bytes:
+    """Return the device name of one shard of the head-end, 16 ASCII octets."""
+    return HEAD_END_PREFIX + b"%013d" % (shard + 1)
+
+
 def meter_names(first: int, last: int) -> NameArray:
     """Return the names of meters ``first`` .. ``last - 1``, dtype S16."""
     numbers = np.arange(first + 1, last + 1, dtype=np.int64)

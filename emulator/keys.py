@@ -89,10 +89,14 @@ class MemberKeys:
         keys: where they are.
         plugin: tells what meters are called on the wire.
         names: the meters' device names (S16), in order.
+        behind: what their concentrator is called on the wire.
     """
 
-    def __init__(self, keys: KeyRing, plugin: ProtocolPlugin, names: NDArray[np.bytes_]) -> None:
+    def __init__(
+        self, keys: KeyRing, plugin: ProtocolPlugin, names: NDArray[np.bytes_], behind: bytes
+    ) -> None:
         self._keys = keys
+        self._behind = behind
         self._plugin = plugin
         self._names: list[bytes] = names.tolist()
         self._known: dict[int, Credentials] = {}
@@ -105,7 +109,8 @@ class MemberKeys:
         """Return a meter's credentials. Raises `IndexError` or `KeyFileError`."""
         if meter not in self._known:
             name = self._names[meter]
-            self._known[meter] = self._keys.of(name, self._plugin.title_of(name))
+            known = self._keys.of(name, self._plugin.title_of(name))
+            self._known[meter] = replace(known, behind=self._behind)
         return self._known[meter]
 
     def __iter__(self) -> Iterator[Credentials]:
@@ -128,4 +133,6 @@ def with_members(
         KeyFileError: its keys are not there.
     """
     own = keys.of(name, plugin.title_of(name))
-    return replace(own, members=MemberKeys(keys, plugin, meters)) if plugin.has_nodes else own
+    if not plugin.has_nodes:
+        return own
+    return replace(own, members=MemberKeys(keys, plugin, meters, own.system_title))

@@ -76,7 +76,8 @@ class Credentials:
 
     ``system_title`` is what it is called on the wire (a DLMS system title, a C12.22 ApTitle as the
     octets of its element); ``name`` its device name, where the protocol needs it; ``members`` the
-    meters behind it that have credentials of their own.
+    meters behind it that have credentials of their own, ``behind`` what the concentrator of a
+    meter is called on the wire.
     """
 
     system_title: bytes
@@ -85,6 +86,7 @@ class Credentials:
     secret: bytes
     name: bytes = b""
     members: Members = ()
+    behind: bytes = b""
 
     def __repr__(self) -> str:
         return f"Credentials(system_title={self.system_title.hex()})"

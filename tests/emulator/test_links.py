@@ -22,7 +22,7 @@ async def dialled(config: FleetConfig, number: int) -> tuple[str, FleetLinks]:
     endpoint = Endpoint(host="127.0.0.1", port=listener.socket.getsockname()[1])
     async with listener, open_links(config.profiles, config.links, config.seed) as links:
         fleet = FleetLinks(links, config, grid_of(config))
-        stream = await fleet.connect(number, endpoint, 0, 0)
+        stream = await fleet.connect(number, endpoint, "dlms", 0, 0)
         async with await listener.accept() as accepted:
             address = accepted.socket.getpeername()[0]
             await stream.aclose()
@@ -59,7 +59,7 @@ async def test_nobody_listens() -> None:
         async with open_links(config.profiles, config.links, config.seed) as links:
             fleet = FleetLinks(links, config, grid_of(config))
             with pytest.raises(ConnectionRefusedError):
-                await fleet.connect(0, endpoint, 0, 0)
+                await fleet.connect(0, endpoint, "dlms", 0, 0)
 
 
 async def test_the_same_exchange_of_another_connection_has_draws_of_its_own(

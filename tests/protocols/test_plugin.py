@@ -38,12 +38,14 @@ from tests.support.concentrator_model import (
     CREDENTIALS,
     FIRST_S,
     HEAD_END,
+    NO_NODES,
     STEP_S,
     TITLE,
     MemoryConcentrator,
     MemoryCounters,
     same,
 )
+from tests.support.pushing import confirmed, pushed
 
 PAGE: Final = Path(__file__).parents[2] / "docs" / "howto" / "add-a-protocol.md"
 MODEL: Final = MemoryConcentrator()
@@ -124,12 +126,12 @@ def test_an_unknown_protocol_is_answered_with_those_there_are() -> None:
 
 def test_a_push_arrives_and_is_confirmed_once(ends: Ends) -> None:
     pusher = ends.plugin.push_session(CREDENTIALS, ends.device, ends.options)
-    receiver = ends.plugin.receive_session(known, HEAD_END, ends.head_end, ends.options)
-    octets = pusher.push(READINGS, 7)
+    receiver = ends.plugin.receive_session(known, HEAD_END, ends.head_end, ends.options, NO_NODES)
+    octets = pushed(pusher, READINGS, 7)
     (received,) = [item for octet in octets for item in receiver.receive_data(bytes((octet,)))]
     assert isinstance(received, Received)
     assert same(received.readings, READINGS)
-    assert pusher.receive_data(receiver.confirm(received)) == [7]
+    assert confirmed(pusher, receiver.confirm(received)) == [7]
     (refused,) = receiver.receive_data(octets)
     assert isinstance(refused, Refused)
     assert refused.cause == "replayed"
@@ -138,9 +140,9 @@ def test_a_push_arrives_and_is_confirmed_once(ends: Ends) -> None:
 def test_a_push_of_a_stranger_is_refused(ends: Ends) -> None:
     pusher = ends.plugin.push_session(CREDENTIALS, ends.device, ends.options)
     receiver = ends.plugin.receive_session(
-        lambda _title: None, HEAD_END, ends.head_end, ends.options
+        lambda _title: None, HEAD_END, ends.head_end, ends.options, NO_NODES
     )
-    (refused,) = receiver.receive_data(pusher.push(READINGS, 7))
+    (refused,) = receiver.receive_data(pushed(pusher, READINGS, 7))
     assert isinstance(refused, Refused)
     assert refused.cause == "unknown system title"
 
@@ -175,7 +177,7 @@ def test_a_command_is_executed_under_the_counter_that_was_promised(ends: Ends) -
 @given(octets=st.binary(max_size=60) | st.sampled_from([b"1\n", b"{}\n", b'{"readings": 1}\n']))
 def test_garbage_raises_only_protocol_errors(toy: Any, octets: bytes) -> None:
     ends = Ends(toy.ToyPlugin())
-    receiver = ends.plugin.receive_session(known, HEAD_END, ends.head_end, ends.options)
+    receiver = ends.plugin.receive_session(known, HEAD_END, ends.head_end, ends.options, NO_NODES)
     with suppress(ProtocolError):
         receiver.receive_data(octets + b"\n")
     with suppress(ProtocolError):

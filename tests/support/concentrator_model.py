@@ -14,6 +14,7 @@ from protocols.plugin import (
     CommandKind,
     Credentials,
     Execution,
+    MeterState,
     RegisterDescription,
 )
 from protocols.readings import ReadingBatch
@@ -38,6 +39,7 @@ class MemoryCounters:
 
     sent: int = 0
     accepted: dict[bytes, int] = field(default_factory=dict)
+    stamps: dict[bytes, int] = field(default_factory=dict)
 
     def next(self) -> int:
         self.sent += 1
@@ -48,6 +50,27 @@ class MemoryCounters:
 
     def accept(self, peer: bytes, counter: int) -> None:
         self.accepted[peer] = counter
+
+    def stamp(self, peer: bytes) -> int:
+        self.stamps[peer] = self.stamps.get(peer, FIRST_STAMP_S) + 1
+        return self.stamps[peer]
+
+
+class NoNodes:
+    """A registration table in which nobody is."""
+
+    def is_registered(self, title: bytes) -> bool:
+        return False
+
+    def admits(self, count: int) -> int:
+        return 0
+
+    def address_of(self, title: bytes) -> bytes | None:
+        return None
+
+
+NO_NODES: Final = NoNodes()
+FIRST_STAMP_S: Final = 1_700_000_000
 
 
 @dataclass
@@ -70,6 +93,7 @@ class MemoryConcentrator:
     open_switches: set[tuple[int, int]] = field(default_factory=set)
     rates: dict[int, int] = field(default_factory=dict)
     offsets_s: dict[int, float] = field(default_factory=dict)
+    states: dict[int, MeterState] = field(default_factory=dict)
 
     @property
     def meter_names(self) -> NDArray[np.bytes_]:
@@ -139,6 +163,9 @@ class MemoryConcentrator:
 
     def control_log(self, meter: int) -> Sequence[Execution]:
         return tuple(execution for number, execution in self.executed if number == meter)
+
+    def meter_state(self, meter: int) -> MeterState:
+        return self.states.setdefault(meter, MeterState())
 
 
 def same(left: ReadingBatch, right: ReadingBatch) -> bool:

@@ -30,7 +30,7 @@ from protocols.plugin import (
     SessionOptions,
     load_protocol,
 )
-from tests.support.concentrator_model import MemoryCounters
+from tests.support.concentrator_model import NO_NODES, MemoryCounters
 from tests.support.grids import FIRST_S, behaviour, small_grid
 
 ALWAYS: Final[dict[str, Any]] = {
@@ -202,7 +202,7 @@ class FakeHeadEnd:
         with suppress(OSError):  # the caller may be gone already
             self.callers.append(stream.socket.getpeername()[0])
         session = load_protocol(self.config.protocol).receive_session(
-            self._peer, OWN_TITLE, self.counters, options_of(self.config)
+            self._peer, OWN_TITLE, self.counters, options_of(self.config), NO_NODES
         )
         behave = self.behaviours[number] if number < len(self.behaviours) else confirms
         with suppress(trio.BrokenResourceError):

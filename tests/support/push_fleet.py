@@ -37,6 +37,7 @@ from protocols.plugin import PushSession, SessionOptions, load_protocol
 from protocols.readings import ReadingBatch
 from reports.recording import Verdict
 from tests.support.concentrator_model import MemoryCounters
+from tests.support.pushing import confirmed, pushed
 
 ROOT: Final = Path(__file__).parents[2]
 TINY: Final = ROOT / "scenarios" / "tiny.toml"
@@ -188,12 +189,12 @@ class PushFleet:
     async def _exchange(
         self, stream: trio.SocketStream, session: PushSession, readings: ReadingBatch, number: int
     ) -> None:
-        await stream.send_all(session.push(readings, number))
+        await stream.send_all(pushed(session, readings, number))
         while True:
             data = await stream.receive_some()
             if not data:
                 raise trio.BrokenResourceError("closed before it confirmed")
-            if number in session.receive_data(bytes(data)):
+            if number in confirmed(session, bytes(data)):
                 return
 
 
