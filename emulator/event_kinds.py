@@ -19,9 +19,9 @@ class MeterEventKind(StrEnum):
     POWER_FAILURE = "power-failure"
     TEST_MODE = "test-mode"
     TAMPER = "tamper"
-    REVERSE_FLOW = "reverse-flow"
+    REVERSE_ROTATION = "reverse-rotation"
     LOW_BATTERY = "low-battery"
-    LOSS_OF_POTENTIAL = "loss-of-potential"
+    LOW_LOSS_POTENTIAL = "low-loss-potential"
     DEMAND_OVERLOAD = "demand-overload"
     MEMORY_FAILURE = "memory-failure"
     RAM_FAILURE = "ram-failure"
@@ -67,9 +67,9 @@ TRACES: Final[Mapping[MeterEventKind, Trace]] = {
     MeterEventKind.POWER_FAILURE: Trace(Ending.NEEDED, (1,), (2,), (11,)),
     MeterEventKind.TEST_MODE: Trace(Ending.NEEDED, (32,), (33,)),
     MeterEventKind.TAMPER: Trace(Ending.OPTIONAL, (47,), (), (12,)),
-    MeterEventKind.REVERSE_FLOW: Trace(Ending.OPTIONAL, (48,), (), (13,)),
+    MeterEventKind.REVERSE_ROTATION: Trace(Ending.OPTIONAL, (48,), (), (13,)),
     MeterEventKind.LOW_BATTERY: Trace(Ending.OPTIONAL, (44,), (), (8,)),
-    MeterEventKind.LOSS_OF_POTENTIAL: Trace(Ending.OPTIONAL, (45,), (), (9,)),
+    MeterEventKind.LOW_LOSS_POTENTIAL: Trace(Ending.OPTIONAL, (45,), (), (9,)),
     MeterEventKind.DEMAND_OVERLOAD: Trace(Ending.OPTIONAL, (46,), (), (10,)),
     MeterEventKind.MEMORY_FAILURE: Trace(Ending.OPTIONAL, (41,), (), (5,)),
     MeterEventKind.RAM_FAILURE: Trace(Ending.OPTIONAL, (39,), (), (3,)),

@@ -16,7 +16,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emulator.descriptors import raise_descriptor_limit, shards_needed
-from emulator.fleet_config import Endpoint, FleetConfig, OutageSpan
+from emulator.dialects import spoken
+from emulator.fleet_config import (
+    C12Options,
+    Capture,
+    Endpoint,
+    FleetConfig,
+    MeterEventSpan,
+    OutageSpan,
+)
 from emulator.grid import Grid, generate_grid
 from emulator.parameters import first_step_s
 from emulator.plan import Plan
@@ -25,8 +33,7 @@ from emulator.run_folder import RunFolder
 from emulator.schedule import Schedule
 from harness.errors import ArgumentsError, EnvironmentUnfitError
 from harness.provisioning import export_devices
-from harness.scenario import Reference, Scenario
-from harness.scenario.timeline import Outage
+from harness.scenario import C12, MeterEvent, Outage, Reference, Scenario
 from netem.profiles import LinkProfile, load_profiles
 
 LATEST: Final = "latest"
@@ -112,19 +119,55 @@ def fleet_config(scenario: Scenario, scenario_file: Path, grid: Grid) -> FleetCo
         head_ends=_head_ends(scenario, grid.concentrators),
         listen_ports=tuple(free_ports(shards)),
         slices=max(1, -(-users // shards)),
-        outages=tuple(
-            OutageSpan(
-                number=number,
-                starts_s=event.at,
-                lasts_s=event.lasts,
-                share_ppm=event.share,
-                links=event.links,
-            )
-            for number, event in enumerate(scenario.timeline)
-            if isinstance(event, Outage)
+        outages=_outages(scenario),
+        events=_meter_events(scenario),
+        c12=_c12_options(scenario.c12),
+        capture=Capture(
+            concentrators=scenario.capture.concentrators, octets_max=scenario.capture.size
         ),
         key_file=_key_file(scenario),
         pattern_folder=scenario_file.resolve().parent,
+    )
+
+
+def _outages(scenario: Scenario) -> tuple[OutageSpan, ...]:
+    return tuple(
+        OutageSpan(
+            number=number,
+            starts_s=event.at,
+            lasts_s=event.lasts,
+            share_ppm=event.share,
+            links=event.links,
+        )
+        for number, event in enumerate(scenario.timeline)
+        if isinstance(event, Outage)
+    )
+
+
+def _meter_events(scenario: Scenario) -> tuple[MeterEventSpan, ...]:
+    return tuple(
+        MeterEventSpan(
+            number=number,
+            kind=event.event,
+            starts_s=int(event.at),
+            lasts_s=None if event.lasts is None else int(event.lasts),
+            share_ppm=event.share,
+        )
+        for number, event in enumerate(scenario.timeline)
+        if isinstance(event, MeterEvent)
+    )
+
+
+def _c12_options(written: C12) -> C12Options:
+    return C12Options(
+        authentication=written.authentication,
+        sessionless=written.sessionless,
+        security_answer=written.security_answer,
+        replay=written.replay,
+        unregistered=written.unregistered,
+        register_nodes=written.register_nodes,
+        registration_period_s=int(written.registration_period),
+        registrations_per_s=written.registrations_per_s,
     )
 
 
@@ -163,8 +206,15 @@ def _head_ends(scenario: Scenario, concentrators: int) -> tuple[Endpoint, ...]:
     target = scenario.target
     if isinstance(target, Reference):
         needed = target.shards or shards_needed(concentrators, raise_descriptor_limit())
-        ports = free_ports(min(needed, concentrators))
-        return tuple(Endpoint(host="127.0.0.1", port=port) for port in ports)
+        others = spoken(scenario.protocol)[1:]
+        shards = min(needed, concentrators)
+        ports = iter(free_ports(shards * (1 + len(others))))
+        return tuple(
+            Endpoint(
+                host="127.0.0.1", port=next(ports), also={name: next(ports) for name in others}
+            )
+            for _ in range(shards)
+        )
     if target.push is None:
         return ()
     return (Endpoint(host=target.push.host, port=target.push.port),)

@@ -14,11 +14,14 @@ from harness.run.load import Load
 from harness.run.preparation import Prepared
 from harness.run.reference import ReferenceTarget
 from harness.run.target import Target
-from harness.scenario import Freeze, Kill, Outage
+from harness.scenario import Freeze, Kill, MeterEvent, Outage
 
 
 class Timeline:
-    """Plays the events of a scenario; the fleet plays outages itself, they are only recorded."""
+    """Plays the events of a scenario.
+
+    Outages and what befalls meters the fleet plays itself; they are only recorded.
+    """
 
     def __init__(
         self,
@@ -45,6 +48,8 @@ class Timeline:
                         nursery.start_soon(self._kill, f"kill {number}", event)
                     case Freeze():
                         nursery.start_soon(self._freeze, f"freeze {number}", event)
+                    case MeterEvent():
+                        nursery.start_soon(self._meter_event, f"event {number}", event)
 
     async def _until(self, since_first_s: float) -> None:
         await self._clock.sleep_until(self._prepared.fleet.first_s + since_first_s)
@@ -53,6 +58,15 @@ class Timeline:
         whom = " and ".join(event.links) if event.links else "all links"
         await self._until(event.at)
         with self._journal.fault(name, f"{event.share / 10_000:g} % of {whom} cut off"):
+            await self._until(event.at + event.lasts)
+
+    async def _meter_event(self, name: str, event: MeterEvent) -> None:
+        what = f"{event.event} of {event.share / 10_000:g} % of the ANSI meters"
+        await self._until(event.at)
+        if event.lasts is None:
+            self._journal.note(f"{name}: {what}")
+            return
+        with self._journal.fault(name, what):
             await self._until(event.at + event.lasts)
 
     async def _kill(self, name: str, event: Kill) -> None:

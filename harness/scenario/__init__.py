@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from harness.scenario.c12 import C12
 from harness.scenario.model import (
+    Capture,
     CommandKinds,
     Commands,
     Limits,
@@ -26,10 +28,12 @@ from harness.scenario.target import (
     Reference,
     Watch,
 )
-from harness.scenario.timeline import Freeze, Kill, Outage
+from harness.scenario.timeline import Freeze, Kill, MeterEvent, Outage
 
 __all__ = [
+    "C12",
     "Api",
+    "Capture",
     "CommandKinds",
     "Commands",
     "Defects",
@@ -40,6 +44,7 @@ __all__ = [
     "Kill",
     "Limits",
     "Load",
+    "MeterEvent",
     "Outage",
     "PostgreSqlStore",
     "Pull",

@@ -33,6 +33,17 @@ class Part(BaseModel):
     )
 
 
+def not_yet(**later: str) -> BeforeValidator:
+    """Return a validator that refuses each word of ``later`` for the reason given with it."""
+
+    def refuse(value: object) -> object:
+        if isinstance(value, str) and value in later:
+            raise PydanticCustomError("not_yet", "{reason}", {"reason": later[value]})
+        return value
+
+    return BeforeValidator(refuse)
+
+
 _CLOCK_TIME: Final = re.compile(r"\s*([0-9]+):([0-5][0-9])(?::([0-5][0-9]))?\s*")
 
 

@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING
 from pydantic_core import InitErrorDetails
 
 from emulator.capture import capture_profile
+from emulator.event_kinds import TRACES, Ending
 from emulator.identity import concentrator_name, concentrator_system_title
 from emulator.keys import KeyFileError, key_ring
 from emulator.patterns import PatternError, consumption_pattern, export_pattern
 from harness.nearest import nearest
 from harness.scenario.base import complaint
+from harness.scenario.spoken import contradictions
 from harness.scenario.target import READ_BACK_COLUMNS, External, ReadBackFiles
-from harness.scenario.timeline import Freeze, Kill, Outage
+from harness.scenario.timeline import Freeze, Kill, MeterEvent, Outage
 from netem.profiles import ProfileError, load_profiles
 
 if TYPE_CHECKING:
@@ -31,7 +33,7 @@ def complaints(scenario: Scenario, folder: Path | None) -> list[InitErrorDetails
     return [
         *files,
         *_unknown_links(scenario),
-        *_later_protocols(scenario),
+        *contradictions(scenario),
         *_impossible_events(scenario),
         *_unfit_target(scenario),
         *_too_many_users(scenario),
@@ -73,12 +75,6 @@ def _unknown_links(scenario: Scenario) -> Iterator[InitErrorDetails]:
             yield complaint(path, link.profile, "there is no such link profile", meant)
 
 
-def _later_protocols(scenario: Scenario) -> Iterator[InitErrorDetails]:
-    if scenario.grid.protocols.c12:
-        path = ("grid", "protocols", "c12")
-        yield complaint(path, None, 'ANSI C12 comes in a later version; use "0 %"')
-
-
 def _impossible_events(scenario: Scenario) -> Iterator[InitErrorDetails]:
     names = {link.profile for link in scenario.grid.links}
     for index, event in enumerate(scenario.timeline):
@@ -92,9 +88,36 @@ def _impossible_events(scenario: Scenario) -> Iterator[InitErrorDetails]:
                     path = (*place, "links", position)
                     message = "no concentrator of the grid has this link"
                     yield complaint(path, link, message, nearest(link, names))
+        elif isinstance(event, MeterEvent):
+            yield from _impossible_meter_event(scenario, event, place)
         elif isinstance(scenario.target, External) and _is_headend(event):
             message = "an external head-end is not ours to kill or freeze"
             yield complaint((*place, "do"), event.do, message)
+
+
+def _impossible_meter_event(
+    scenario: Scenario, event: MeterEvent, place: tuple[str, int]
+) -> Iterator[InitErrorDetails]:
+    if not scenario.grid.protocols.c12:
+        message = "only meters that speak ANSI C12 raise events, and there are none"
+        yield complaint((*place, "event"), event.event, message)
+    last_s = scenario.span_s - scenario.behaviour.step
+    if last_s < event.at < scenario.span_s:
+        message = f"no capture follows it: the last is at {last_s:g} s"
+        yield complaint((*place, "at"), event.at, message)
+    yield from _wrong_length(event, place)
+
+
+def _wrong_length(event: MeterEvent, place: tuple[str, int]) -> Iterator[InitErrorDetails]:
+    for key, seconds in (("at", event.at), ("for", event.lasts or 0)):
+        if seconds % 1:
+            yield complaint((*place, key), seconds, "meters log whole seconds")
+    match TRACES[event.event].ending:
+        case Ending.NEEDED if event.lasts is None:
+            yield complaint((*place, "for"), None, "is missing: say how long it lasts")
+        case Ending.NEVER if event.lasts is not None:
+            message = f'"{event.event}" is over as soon as it happened'
+            yield complaint((*place, "for"), event.lasts, message)
 
 
 def _is_headend(event: Kill | Freeze) -> bool:

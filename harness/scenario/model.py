@@ -17,30 +17,29 @@ from pydantic import (
     WithJsonSchema,
     model_validator,
 )
-from pydantic_core import PydanticCustomError
 
 from emulator.parameters import BehaviourParameters, GridParameters
 from harness.limits import DEFAULT_CHECKS, LIMIT_PATTERN, MEASURES, Limit, parse_limit
 from harness.nearest import nearest
-from harness.scenario.base import Part, ScenarioFile, ScenarioTime, complaint, folder_of
+from harness.scenario.base import (
+    Part,
+    ScenarioFile,
+    ScenarioTime,
+    complaint,
+    folder_of,
+    not_yet,
+)
+from harness.scenario.c12 import C12
 from harness.scenario.consistency import complaints
 from harness.scenario.document import read_document
 from harness.scenario.problems import explain
+from harness.scenario.spoken import with_protocols
 from harness.scenario.target import Reference, Target
 from harness.scenario.timeline import TimelineEvent
 from netem.profiles import LinkOptions
 from netem.units import ByteSize, Duration, PartsPerMillion
 
 WHOLE_PPM: Final = 1_000_000
-
-
-def _not_yet(**later: str) -> BeforeValidator:
-    def refuse(value: object) -> object:
-        if isinstance(value, str) and value in later:
-            raise PydanticCustomError("not_yet", "{reason}", {"reason": later[value]})
-        return value
-
-    return BeforeValidator(refuse)
 
 
 def _read_checks(value: object) -> Mapping[str, Limit]:
@@ -82,17 +81,19 @@ Checks = Annotated[
 
 
 class Security(Part):
-    """How concentrators and head-end trust each other (DLMS security suite 0)."""
+    """How concentrators and head-end trust each other: DLMS security suite 0, C12.22 EAX'."""
 
     suite: Literal[0] = 0
-    """Security suite: 0 is AES-GCM-128."""
+    """DLMS security suite: 0 is AES-GCM-128. ANSI C12.22 has one of its own, AES-128 in EAX'."""
     authentication: Literal["none", "lls", "gmac"] = "gmac"
-    """How a client of a concentrator's own listener proves who it is: not at all, by the
-    low-level secret, or by HLS mechanism 5 (GMAC)."""
+    """How a client of a DLMS concentrator's own listener proves who it is: not at all, by the
+    low-level secret, or by HLS mechanism 5 (GMAC). For ANSI meters see ``c12.authentication``."""
     push: Literal["ciphered", "authenticated", "clear"] = "ciphered"
-    """Protection of pushed data: encrypted and authenticated, authenticated only, or none."""
+    """Protection of pushed data: encrypted and authenticated, authenticated only, or none. In
+    C12.22 security modes 2, 1 and 0, of everything that is said, not of pushes only."""
     confirmed: bool = True
-    """Whether the head-end confirms each push (data-notification-confirm) when it is durable."""
+    """Whether the head-end confirms each push when it is durable: data-notification-confirm, or
+    the response to a notification write."""
     keys: ScenarioFile | None = None
     """Key file (JSON) of a real fleet. Left out: test keys from the seed, no secret."""
 
@@ -148,6 +149,15 @@ class Load(Part):
     """Locust worker processes; 0 runs everything under one local runner."""
 
 
+class Capture(Part):
+    """Keeping the octets that cross the links, for other tools to read."""
+
+    concentrators: int = Field(default=0, ge=0, le=200_000)
+    """How many concentrators' octets are kept, counted from the first; 0: nobody's."""
+    size: ByteSize = Field(default="16 MiB", gt=0, validate_default=True)
+    """Size at which the file of one fleet shard is full; what comes after is not kept."""
+
+
 class Limits(Part):
     """Bounds of the run itself: beyond them it says *inconclusive* or stops."""
 
@@ -170,17 +180,12 @@ class Scenario(Part):
     """Where every draw of the run comes from: the same seed owes the same readings."""
     speed: float = Field(default=1.0, gt=0, le=100_000, allow_inf_nan=False)
     """Scenario seconds per wall second. Protocol timeouts and link delays are never scaled."""
-    protocol: Annotated[
-        Literal["dlms"],
-        _not_yet(
-            c12='ANSI C12 fleets come in a later version; use "dlms"',
-            mix='mixed fleets come in a later version; use "dlms"',
-        ),
-    ] = "dlms"
-    """What the fleet speaks."""
+    protocol: Literal["dlms", "c12", "mix"] = "dlms"
+    """What the fleet speaks: DLMS/COSEM, ANSI C12, or each concentrator one of them, by
+    ``grid.protocols`` (half and half when left out)."""
     link: Annotated[
         Literal["model", "none"],
-        _not_yet(
+        not_yet(
             packet='packet-wise links come in a later version; use "model" or "none"',
             netem='links of the kernel come in a later version; use "model" or "none"',
         ),
@@ -196,6 +201,8 @@ class Scenario(Part):
     """A TOML file with link profiles of your own, beside the built-in ones."""
     security: Security = Security()
     """Association and push security."""
+    c12: C12 = C12()
+    """What only ANSI concentrators and meters read."""
     target: Target = Reference()
     """The system under test."""
     commands: Commands = Commands()
@@ -204,10 +211,17 @@ class Scenario(Part):
     """What happens while the run goes on."""
     load_driver: Load = Field(default=Load(), alias="load")
     """How Locust drives it."""
+    capture: Capture = Capture()
+    """Keeping octets."""
     limits: Limits = Limits()
     """Bounds of the run itself."""
     checks: Checks = Field(default_factory=dict, validate_default=True)
     """Limits by which the run is judged, beside those every run is judged by."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_word_on_protocols(cls, values: object) -> object:
+        return with_protocols(values)
 
     @model_validator(mode="after")
     def _parts_fit_together(self, info: ValidationInfo) -> Self:

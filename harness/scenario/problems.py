@@ -78,7 +78,7 @@ def _problem(details: ErrorDetails, schema: Schema, document: Document) -> Probl
             expected = str(context["expected_tags"])
             meant = nearest(str(context["tag"]), expected.replace("'", "").split(", "))
             return document.problem((*path, _tag(context)), f"must be one of {expected}", meant)
-        case "literal_error":
+        case "literal_error" | "enum":
             valid = str(context["expected"])
             words = valid.replace(" or ", ", ").replace("'", "").split(", ")
             return document.problem(path, f"must be {valid}", nearest(str(details["input"]), words))
@@ -126,10 +126,12 @@ def _place(location: tuple[int | str, ...], schema: Schema) -> tuple[Path, list[
     path: Path = ()
     places = list(_alternatives(schema, schema))
     siblings: list[str] = []
-    for part in location:
+    for depth, part in enumerate(location, 1):
         inner = [found for place in places for found in _step(place, part, schema)]
-        chosen = [place for place in places if not inner and _is_called(place, part)]
-        if chosen:
+        chosen = [place for place in places if _is_called(place, part)]
+        # A key may be called like its table (do = "event", event = ...): then the table comes
+        # first, and only what we say ourselves of the key leaves the table out.
+        if chosen and not (inner and depth == len(location)):
             places = chosen
             continue
         siblings = sorted({key for place in places for key in place.get("properties", {})})

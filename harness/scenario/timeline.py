@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, WithJsonSchema
 
+from emulator.event_kinds import MeterEventKind
 from harness.scenario.base import Part, ScenarioTime
 from netem.units import Duration, PartsPerMillion
 
@@ -53,4 +54,26 @@ class Freeze(Part):
     """Which shard of it, from 0."""
 
 
-TimelineEvent = Annotated[Outage | Kill | Freeze, Field(discriminator="do")]
+class MeterEvent(Part):
+    """Something befalls meters: they write it to their event log and show it in their status.
+
+    Only meters that speak ANSI C12 have either. What happens after the last capture is not raised.
+    """
+
+    do: Literal["event"]
+    """What happens."""
+    event: Annotated[
+        MeterEventKind,
+        WithJsonSchema({"type": "string", "enum": [kind.value for kind in MeterEventKind]}),
+    ]
+    """What befalls them; docs/howto/run-an-ansi-fleet.md lists the codes and bits of each."""
+    at: ScenarioTime
+    """Scenario time since the start at which it happens or begins, in whole seconds."""
+    lasts: Duration | None = Field(default=None, alias="for", gt=0)
+    """Scenario time it lasts, in whole seconds: needed for power-failure and test-mode; conditions
+    without it stay to the end of the run; what is over at once takes none."""
+    share: PartsPerMillion = Field(default="100 %", gt=0, validate_default=True)
+    """Share of the ANSI meters it befalls, drawn from the seed."""
+
+
+TimelineEvent = Annotated[Outage | Kill | Freeze | MeterEvent, Field(discriminator="do")]

@@ -19,36 +19,15 @@ from harness.scenario import (
     json_schema,
     json_schema_text,
 )
+from tests.support.scenario_files import SMALL, load, problems, write
 
 SCENARIOS = Path(__file__).parents[2] / "scenarios"
 READY = sorted(SCENARIOS.glob("*.toml"))
-
-SMALL = """\
-name = "small"
-[grid]
-transformer_stations = 10
-"""
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     return tmp_path
-
-
-def write(folder: Path, text: str, name: str = "x.toml") -> Path:
-    file = folder / name
-    file.write_text(text, encoding="utf-8")
-    return file
-
-
-def load(folder: Path, text: str, *overrides: str) -> Scenario:
-    return Scenario.load(write(folder, text), overrides)
-
-
-def problems(folder: Path, text: str, *overrides: str) -> list[str]:
-    with pytest.raises(ScenarioError) as caught:
-        load(folder, text, *overrides)
-    return str(caught.value).replace(f"{folder}/", "").splitlines()
 
 
 # ---- the ready scenarios -----------------------------------------------------------------------
@@ -94,6 +73,7 @@ def test_the_checked_in_json_schema_is_current() -> None:
 
 def test_every_key_of_a_scenario_is_described_in_the_json_schema() -> None:
     own = {"Scenario", "Security", "Reference", "External", "Outage", "Kill", "Freeze", "Limits"}
+    own |= {"C12", "MeterEvent", "Capture"}
     schema = json_schema()
     models = [schema, *(model for name, model in schema["$defs"].items() if name in own)]
     assert len(models) == len(own)
@@ -324,7 +304,7 @@ def test_a_wrong_seed_is_named_by_its_option(folder: Path) -> None:
         ),
         pytest.param(
             SMALL + '[[timeline]]\ndo = "outaeg"\n',
-            "x.toml:5: timeline.0.do: must be one of 'outage', 'kill', 'freeze'; "
+            "x.toml:5: timeline.0.do: must be one of 'outage', 'kill', 'freeze', 'event'; "
             'did you mean "outage"?',
             id="kind-of-event",
         ),
@@ -379,19 +359,9 @@ def test_a_wrong_seed_is_named_by_its_option(folder: Path) -> None:
             id="check-unit",
         ),
         pytest.param(
-            'protocol = "c12"\n' + SMALL,
-            'x.toml:1: protocol: ANSI C12 fleets come in a later version; use "dlms"',
-            id="later-protocol",
-        ),
-        pytest.param(
             'link = "netem"\n' + SMALL,
             'x.toml:1: link: links of the kernel come in a later version; use "model" or "none"',
             id="later-link",
-        ),
-        pytest.param(
-            SMALL + 'protocols = { dlms = "50 %", c12 = "50 %" }\n',
-            'x.toml:4: grid.protocols.c12: ANSI C12 comes in a later version; use "0 %"',
-            id="later-share",
         ),
         pytest.param(
             SMALL + 'links = [{ profile = "sed-1", share = "100 %" }]\n',

@@ -6,9 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from emulator.fleet_config import FleetConfig
+from emulator.event_kinds import MeterEventKind
+from emulator.fleet_config import C12Options, Capture, FleetConfig, MeterEventSpan
+from emulator.grid import generate_grid
 from harness.errors import ArgumentsError
-from harness.run.preparation import free_ports, prepare
+from harness.run.preparation import fleet_config, free_ports, prepare
 from harness.scenario import Scenario
 from tests.support.recorded_run import SCENARIO, RecordedFolder
 
@@ -70,6 +72,52 @@ def test_a_link_profile_that_is_not_there_is_named(tmp_path: Path) -> None:
     links = [{"profile": "carrier-pigeon", "share": "100 %"}]
     with pytest.raises(ArgumentsError, match="carrier-pigeon"):
         RecordedFolder(tmp_path, {"grid": {**SCENARIO["grid"], "links": links}})
+
+
+ANSI = {
+    **SCENARIO,
+    "protocol": "mix",
+    "timeline": [
+        {"do": "outage", "at": "00:01", "for": "1 min"},
+        {"do": "event", "event": "test-mode", "at": "00:02", "for": "3 min", "share": "5 %"},
+        {"do": "event", "event": "tamper", "at": "00:03"},
+    ],
+    "c12": {
+        "authentication": "none",
+        "sessionless": False,
+        "security_answer": False,
+        "replay": "off",
+        "unregistered": "accept",
+        "register": False,
+        "registration_period": "2 min",
+        "registrations_per_s": 50,
+    },
+    "capture": {"concentrators": 2, "size": "1 MiB"},
+}
+
+
+def test_the_fleet_is_told_what_the_scenario_says_of_its_ansi_part(tmp_path: Path) -> None:
+    scenario = Scenario.model_validate(ANSI)
+    grid = generate_grid(scenario.grid, scenario.behaviour, scenario.seed)
+    fleet = fleet_config(scenario, tmp_path / "x.toml", grid)
+    assert fleet.protocol == "mix"
+    assert [outage.number for outage in fleet.outages] == [0]
+    kinds = MeterEventKind
+    assert fleet.events == (
+        MeterEventSpan(number=1, kind=kinds.TEST_MODE, starts_s=120, lasts_s=180, share_ppm=50_000),
+        MeterEventSpan(number=2, kind=kinds.TAMPER, starts_s=180, share_ppm=1_000_000),
+    )
+    assert fleet.c12 == C12Options(
+        authentication="none",
+        sessionless=False,
+        security_answer=False,
+        replay="off",
+        unregistered="accept",
+        register_nodes=False,
+        registration_period_s=120,
+        registrations_per_s=50,
+    )
+    assert fleet.capture == Capture(concentrators=2, octets_max=2**20)
 
 
 def test_free_ports_differ() -> None:

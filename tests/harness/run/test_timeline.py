@@ -4,6 +4,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,9 @@ from harness.run.journal import Journal
 from harness.run.load import Load
 from harness.run.reference import ReferenceTarget
 from harness.run.timeline import Timeline
+from harness.scenario import Scenario
 from reports.recording import Event, FaultBegan, FaultEnded, Note, RunRecord, RunRecorder
-from tests.support.recorded_run import RecordedFolder
+from tests.support.recorded_run import SCENARIO, RecordedFolder
 
 SPEED = 9000.0
 """A quarter of an hour in a tenth of a second."""
@@ -49,11 +51,14 @@ class FakeHeadEnd(ReferenceTarget):
 class Played:
     """A timeline played over a fake head-end, and what the record says of it."""
 
-    def __init__(self, folder: Path, events: list[dict[str, Any]], pid: int) -> None:
-        recorded = RecordedFolder(folder, {"speed": SPEED, "timeline": events})
+    def __init__(
+        self, folder: Path, events: list[dict[str, Any]], pid: int, protocol: str = "dlms"
+    ) -> None:
+        recorded = RecordedFolder(folder, {"speed": SPEED})
+        told = {**SCENARIO, "speed": SPEED, "timeline": events, "protocol": protocol}
         self.head_end = FakeHeadEnd(pid)
         self._path = recorded.path
-        self._prepared = recorded.prepared
+        self._prepared = replace(recorded.prepared, scenario=Scenario.model_validate(told))
         self._load = Load(folder / "unused.sock", lambda shard, code: None)
         self._load.pids["0"] = pid
 
@@ -88,6 +93,19 @@ async def test_events_happen_when_they_are_due(tmp_path: Path, sleeper: int) -> 
     assert 900 <= began < 900 + SPEED
     assert 1200 <= cut <= 2100 <= ended
     assert played.head_end.killed == [(0, 0.01)]
+
+
+async def test_what_befalls_meters_is_recorded(tmp_path: Path, sleeper: int) -> None:
+    failure = {"do": "event", "event": "power-failure", "at": "00:05", "for": "5 min"}
+    tamper = {"do": "event", "event": "tamper", "at": "00:06", "share": "5 %"}
+    played = Played(tmp_path, [failure, tamper], sleeper, protocol="c12")
+    events = await played.play()
+    assert texts(events) == [(FaultBegan, "event 0"), (FaultEnded, "event 0")]
+    (began,) = (event for event in events if isinstance(event, FaultBegan))
+    assert began.description == "power-failure of 100 % of the ANSI meters"
+    assert [event.text for event in events if isinstance(event, Note)] == [
+        "event 1: tamper of 5 % of the ANSI meters"
+    ]
 
 
 @pytest.mark.parametrize("part", ["fleet", "headend"])
