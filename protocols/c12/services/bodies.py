@@ -6,7 +6,7 @@ the `Response`. Services without one answer with the code alone.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from enum import IntEnum
 from typing import Any, ClassVar, Final, Protocol, TypeVar
 
@@ -70,7 +70,7 @@ class DeclaredBody:
 
     def encode(self) -> bytes:
         """Return the body as octets; raises `CodecError`."""
-        names = self.__dataclass_fields__  # type: ignore[attr-defined]
+        names = (field.name for field in fields(self))  # type: ignore[arg-type]
         return self.codec.build({name: getattr(self, name) for name in names})
 
     @classmethod
@@ -79,7 +79,7 @@ class DeclaredBody:
         values, end = cls.codec.parse_from(body)
         if end != len(body):
             raise CodecError(f"{len(body) - end} trailing octets", codec=cls.codec.name)
-        names = cls.__dataclass_fields__  # type: ignore[attr-defined]
+        names = (field.name for field in fields(cls))  # type: ignore[arg-type]
         return cls(**{name: values[name] for name in names})
 
 

@@ -6,7 +6,7 @@ Integers are unsigned; the widths are the wire's, and encoding refuses what does
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 
@@ -134,7 +134,7 @@ class Logon:
 class Security:
     """Prove who one is by a password of 20 octets; sessionless C12.22 adds ``user_id`` (51)."""
 
-    password: bytes
+    password: bytes = field(repr=False)
     user_id: int | None = None
 
 
