@@ -27,7 +27,7 @@ from structlog import get_logger
 from emulator.delivery_record import Mark
 from emulator.identity import concentrator_name, concentrator_system_title, meter_numbers
 from emulator.world import World
-from protocols.plugin import Command, CommandKind, Execution, MeterState
+from protocols.plugin import Command, CommandKind, Execution, MeterMode, MeterState
 from protocols.readings import ReadingBatch
 
 BUFFER_INTERVALS: Final = 10_000
@@ -132,6 +132,7 @@ class Concentrator:
         self._clock_offset_s: dict[int, float] = {}
         self._control_logs: dict[int, deque[Execution]] = {}
         self._states: dict[int, MeterState] = {}
+        self._status_seen: dict[int, int] = {}
 
     @property
     def meter_names(self) -> NDArray[np.bytes_]:
@@ -213,8 +214,23 @@ class Concentrator:
         return tuple(self._control_logs.get(meter, ()))
 
     def meter_state(self, meter: int) -> MeterState:
-        """Return what a meter remembers beyond its switches; changing it changes the meter."""
-        return self._states.setdefault(meter, MeterState())
+        """Return what a meter remembers beyond its switches; changing it changes the meter.
+
+        A status bit that befell the meter shows from then on until it is over or somebody clears
+        it; test mode shows while the scenario has it.
+        """
+        events, at_s = self._world.events, self.clock_s()
+        state = self._states.setdefault(meter, MeterState())
+        if events.intervals:
+            now = events.status_bits(self._meters[meter], at_s)
+            before = self._status_seen.get(meter, 0)
+            state.status_bits = (state.status_bits | (now & ~before)) & ~(before & ~now)
+            self._status_seen[meter] = now
+            if events.in_test_mode(self._meters[meter], at_s):
+                state.mode = MeterMode.TEST
+            elif state.mode is MeterMode.TEST and not state.told_mode:
+                state.mode = MeterMode.METERING
+        return state
 
     def _apply(self, meter: int, command: Command) -> None:
         match command.kind:

@@ -17,6 +17,7 @@ from emulator.fleet_config import FleetConfig, part_of
 from emulator.grid import generate_grid
 from emulator.keys import key_ring
 from emulator.links import FleetLinks
+from emulator.meter_events import MeterEvents
 from emulator.plan import Plan
 from emulator.pushing import Pushers
 from emulator.readings import Truth
@@ -59,7 +60,8 @@ class FleetShard:
         record_folder = folder.shard(shard)
         record = DeliveryRecord.create(record_folder, grid, numbers.start, numbers.stop, plan.steps)
         self.executions = ExecutionLog(record_folder / "executions.ndjson")
-        self._world = World(plan, truth, clock, record)
+        events = MeterEvents(config.events, plan)
+        self._world = World(plan, truth, clock, record, events)
         self._schedule = Schedule.of(plan, config.outages)
         self._config = config
         self.tally = Tally()

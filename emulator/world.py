@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from emulator.clock import ScenarioClock
 from emulator.delivery_record import DeliveryRecord
 from emulator.identity import meter_names
+from emulator.meter_events import MeterEvents
 from emulator.plan import Plan
 from emulator.readings import Truth
 from protocols.plugin import RegisterDescription
@@ -63,11 +64,18 @@ class World:
         truth: what every meter registers.
         clock: the scenario clock.
         record: what was delivered; its layout says which concentrators the shard has.
+        events: what befalls meters; nothing when left out.
     """
 
     def __init__(
-        self, plan: Plan, truth: Truth, clock: ScenarioClock, record: DeliveryRecord
+        self,
+        plan: Plan,
+        truth: Truth,
+        clock: ScenarioClock,
+        record: DeliveryRecord,
+        events: MeterEvents | None = None,
     ) -> None:
+        self.events = MeterEvents((), plan) if events is None else events
         self.plan = plan
         self.truth = truth
         self.clock = clock
@@ -94,15 +102,17 @@ class World:
     def read(
         self, meters: NDArray[np.int64], intervals: NDArray[np.int64], name: bytes
     ) -> ReadingBatch:
-        """Return what ``meters`` registered at ``intervals``, element by element.
+        """Return what ``meters`` registered at ``intervals``, element by element, and their events.
 
         ``name`` is that of the concentrator they belong to.
         """
         values, status = self.truth.registers(meters, intervals)
+        raised = self.events.of(meters, intervals)
         return ReadingBatch(
             concentrator=name,
             meter_ids=self._names[meters - self._first_meter],
             captured_at_s=self.plan.captured_at(intervals),
             status=status,
             values=values,
+            events=raised.batch(self._names[raised.meters - self._first_meter]),
         )

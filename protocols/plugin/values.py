@@ -110,7 +110,8 @@ class MeterState:
     """What somebody has made of a meter since it was switched on; the only thing it remembers.
 
     ``status_bits``: standard status of C12.19 table 3, bit n for status n. ``busy``, ``locked`` and
-    ``ready`` make it answer that it cannot just now. ``written`` holds tables that were written,
+    ``ready`` make it answer that it cannot just now. ``told_mode``: a client has set the mode, so it
+    stays. ``written`` holds tables that were written,
     by number.
     """
 
@@ -119,6 +120,7 @@ class MeterState:
     busy: bool = False
     locked: bool = False
     ready: bool = True
+    told_mode: bool = False
     written: dict[int, bytes] = field(default_factory=dict)
 
 

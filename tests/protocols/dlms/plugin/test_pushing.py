@@ -257,7 +257,7 @@ def test_a_push_cut_off_by_the_end_of_the_stream_is_refused_as_truncated() -> No
 
 
 def test_a_push_of_another_session_is_not_confirmed_blindly() -> None:
-    received = Received(TITLE, READINGS, 1, True, token="something else")
+    received = Received(TITLE, READINGS, {TITLE: 1}, True, token="something else")
     with pytest.raises(LocalProtocolError):
         Ends().receiver().confirm(received)
 
