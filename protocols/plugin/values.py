@@ -110,9 +110,8 @@ class MeterState:
     """What somebody has made of a meter since it was switched on; the only thing it remembers.
 
     ``status_bits``: standard status of C12.19 table 3, bit n for status n. ``busy``, ``locked`` and
-    ``ready`` make it answer that it cannot just now. ``told_mode``: a client has set the mode, so it
-    stays. ``written`` holds tables that were written,
-    by number.
+    ``ready`` make it answer that it cannot just now. ``told_mode``: a client has set the mode, so
+    that it stays. ``written`` holds tables that were written, by number.
     """
 
     mode: MeterMode = MeterMode.METERING
