@@ -9,7 +9,7 @@ of the store ends the committer and with it the head-end, again with nothing ack
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
@@ -20,7 +20,7 @@ from structlog import get_logger
 from harness.headend.hooks import KillSwitch, Point
 from harness.store.errors import StoreFullError, StoreUnavailableError
 from harness.store.interface import PutResult, PutStage, Store
-from harness.store.rows import Rows
+from harness.store.rows import NO_ALARMS, NO_REGISTRATIONS, Alarms, Registrations, Rows
 
 RETRY_S: Final = 0.5
 PASSING: Final = (StoreUnavailableError, StoreFullError)
@@ -30,18 +30,20 @@ log = get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """What one exchange brought: rows, and the invocation counter it came under.
+    """What one exchange brought, and the invocation counters it came under.
 
-    ``counters`` maps a peer's system title to the last counter accepted with these rows.
+    ``counters`` maps a peer's system title to the last counter accepted with what it brought.
     """
 
     rows: Rows
     counters: dict[bytes, int]
+    alarms: Alarms = NO_ALARMS
+    registrations: Registrations = NO_REGISTRATIONS
 
     @property
     def weight(self) -> int:
         """What it counts for under the bound on waiting rows; one without rows takes room too."""
-        return max(1, len(self.rows))
+        return max(1, len(self.rows) + len(self.alarms) + len(self.registrations))
 
 
 @dataclass(slots=True)
@@ -60,13 +62,17 @@ class CommitTotals:
     rows_repeated: int = 0
     rows_conflicting: int = 0
     store_failures: int = 0
+    alarms_stored: int = 0
+    alarms_repeated: int = 0
+    alarms_conflicting: int = 0
+    registrations: int = 0
 
 
 class Committer:
     """Collects submissions and commits them as groups through one store.
 
     Args:
-        store: the open store; readings and counters go through this committer only.
+        store: the open store; all but commands goes through this committer only.
         interval_s: how long a group stays open after its first submission, real seconds.
         rows_max: bound on the rows waiting, those of the commit under way included; beyond it
             `submit` waits (back-pressure on the links).
@@ -143,26 +149,34 @@ class Committer:
                 await batch.durable.wait()
 
     async def _commit(self, batch: _Batch) -> None:
-        rows, counters = merge(batch.submissions)
+        merged = merge(batch.submissions)
         self._kill_switch.reach(Point.BEFORE_COMMIT)
         started = time.perf_counter()
-        result = await self._put(rows, counters)
+        result = await self._put(merged)
         self._kill_switch.reach(Point.COMMITTED)
         # From here to the event nothing waits, so nothing can be cancelled: durable means told.
         self._note(result)
-        self._committed(time.perf_counter() - started, rows)
+        self._committed(time.perf_counter() - started, merged.rows)
         self._under_way = _Batch()
         self._room.unpark_all()
         batch.durable.set()
 
-    async def _put(self, rows: Rows, counters: dict[bytes, int]) -> PutResult:
+    async def _put(self, merged: Submission) -> PutResult:
         while True:
-            put = partial(self._store.put, rows, counters, self._stored_at_us(), self._reached)
+            put = partial(
+                self._store.put,
+                merged.rows,
+                merged.counters,
+                self._stored_at_us(),
+                self._reached,
+                merged.alarms,
+                merged.registrations,
+            )
             try:
                 return await trio.to_thread.run_sync(put)
             except PASSING as error:
                 self.totals.store_failures += 1
-                log.warning("commit failed, trying again", error=str(error), rows=len(rows))
+                log.warning("commit failed, trying again", error=str(error), rows=len(merged.rows))
             await trio.sleep(RETRY_S)
 
     def _reached(self, stage: PutStage) -> None:
@@ -173,15 +187,28 @@ class Committer:
         self.totals.rows_stored += result.inserted
         self.totals.rows_repeated += result.repeated
         self.totals.rows_conflicting += result.conflicting
+        self.totals.alarms_stored += result.alarms_inserted
+        self.totals.alarms_repeated += result.alarms_repeated
+        self.totals.alarms_conflicting += result.alarms_conflicting
+        self.totals.registrations += result.registrations
         if result.conflicting:
             log.warning("readings came again with other values", rows=result.conflicting)
+        if result.alarms_conflicting:
+            log.warning("alarms came again with other values", alarms=result.alarms_conflicting)
 
 
-def merge(submissions: list[Submission]) -> tuple[Rows, dict[bytes, int]]:
-    """Return all rows in order of arrival, and the highest counter of each peer."""
+def merge(submissions: Sequence[Submission]) -> Submission:
+    """Return (at least one) submissions as one.
+
+    What they brought is in order of arrival; of each peer's counters the highest stays.
+    """
     counters: dict[bytes, int] = {}
     for submission in submissions:
         for peer, counter in submission.counters.items():
             counters[peer] = max(counter, counters.get(peer, counter))
-    parts = [submission.rows for submission in submissions]
-    return Rows.concatenate(parts), counters
+    return Submission(
+        Rows.concatenate([submission.rows for submission in submissions]),
+        counters,
+        Alarms.concatenate([submission.alarms for submission in submissions]),
+        Registrations.concatenate([submission.registrations for submission in submissions]),
+    )

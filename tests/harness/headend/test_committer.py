@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 import pytest
@@ -16,8 +16,8 @@ from harness.headend.committer import Committer, Submission, merge
 from harness.headend.hooks import KillSwitch, Point
 from harness.store.errors import StoreError, StoreFullError, StoreUnavailableError
 from harness.store.interface import PutResult, PutStage, Reached, Store
-from harness.store.rows import Rows
-from tests.support.stores import push
+from harness.store.rows import Alarms, Registrations, Rows
+from tests.support.stores import alarms_of, push, registered, registrations_of
 
 TITLE = b"MSC\0\0\0\0\1"
 AWAY = StoreUnavailableError("is away", where="here", mend="wait")
@@ -36,7 +36,13 @@ class Puts:
         self.gate.set()
 
     def put(
-        self, rows: Rows, counters: Mapping[bytes, int], stored_at_us: int, reached: Reached
+        self,
+        rows: Rows,
+        counters: Mapping[bytes, int],
+        stored_at_us: int,
+        reached: Reached,
+        alarms: Alarms,
+        registrations: Registrations,
     ) -> PutResult:
         self.gate.wait(10)
         if self.failures:
@@ -44,7 +50,7 @@ class Puts:
         for stage in PutStage:
             reached(stage)
         self.batches.append((len(rows), dict(counters)))
-        return PutResult(len(rows), 0, 0)
+        return PutResult(len(rows), 0, 0, len(alarms), 2, 3, len(registrations))
 
 
 @dataclass
@@ -243,13 +249,30 @@ async def test_the_hooks_stand_around_the_transaction_and_inside_it() -> None:
     ]
 
 
+async def test_alarms_and_registrations_go_along_and_are_counted() -> None:
+    submission = replace(
+        some(0),
+        alarms=alarms_of([(1, 0, 5, 1, 900, 0), (2, 0, 5, 1, 900, 0)]),
+        registrations=registrations_of([registered(1, 10)]),
+    )
+    assert submission.weight == 3
+    async with running(committer := committer_of(Puts(), interval_s=0.0)):
+        await committer.submit(submission)
+    totals = committer.totals
+    assert (totals.alarms_stored, totals.alarms_repeated, totals.alarms_conflicting) == (2, 2, 3)
+    assert totals.registrations == 1
+
+
 def test_merging_keeps_the_order_of_rows_and_the_highest_counters() -> None:
     other = b"MSC\0\0\0\0\2"
-    rows, counters = merge(
+    alarms, changes = alarms_of([(1, 0, 5, 1, 900, 0)]), registrations_of([registered(1, 10)])
+    merged = merge(
         [
-            Submission(push([5, 3], 900), {TITLE: 7}),
-            Submission(push([1], 900), {TITLE: 6, other: 1}),
+            Submission(push([5, 3], 900), {TITLE: 7}, alarms),
+            Submission(push([1], 900), {TITLE: 6, other: 1}, alarms, changes),
         ]
     )
-    assert rows.meter.tolist() == [5, 3, 1]
-    assert counters == {TITLE: 7, other: 1}
+    assert merged.rows.meter.tolist() == [5, 3, 1]
+    assert merged.counters == {TITLE: 7, other: 1}
+    assert merged.alarms.meter.tolist() == [1, 1]
+    assert merged.registrations.at_us.tolist() == [10]
