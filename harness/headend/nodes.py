@@ -216,7 +216,7 @@ class NodeTable:
         return _columns([self._close(line) for line in np.flatnonzero(over).tolist()])
 
     def page(self, after: int, count: int) -> Iterator[Node]:
-        """Yield up to ``count`` lines in the order of first registration, without the first ones."""
+        """Yield up to ``count`` lines beyond the first ``after``, by time of first registration."""
         now_us = self._now_us()
         for line in range(after, min(after + count, len(self))):
             yield Node(

@@ -4,15 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import cast
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.headend.nodes import NodePlace, NodeTable, TokenBucket
+from harness.headend.nodes import (
+    NodePlace,
+    NodeTable,
+    ProvisionedNodeDirectory,
+    TokenBucket,
+)
+from harness.headend.registry import Registry
+from harness.provisioned_nodes import ProvisionedNodes
+from harness.provisioning import ConcentratorRecord, Provisioning, SharedFacts
 from harness.store.rows import NO_METER, RegistrationKind, Registrations
-from protocols.plugin import NodeRegistration
+from protocols.plugin import Credentials, NodeRegistration
 from tests.support.stores import tuples_of
 
 SECOND = 1_000_000
@@ -65,7 +74,7 @@ def asked(title: bytes, period_s: int = 60, address: bytes = b"new") -> NodeRegi
 
 
 def kinds_of(changes: Registrations) -> list[int]:
-    return changes.kind.tolist()
+    return [int(kind) for kind in changes.kind]
 
 
 def test_a_registration_holds_for_its_period(table: NodeTable, clock: Clock) -> None:
@@ -166,6 +175,25 @@ def test_the_table_is_shown_in_pages(table: NodeTable, clock: Clock) -> None:
     assert next(table.page(0, 1)).place.is_relay
     line = next(table.page(1, 1))
     assert line.expires_at_us == line.registered_at_us + 10 * SECOND
+
+
+def test_the_directory_is_what_was_provisioned() -> None:
+    keys = ("00" * 16, "00" * 16, "00" * 8)
+    relay = ConcentratorRecord(
+        3, "MSC", RELAY, "127.1.0.4", 4061, "", "c12", 7, 2, Credentials(RELAY, b"", b"", b"")
+    )
+    lines = [("7", "MST7", HOME.hex(), RELAY.hex(), *keys), ("9", "", AWAY.hex(), "ff", *keys)]
+    nodes = ProvisionedNodes([7, 9], lines)
+    provisioning = Provisioning((relay,), np.zeros(10, "S16"), cast("SharedFacts", None), nodes)
+    directory = ProvisionedNodeDirectory(Registry(provisioning))
+    address = bytes((127, 1, 0, 4)) + (4061).to_bytes(2, "big")
+    assert directory.place_of(RELAY) == NodePlace(3, NO_METER, address)
+    assert directory.place_of(HOME) == NodePlace(3, 7, address)
+    assert directory.place_of(AWAY) is None
+    assert directory.title_of(3, NO_METER) == RELAY
+    assert directory.title_of(3, 7) == HOME
+    assert directory.title_of(3, 8) is None
+    assert directory.title_of(4, NO_METER) is None
 
 
 def test_a_table_of_thousands(clock: Clock) -> None:
