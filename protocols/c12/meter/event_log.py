@@ -1,6 +1,6 @@
 """The event log (ST76) and the status log (manufacturer table 2): events to octets and back.
 
-An entry's place follows from its sequence number, which counts from 1: element ``(sequence - 1) mod
+An entry's place follows from its sequence number, which counts from 1: element ``sequence mod
 entries``. Entries carry the low 16 bits of it; with the number of the newest one, which the header
 has in full, the others follow as long as the log holds fewer than 65,536.
 """
@@ -38,7 +38,7 @@ class LogLayout:
     @property
     def header(self) -> np.dtype[Any]:
         """The header as a row of its own."""
-        fields = self.whole.dtype.fields or {}
+        fields = dict(self.whole.dtype.fields or {})
         kept = {name: field for name, field in fields.items() if name != "entries"}
         return np.dtype(
             {
@@ -54,7 +54,7 @@ class LogLayout:
 def log_layout(schema: MeterSchema) -> LogLayout:
     """Return the layout of ST76."""
     whole = lower_to_dtype(schema.declaration(EVENT_LOG, columns=True), CODEC)
-    entry, header_size = (whole.dtype.fields or {})["entries"][:2]
+    entry, header_size = dict(whole.dtype.fields or {})["entries"][:2]
     return LogLayout(whole, header_size, entry.base)
 
 
@@ -78,14 +78,14 @@ def encode_header(
     header = np.zeros(1, log_layout(schema).header)
     header["flags"] = CIRCULAR
     header["valid_entries"] = valid
-    header["last_entry_element"] = (newest - 1) % schema.settings.event_entries if newest else 0
+    header["last_entry_element"] = newest % schema.settings.event_entries
     header["last_entry_sequence"] = newest
     header["unread_entries"] = unread
     return header.tobytes()
 
 
 def decode_header(schema: MeterSchema, octets: bytes) -> ListMark:
-    """Return how the log stands. Raises `CodecError`: too short, or more valid than there can be."""
+    """Return how the log stands. Raises `CodecError`: too short, or more valid than fit."""
     layout = log_layout(schema)
     if len(octets) < layout.header_size:
         raise CodecError(f"{len(octets)} octets", codec=CODEC, path="header")
@@ -167,7 +167,7 @@ def status_word(bits: NDArray[np.uint16]) -> int:
     return sum(1 << int(bit) for bit in np.unique(bits) if bit < STATUS_BITS)
 
 
-def event_batch(  # noqa: PLR0913 - one for each column
+def event_batch(
     name: bytes,
     source: EventSource,
     code: NDArray[Any],
@@ -186,4 +186,4 @@ def event_batch(  # noqa: PLR0913 - one for each column
 
 
 def _elements(schema: MeterSchema, sequence: NDArray[Any]) -> NDArray[np.int64]:
-    return (sequence.astype(np.int64) - 1) % schema.settings.event_entries
+    return sequence.astype(np.int64) % schema.settings.event_entries

@@ -6,13 +6,12 @@ table's own octets among the tables that were written.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from enum import IntEnum
-from typing import Any, Final
 
 from protocols.c12.meter.schema import MeterSchema
+from protocols.c12.tables.logs import HISTORY_LOG, LogEntry, LogImage, decode_log, encode_log
 from protocols.plugin import MeterState
-
-HISTORY_LOG: Final = 74
 
 
 class HistoryCode(IntEnum):
@@ -23,9 +22,8 @@ class HistoryCode(IntEnum):
     TABLE_WRITTEN = 10
     LOG_CLEARED = 18
     DEMAND_RESET = 20
-    SELF_READ = 21
     TEST_MODE_STARTED = 32
-    TEST_MODE_ENDED = 33
+    TEST_MODE_STOPPED = 33
 
 
 class History:
@@ -37,54 +35,37 @@ class History:
 
     def octets(self) -> bytes:
         """Return ST74."""
-        return self._state.written.get(HISTORY_LOG) or self._schema.encode(HISTORY_LOG, self._new())
+        kept = self._state.written.get(HISTORY_LOG)
+        return self._encoded(LogImage(())) if kept is None else kept
 
     def add(self, code: HistoryCode, argument: int, *, at_s: int, user: int) -> None:
         """Append an entry; ``argument`` (u32) says of what, ``user`` (u16) by whom."""
-        values = self._values()
-        room = len(values["entries"])
-        sequence = values["last_entry_sequence"] + 1
-        element = (sequence - 1) % room
+        image = self._image()
+        newest = image.entries[-1].sequence if image.entries else 0
         order = "little" if self._schema.configuration.byte_order.is_little else "big"
-        values["entries"][element] = {
-            "time": at_s,
-            "sequence": sequence & 0xFFFF,
-            "user": user,
-            "event": {"number": code},
-            "argument": argument.to_bytes(4, order),  # type: ignore[arg-type]
-        }
-        values["last_entry_sequence"] = sequence
-        values["last_entry_element"] = element
-        values["valid_entries"] = min(room, values["valid_entries"] + 1)
-        values["unread_entries"] = min(room, values["unread_entries"] + 1)
-        self._keep(values)
+        octets = (argument & 0xFFFF_FFFF).to_bytes(4, order)  # type: ignore[arg-type]
+        entry = LogEntry(newest + 1, at_s, code, user, octets)
+        self._keep(replace(image, entries=(*image.entries, entry), unread=image.unread + 1))
 
-    def clear(self) -> None:
-        """Let no entry be valid; sequence numbers go on."""
-        values = self._values()
-        self._keep(values | {"valid_entries": 0, "unread_entries": 0})
+    def clear(self, *, at_s: int, user: int) -> None:
+        """Let nothing be left but an entry that says so; sequence numbers go on."""
+        self.add(HistoryCode.LOG_CLEARED, HISTORY_LOG, at_s=at_s, user=user)
+        self._keep(replace(self._image(), entries=self._image().entries[-1:], unread=1))
 
     def mark_read(self, count: int) -> bool:
         """Let ``count`` more entries be read; False: there are not so many unread ones."""
-        values = self._values()
-        if count > values["unread_entries"]:
-            return False
-        self._keep(values | {"unread_entries": values["unread_entries"] - count})
-        return True
+        image = self._image()
+        if count <= image.unread:
+            self._keep(replace(image, unread=image.unread - count))
+        return count <= image.unread
 
-    def _values(self) -> dict[str, Any]:
-        return self._schema.decode(HISTORY_LOG, self.octets())
+    def _image(self) -> LogImage:
+        schema = self._schema
+        return decode_log(HISTORY_LOG, self.octets(), schema.configuration, schema.dimensions)
 
-    def _keep(self, values: dict[str, Any]) -> None:
-        self._state.written[HISTORY_LOG] = self._schema.encode(HISTORY_LOG, values)
+    def _keep(self, image: LogImage) -> None:
+        self._state.written[HISTORY_LOG] = self._encoded(image)
 
-    def _new(self) -> dict[str, Any]:
-        blank = {"time": 0, "sequence": 0, "user": 0, "event": {}, "argument": bytes(4)}
-        return {
-            "flags": {"circular": True},
-            "valid_entries": 0,
-            "last_entry_element": 0,
-            "last_entry_sequence": 0,
-            "unread_entries": 0,
-            "entries": [blank] * self._schema.settings.history_entries,
-        }
+    def _encoded(self, image: LogImage) -> bytes:
+        schema = self._schema
+        return encode_log(HISTORY_LOG, image, schema.configuration, schema.dimensions)

@@ -23,6 +23,8 @@ class MeterSwitches:
     cannot be served is an impossible operation, not a forbidden one.
     ``no_clearance``: for what the password given does not allow.
     ``sequence_error``: for a request out of its place, such as a read before Logon.
+    ``default_table``: what a read of the default table gives, as ST0 names no default set: ST1,
+    which everybody may read.
     """
 
     unknown_table: ResponseCode = ResponseCode.INAPPROPRIATE_ACTION_REQUESTED
@@ -30,6 +32,7 @@ class MeterSwitches:
     outside_table: ResponseCode = ResponseCode.OPERATION_NOT_POSSIBLE
     no_clearance: ResponseCode = ResponseCode.INSUFFICIENT_SECURITY_CLEARANCE
     sequence_error: ResponseCode = ResponseCode.INVALID_SERVICE_SEQUENCE_STATE
+    default_table: int = 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,6 +71,11 @@ class MeterView:
         wanted = times >= from_s
         return _rows(batch, wanted), batch.values[rows][wanted]
 
+    def hand_over(self, readings: ReadingBatch, which: NDArray[np.bool_]) -> None:
+        """Tell the model which of these readings leave on the link."""
+        if which.any():
+            self.model.handed_over(_rows(readings, which))
+
     def events(self, source: EventSource, count: int) -> EventBatch:
         """Return the newest events of ``source``, at most ``count``, oldest first."""
         found: list[EventBatch] = []
