@@ -110,7 +110,7 @@ def _floating(size: int, order: ByteOrder) -> Field:
     def to_wire(values: Values) -> Column:
         column = np.asarray(values)
         written = column.astype(f"f{size}")
-        if column.dtype.kind in "iu" and not (written.astype("f8") == column).all():
+        if column.dtype.kind in "iu" and not (written.astype(column.dtype) == column).all():
             raise misfit(f"integers that {8 * size} bits of floating point do not hold")
         return written
 
@@ -256,9 +256,11 @@ class _Packed(ExactAdapter):
 def _text(size: int) -> Field:
     def to_values(column: Column) -> Values:
         octets = np.ascontiguousarray(column)
-        texts = octets.view(f"S{size}").reshape(octets.shape)
-        stripped = np.strings.strip(texts)
-        if not all(_INTEGER.fullmatch(text) for text in stripped.reshape(-1).tolist()):
+        stripped = np.strings.strip(octets.view(f"S{size}").reshape(octets.shape))
+        # numpy takes zero octets at the end of a text for none at all.
+        if not _as_octets(octets, size).all() or not all(
+            _INTEGER.fullmatch(text) for text in stripped.reshape(-1).tolist()
+        ):
             raise misfit("columns of texts hold integers only")
         return np.asarray(stripped.astype(np.int64))
 
