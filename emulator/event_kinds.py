@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import StrEnum
+from enum import Enum, StrEnum
 from typing import Final
 
 
@@ -38,15 +38,12 @@ class MeterEventKind(StrEnum):
     WRITE_ACCESS = "write-access"
 
 
-class Ending(StrEnum):
-    """Whether a kind of event goes on for a while."""
+class Ending(Enum):
+    """Whether a kind of event goes on for a while; the value is what people are told."""
 
-    NEVER = "never"
-    """It is over as soon as it happened."""
-    OPTIONAL = "optional"
-    """It lasts for the time given, to the end of the run where none is."""
+    NEVER = "no: over as soon as it happened"
+    OPTIONAL = "may be; to the end of the run without it"
     NEEDED = "needed"
-    """How long it lasts must be said."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -156,6 +156,11 @@ class MeterEvents:
         meters = np.arange(first_meter, last_meter)
         return self.of(meters, np.full(len(meters), interval))
 
+    def total(self) -> int:
+        """Return the number of all events of the run."""
+        meters = self._plan.grid.meters
+        return sum(len(self.of_interval(interval, 0, meters)) for interval in self.intervals)
+
     def status_bits(self, meter: int, at_s: float) -> int:
         """Return the first status word (Standard Table 3) of a meter at a POSIX time."""
         if not self._spans:

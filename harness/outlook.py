@@ -6,11 +6,26 @@ import textwrap
 import time
 from dataclasses import dataclass
 
+import numpy as np
+
 from emulator.descriptors import raise_descriptor_limit, shards_needed
-from emulator.grid import generate_grid
+from emulator.grid import PROTOCOLS, generate_grid
+from emulator.meter_events import MeterEvents
 from emulator.parameters import first_step_s
 from emulator.plan import Plan
-from harness.scenario import External, Scenario
+from harness.scenario import External, Scenario, meter_event_spans
+
+
+@dataclass(frozen=True, slots=True)
+class AnsiPart:
+    """What the ANSI part of a fleet would do: C12.22 relays, and meters that are nodes."""
+
+    relays: int
+    nodes: int
+    apdus: int
+    """Readings owed; each is a message of its meter's own, or an answer to one."""
+    alarms: int
+    """Log entries and status bits that the scenario's events raise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +39,7 @@ class Outlook:
     deferred: int
     wall_s: float
     fleet_shards: int
+    ansi: AnsiPart | None
 
     @property
     def readings_per_s(self) -> float:
@@ -40,6 +56,7 @@ class Outlook:
             "scenario": f"{scenario.name}, seed {scenario.seed}: the scenario is valid",
             "fleet": f"{self.concentrators:,} concentrators, {self.meters:,} meters, "
             f"{_things(self.fleet_shards, 'process', 'es')}",
+            **({} if self.ansi is None else self._of_ansi(self.ansi)),
             "plan": f"{_things(behaviour.steps, 'step')} of {_duration(behaviour.step)}, "
             f"{behaviour.mode} mode, {_things(len(scenario.timeline), 'timeline event')}, "
             f"{_things(scenario.commands.count, 'command')}",
@@ -55,12 +72,30 @@ class Outlook:
         }
         return "\n".join(_wrapped(title, line) for title, line in lines.items())
 
+    def _of_ansi(self, ansi: AnsiPart) -> dict[str, str]:
+        c12 = self.scenario.c12
+        who = f"{_things(ansi.relays, 'concentrator')} are C12.22 relays with {ansi.nodes:,} nodes"
+        pace = f"{ansi.apdus / self.wall_s:,.0f} APDUs/s"
+        lines = {"ansi": f"{who}; {pace}, one a reading; {_things(ansi.alarms, 'alarm')}"}
+        if c12.register_nodes:
+            everybody = ansi.relays + ansi.nodes
+            bound = "as fast as they can"
+            if c12.registrations_per_s:
+                least_s = everybody / c12.registrations_per_s
+                bound = f"at most {c12.registrations_per_s:,}/s, so in {_duration(least_s)}"
+            lines["register"] = (
+                f"{everybody:,} registrations, {bound}; again within "
+                f"{_duration(c12.registration_period)}"
+            )
+        return lines
+
 
 def foresee(scenario: Scenario) -> Outlook:
     """Return what ``scenario`` would do on this machine; generates its grid and its plan."""
     grid = generate_grid(scenario.grid, scenario.behaviour, scenario.seed)
     first_s = first_step_s(scenario.behaviour, time.time())
-    owed = int(Plan(grid, scenario.behaviour, first_s, scenario.seed).due_counts().sum())
+    plan = Plan(grid, scenario.behaviour, first_s, scenario.seed)
+    owed = int(plan.due_counts().sum())
     return Outlook(
         scenario=scenario,
         concentrators=grid.concentrators,
@@ -69,6 +104,17 @@ def foresee(scenario: Scenario) -> Outlook:
         deferred=grid.meters * scenario.behaviour.steps - owed,
         wall_s=scenario.span_s / scenario.speed,
         fleet_shards=shards_needed(grid.concentrators, raise_descriptor_limit()),
+        ansi=_ansi_part(scenario, plan) if scenario.grid.protocols.c12 else None,
+    )
+
+
+def _ansi_part(scenario: Scenario, plan: Plan) -> AnsiPart:
+    relays = plan.grid.protocol == PROTOCOLS.index("c12")
+    return AnsiPart(
+        relays=int(np.count_nonzero(relays)),
+        nodes=int(np.diff(plan.grid.first_meter)[relays].sum()),
+        apdus=int(plan.concentrator_due_counts()[relays].sum()),
+        alarms=MeterEvents(meter_event_spans(scenario.timeline), plan).total(),
     )
 
 

@@ -22,7 +22,6 @@ from emulator.fleet_config import (
     Capture,
     Endpoint,
     FleetConfig,
-    MeterEventSpan,
     OutageSpan,
 )
 from emulator.grid import Grid, generate_grid
@@ -33,7 +32,7 @@ from emulator.run_folder import RunFolder
 from emulator.schedule import Schedule
 from harness.errors import ArgumentsError, EnvironmentUnfitError
 from harness.provisioning import export_devices
-from harness.scenario import C12, MeterEvent, Outage, Reference, Scenario
+from harness.scenario import C12, Outage, Reference, Scenario, meter_event_spans
 from netem.profiles import LinkProfile, load_profiles
 
 LATEST: Final = "latest"
@@ -120,7 +119,7 @@ def fleet_config(scenario: Scenario, scenario_file: Path, grid: Grid) -> FleetCo
         listen_ports=tuple(free_ports(shards)),
         slices=max(1, -(-users // shards)),
         outages=_outages(scenario),
-        events=_meter_events(scenario),
+        events=meter_event_spans(scenario.timeline),
         c12=_c12_options(scenario.c12),
         capture=Capture(
             concentrators=scenario.capture.concentrators, octets_max=scenario.capture.size
@@ -141,20 +140,6 @@ def _outages(scenario: Scenario) -> tuple[OutageSpan, ...]:
         )
         for number, event in enumerate(scenario.timeline)
         if isinstance(event, Outage)
-    )
-
-
-def _meter_events(scenario: Scenario) -> tuple[MeterEventSpan, ...]:
-    return tuple(
-        MeterEventSpan(
-            number=number,
-            kind=event.event,
-            starts_s=int(event.at),
-            lasts_s=None if event.lasts is None else int(event.lasts),
-            share_ppm=event.share,
-        )
-        for number, event in enumerate(scenario.timeline)
-        if isinstance(event, MeterEvent)
     )
 
 

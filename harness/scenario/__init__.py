@@ -28,7 +28,7 @@ from harness.scenario.target import (
     Reference,
     Watch,
 )
-from harness.scenario.timeline import Freeze, Kill, MeterEvent, Outage
+from harness.scenario.timeline import Freeze, Kill, MeterEvent, Outage, meter_event_spans
 
 __all__ = [
     "C12",
@@ -57,4 +57,5 @@ __all__ = [
     "Window",
     "json_schema",
     "json_schema_text",
+    "meter_event_spans",
 ]

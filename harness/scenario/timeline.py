@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
 from pydantic import Field, WithJsonSchema
 
 from emulator.event_kinds import MeterEventKind
+from emulator.fleet_config import MeterEventSpan
 from harness.scenario.base import Part, ScenarioTime
 from netem.units import Duration, PartsPerMillion
 
@@ -66,7 +68,7 @@ class MeterEvent(Part):
         MeterEventKind,
         WithJsonSchema({"type": "string", "enum": [kind.value for kind in MeterEventKind]}),
     ]
-    """What befalls them; docs/howto/run-an-ansi-fleet.md lists the codes and bits of each."""
+    """What befalls them; docs/reference/meter-events.md lists the codes and bits of each."""
     at: ScenarioTime
     """Scenario time since the start at which it happens or begins, in whole seconds."""
     lasts: Duration | None = Field(default=None, alias="for", gt=0)
@@ -77,3 +79,18 @@ class MeterEvent(Part):
 
 
 TimelineEvent = Annotated[Outage | Kill | Freeze | MeterEvent, Field(discriminator="do")]
+
+
+def meter_event_spans(timeline: Sequence[TimelineEvent]) -> tuple[MeterEventSpan, ...]:
+    """Return what befalls meters in a timeline, as the fleet is told."""
+    return tuple(
+        MeterEventSpan(
+            number=number,
+            kind=event.event,
+            starts_s=int(event.at),
+            lasts_s=None if event.lasts is None else int(event.lasts),
+            share_ppm=event.share,
+        )
+        for number, event in enumerate(timeline)
+        if isinstance(event, MeterEvent)
+    )

@@ -14,6 +14,8 @@ from emulator.fleet_config import MeterEventSpan
 from emulator.grid import PROTOCOLS, Grid, generate_grid
 from emulator.meter_events import MeterEvents, RaisedEvents
 from emulator.plan import Plan
+from protocols.c12.tables.events import EVENTS
+from protocols.c12.tables.status import STATUS_FLAGS
 from protocols.readings import EventSource
 from tests.support.grids import FIRST_S, behaviour, small_grid
 
@@ -261,6 +263,7 @@ def test_any_selection_of_readings_brings_its_own_events(
     found = events.of(asked[:, 1], asked[:, 0])
     assert as_tuples(found) == [row for pair in pairs for row in expected[pair]]
     np.testing.assert_array_equal(asked[found.rows, 1], found.meters)
+    assert events.total() == sum(len(block) for block in blocks)
     first = data.draw(st.integers(0, meters))
     part = events.of_interval(1, first, meters)
     assert as_tuples(part) == [row for row in as_tuples(blocks[1]) if row[0] >= first]
@@ -299,3 +302,19 @@ def test_every_kind_leaves_a_trace_of_its_own() -> None:
     assert len(set(TRACES.values())) == len(TRACES)
     bits = [bit for trace in TRACES.values() for bit in trace.status_bits]
     assert sorted(bits) == list(range(14))
+
+
+@pytest.mark.parametrize("kind", MeterEventKind)
+def test_codes_and_bits_are_those_of_the_standard(kind: MeterEventKind) -> None:
+    """The names of code and bit in C12.19 hold a word of our name of the kind."""
+    trace = TRACES[kind]
+    flags = {flag.bit: flag.name for flag in STATUS_FLAGS}
+    names = [EVENTS[code].name for code in (*trace.begins, *trace.ends)]
+    names += [flags[bit] for bit in trace.status_bits]
+    words = {"memory-failure": "nonvolatile memory failure", "read-access": "accessed for read"}
+    words |= {"write-access": "accessed for write", "clock-failure": "clock error"}
+    words |= {"measurement-failure": "measurement error", "power-failure": "power"}
+    words |= {"self-check-failure": "self-check error", "unprogrammed": "programmed"}
+    wanted = words.get(kind, kind.replace("-", " ")).replace("self read", "self-read")
+    assert names
+    assert all(wanted in name.lower() for name in names), names
