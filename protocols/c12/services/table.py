@@ -15,16 +15,16 @@ from protocols.c12.services.tails import (
     CHANNELS,
     MESSAGE,
     PATTERN,
-    PREFIXED_TICKET,
     SECURITY_USER,
     TABLE_DATA,
+    TICKET,
     TIMEOUT,
     TITLES,
 )
 
 _SINCE_21: Final = frozenset({Dialect.C12_21, Dialect.C12_22})
 _NETWORK: Final = frozenset({Dialect.C12_22})
-_TABLE: Final = "table" / Int16ub * "manufacturer tables are 2048 + n"
+_TABLE: Final = "table" / Int16ub
 _OFFSET: Final = "offset" / Int24ub
 _COUNT: Final = "count" / Int16ub
 _ADDRESS: Final = ADDRESS.subcons
@@ -71,9 +71,7 @@ LAYOUTS: Final[tuple[Layout, ...]] = (
     layout(ServiceCode.LOGON, service.Logon, "user_id" / Int16ub, "user" / Bytes(10), tail=TIMEOUT),
     layout(ServiceCode.SECURITY, service.Security, "password" / Bytes(20), tail=SECURITY_USER),
     layout(ServiceCode.LOGOFF, service.Logoff),
-    layout(
-        ServiceCode.AUTHENTICATE, service.Authenticate, dialects=_SINCE_21, tail=PREFIXED_TICKET
-    ),
+    layout(ServiceCode.AUTHENTICATE, service.Authenticate, dialects=_SINCE_21, tail=TICKET),
     *(
         layout(
             ServiceCode.NEGOTIATE + n,

@@ -128,9 +128,7 @@ MESSAGE: Final = Tail(
     _read_message, lambda request, _: _bounded(request.message, MAX_MESSAGE_OCTETS, "message")
 )
 TITLES: Final = Tail(_read_titles, lambda request, _: encode_titles(request.titles))
-PREFIXED_TICKET: Final = Tail(
-    _read_ticket, lambda request, _: encode_ticket(request.key_id, request.ticket)
-)
+TICKET: Final = Tail(_read_ticket, lambda request, _: encode_ticket(request.key_id, request.ticket))
 TIMEOUT: Final = _one_field("timeout_s", TIMEOUT_FIELD, _network)
 SECURITY_USER: Final = _one_field("user_id", USER_FIELD, _network_perhaps)
 CHANNELS: Final = _one_field("channels", CHANNELS_FIELD, _network_perhaps)
