@@ -1,0 +1,128 @@
+"""Optical ports: a meter's C12.18 line on a TCP port or a pseudo-terminal of this machine.
+
+A TCP port carries the octets of the line as they are (pyserial's ``socket://``), to loopback only.
+A pseudo-terminal looks like the serial port of an optical probe; its rate means nothing.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import tty
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Final, TypeAlias
+
+import trio
+from structlog import get_logger
+
+from protocols.c12.psem.server import PsemServer
+
+RECEIVE_SIZE: Final = 16_384
+CONNECTIONS_MAX: Final = 4
+"""Callers of one port at a time; whoever comes later is dropped."""
+ANSWER_S: Final = 30.0
+"""Real seconds that a caller may take to take an answer."""
+log = get_logger(__name__)
+
+MakeLine: TypeAlias = Callable[[], PsemServer]
+"""Makes the meter's end of a new line."""
+
+
+@dataclass(frozen=True, slots=True)
+class OpticalPort:
+    """A port that is open. ``url`` is what serial libraries open: a ``socket://`` or a path."""
+
+    url: str
+
+
+async def serve_optical_tcp(
+    make_line: MakeLine,
+    *,
+    port: int = 0,
+    task_status: trio.TaskStatus[OpticalPort] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """Serve a line on every connection to ``port`` of 127.0.0.1 (0: any free one).
+
+    Until cancelled, which ends the connections at once; one bad connection never ends it. Raises
+    `OSError`: the port is taken.
+    """
+    (listener,) = await trio.open_tcp_listeners(port, host="127.0.0.1")
+    bound: int = listener.socket.getsockname()[1]
+    callers: set[trio.SocketStream] = set()
+    async with trio.open_nursery() as nursery:
+        handler = partial(_serve_caller, make_line, callers)
+        await nursery.start(
+            partial(trio.serve_listeners, handler, [listener], handler_nursery=nursery)
+        )
+        task_status.started(OpticalPort(f"socket://127.0.0.1:{bound}"))
+
+
+async def serve_optical_terminal(
+    make_line: MakeLine, *, task_status: trio.TaskStatus[OpticalPort] = trio.TASK_STATUS_IGNORED
+) -> None:
+    """Serve lines, one after the other, on a new pseudo-terminal until cancelled.
+
+    Nobody can see who opens and closes it, so a session that is not ended ends by its silence, or
+    with the next Identify. Raises `OSError`: there is no pseudo-terminal to be had.
+    """
+    ours, theirs = os.openpty()
+    try:
+        # Held open, so that the line does not break whenever a client closes it.
+        tty.setraw(theirs)
+        async with trio.lowlevel.FdStream(ours) as stream:
+            task_status.started(OpticalPort(os.ttyname(theirs)))
+            while True:
+                await serve_line(make_line(), stream)
+    finally:
+        os.close(theirs)
+
+
+async def _serve_caller(
+    make_line: MakeLine, callers: set[trio.SocketStream], stream: trio.SocketStream
+) -> None:
+    if len(callers) >= CONNECTIONS_MAX:
+        log.info("optical port: too many callers")
+        await trio.aclose_forcefully(stream)
+        return
+    callers.add(stream)
+    try:
+        async with stream:
+            await serve_line(make_line(), stream)
+    except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
+        log.info("optical port: the caller vanished", error=str(error))
+    finally:
+        callers.discard(stream)
+
+
+async def serve_line(line: PsemServer, stream: trio.abc.Stream) -> None:
+    """Serve one line until it is closed, or somebody does not take an answer.
+
+    Raises what streams raise. Cancellation loses what is under way.
+    """
+    while not line.closed:
+        await _hear(line, stream)
+        answer = line.data_to_send()
+        with trio.move_on_after(ANSWER_S) as timer:
+            await stream.send_all(answer)
+        if timer.cancelled_caught:
+            line.receive_eof()
+    faults = {fault.name.lower(): count for fault, count in line.faults.items()}
+    log.info("optical line ended", **faults)
+
+
+async def _hear(line: PsemServer, stream: trio.abc.Stream) -> None:
+    """Give the line octets, the end of them, or the time."""
+    data: bytes | None = None
+    with trio.move_on_at(math.inf if line.deadline is None else line.deadline):
+        data = bytes(await stream.receive_some(RECEIVE_SIZE))
+    now = trio.current_time()
+    if data is None:
+        line.handle_deadline(now)
+    elif data:
+        line.receive_data(data, now)
+    else:
+        line.receive_eof()
+    while line.next_event() is not None:
+        pass  # What was asked is the client's to tell; what went wrong is counted by the line.
