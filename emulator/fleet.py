@@ -8,6 +8,7 @@ from typing import Final
 
 import trio
 
+from emulator.capturing import FOLDER, Captures
 from emulator.clock import ScenarioClock
 from emulator.concentrators import Concentrators
 from emulator.delivery_record import DeliveryRecord
@@ -65,13 +66,16 @@ class FleetShard:
         self._schedule = Schedule.of(plan, config.outages)
         self._config = config
         self.tally = Tally()
-        self.links = FleetLinks(links, config, grid)
+        dialects = Dialects(config, grid)
+        file = folder.path / FOLDER / f"fleet-{shard}.pcapng"
+        self.captures = Captures(file, config.capture, dialects, self.tally)
+        self.links = FleetLinks(links, config, grid, self.captures)
         self.concentrators = Concentrators(
             config,
             numbers,
             self._world,
             self._schedule,
-            Dialects(config, grid),
+            dialects,
             key_ring(config.seed, config.key_file),
             self.executions,
         )
@@ -161,3 +165,4 @@ async def open_shard(
             with trio.CancelScope(shield=True):
                 await fleet.pushers.close()
             fleet.executions.close()
+            fleet.captures.close()

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import trio
 
+from emulator.capturing import Captures
 from emulator.fleet_config import Endpoint, FleetConfig
 from emulator.grid import Grid
 from emulator.identity import concentrator_address
@@ -25,10 +26,14 @@ class FleetLinks:
         links: the open links of this process.
         config: the fleet.
         grid: its grid.
+        captures: where what crosses the links of chosen concentrators is kept.
     """
 
-    def __init__(self, links: Links, config: FleetConfig, grid: Grid) -> None:
+    def __init__(
+        self, links: Links, config: FleetConfig, grid: Grid, captures: Captures | None = None
+    ) -> None:
         self._links = links
+        self._captures = captures
         self._modelled = config.link == "model"
         self._profiles = [link.profile for link in grid.parameters.links]
         self._category: list[int] = grid.link_category.tolist()
@@ -48,9 +53,10 @@ class FleetLinks:
         async def dial() -> trio.SocketStream:
             return await _dial(number, head_end.host, head_end.port_for(protocol))
 
-        return await self._links.connect(
+        stream = await self._links.connect(
             dial, self._used(number), number, number=sequence, attempt=attempt
         )
+        return self._captured(number, stream)
 
     def accepted(self, number: int, raw: trio.SocketStream, connection: int) -> ShapedStream:
         """Shape the ``connection``-th connection that the concentrator accepted.
@@ -58,7 +64,8 @@ class FleetLinks:
         The connection stands where pushes have the attempt, so that the same exchange of another
         connection has draws of its own; exchange 0 is the handshake.
         """
-        return self._links.accept(raw, self._used(number), number, attempt=connection)
+        stream = self._links.accept(raw, self._used(number), number, attempt=connection)
+        return self._captured(number, stream)
 
     def statistics(self) -> dict[str, Any]:
         """Return what was drawn on each profile so far, by name; msgpack- and JSON-able."""
@@ -67,6 +74,11 @@ class FleetLinks:
             for name, statistics in self._links.statistics.items()
             if name in self._profiles
         }
+
+    def _captured(self, number: int, stream: ShapedStream) -> ShapedStream:
+        if self._captures is not None:
+            self._captures.tap(number, stream)
+        return stream
 
     def _used(self, number: int) -> str:
         return self.name(number) if self._modelled else PERFECT

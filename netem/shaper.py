@@ -11,11 +11,11 @@ from __future__ import annotations
 import math
 import struct
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from socket import SO_LINGER, SOL_SOCKET
-from typing import Final, Literal
+from typing import Final, Literal, TypeAlias
 
 import trio
 from trio.abc import HalfCloseableStream
@@ -50,6 +50,10 @@ class _Piece:
     what: Literal["octets", "end", "close"] = "octets"
 
 
+Tap: TypeAlias = Callable[[Direction, bytes], None]
+"""Told of octets as they are given to a link, and as they come out of it."""
+
+
 class ShapedStream(HalfCloseableStream):
     """A connection over a modelled link, seen from the concentrator.
 
@@ -61,6 +65,8 @@ class ShapedStream(HalfCloseableStream):
         model: the link, or None for one that is perfect.
         nursery: where the writing of octets that are under way runs.
         gates: outages this connection is subject to.
+
+    ``tap``, where set, is told of what the concentrator sends (UP) and what reaches it (DOWN).
     """
 
     def __init__(
@@ -71,6 +77,7 @@ class ShapedStream(HalfCloseableStream):
         gates: Sequence[LinkGate] = (),
     ) -> None:
         self.raw = raw
+        self.tap: Tap | None = None
         self._model = model
         self._nursery = nursery
         self._gates = tuple(gates)
@@ -113,6 +120,8 @@ class ShapedStream(HalfCloseableStream):
                 await self.raw.send_all(data)
             elif data:
                 self._take(bytes(data))
+            if self.tap is not None:
+                self.tap("up", bytes(data))
         finally:
             self._sending = False
 
@@ -304,7 +313,10 @@ class ShapedStream(HalfCloseableStream):
             while not self._is_due():
                 with trio.CancelScope(deadline=self._next_due_s()) as self._waiting:
                     await self._hold_what_arrives()
-            return self._deliver(max_bytes)
+            octets = self._deliver(max_bytes)
+            if self.tap is not None:
+                self.tap("down", octets)
+            return octets
         finally:
             self._is_receiving = False
             self._waiting = None

@@ -25,6 +25,7 @@ from protocols.plugin.sessions import (
     NodeRegistration,
     Opened,
     Outcome,
+    PacketReader,
     PollSession,
     PushSession,
     ReadDone,
@@ -67,6 +68,7 @@ __all__ = [
     "NodeTable",
     "Opened",
     "Outcome",
+    "PacketReader",
     "PeerLookup",
     "PollSession",
     "ProtocolPlugin",
@@ -93,6 +95,13 @@ class ProtocolPlugin(Protocol):
     @property
     def has_nodes(self) -> bool:
         """Whether meters are nodes of their own: named, keyed and registered one by one."""
+
+    @property
+    def captured_port(self) -> int:
+        """The registered TCP port of the protocol, by which dissectors know it."""
+
+    def packet_reader(self) -> PacketReader:
+        """Return what cuts one direction of a connection into packets, for a capture."""
 
     def title_of(self, name: bytes) -> bytes:
         """Return what the device or head-end of that name is called on the wire.

@@ -25,6 +25,16 @@ class Session(Protocol):
         """Be told the time once ``deadline`` has come."""
 
 
+class PacketReader(Protocol):
+    """Cuts one direction of a connection into the packets that a capture shows."""
+
+    def feed(self, data: bytes) -> Sequence[bytes]:
+        """Take octets of the stream, in any split; return the packets that are whole now.
+
+        Raises `ProtocolError`: the stream has lost its framing.
+        """
+
+
 class PushSession(Session, Protocol):
     """A concentrator's pushing side; it outlives connections.
 

@@ -11,6 +11,7 @@ from protocols.dlms.plugin.addresses import (
     meter_address,
     system_title_of,
 )
+from protocols.dlms.plugin.packets import WpduPackets
 from protocols.dlms.plugin.polling import DlmsPollSession
 from protocols.dlms.plugin.pushing import DlmsPushSession, DlmsReceiveSession
 from protocols.dlms.plugin.serving import DlmsServedSession
@@ -30,9 +31,15 @@ class DlmsPlugin:
     """Both roles. Keeps nothing of a connection, only the shapes that its decoder has learnt."""
 
     has_nodes = False
+    captured_port = 4059
+    """Registered for DLMS/COSEM with IANA."""
 
     def __init__(self) -> None:
         self._decoder = PushDecoder()
+
+    def packet_reader(self) -> WpduPackets:
+        """Return what cuts one direction of a connection into wrapper PDUs."""
+        return WpduPackets()
 
     def title_of(self, name: bytes) -> bytes:
         """Return the system title of the device called ``name``. Raises `ValueError`."""
