@@ -6,11 +6,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 from pydantic_core import InitErrorDetails
 
 from emulator.capture import capture_profile
 from emulator.event_kinds import TRACES, Ending
-from emulator.identity import concentrator_name, concentrator_system_title
+from emulator.grid import PROTOCOLS, generate_grid
+from emulator.identity import concentrator_name, concentrator_system_title, meter_names
 from emulator.keys import KeyFileError, key_ring
 from emulator.patterns import PatternError, consumption_pattern, export_pattern
 from harness.nearest import nearest
@@ -56,8 +58,20 @@ def _keys(scenario: Scenario) -> Iterator[InitErrorDetails]:
         keys = key_ring(scenario.seed, scenario.security.keys)
         for number in range(scenario.grid.transformer_stations):
             keys.of(concentrator_name(number), concentrator_system_title(number))
+        for name in _nodes(scenario):
+            keys.of(name, b"")
     except KeyFileError as error:
         yield complaint(("security", "keys"), None, str(error))
+
+
+def _nodes(scenario: Scenario) -> Iterator[bytes]:
+    """Yield the device names of the meters that have keys of their own: those of ANSI C12."""
+    if not scenario.grid.protocols.c12:
+        return
+    grid = generate_grid(scenario.grid, scenario.behaviour, scenario.seed)
+    for relay in np.flatnonzero(grid.protocol == PROTOCOLS.index("c12")):
+        members = grid.meters_of(int(relay))
+        yield from meter_names(members.start, members.stop).tolist()
 
 
 def _unknown_links(scenario: Scenario) -> Iterator[InitErrorDetails]:

@@ -14,8 +14,6 @@ from emulator.fleet_config import MeterEventSpan
 from emulator.grid import PROTOCOLS, Grid, generate_grid
 from emulator.meter_events import MeterEvents, RaisedEvents
 from emulator.plan import Plan
-from protocols.c12.tables.events import EVENTS
-from protocols.c12.tables.status import STATUS_FLAGS
 from protocols.readings import EventSource
 from tests.support.grids import FIRST_S, behaviour, small_grid
 
@@ -294,27 +292,3 @@ def test_events_go_on_the_wire_under_the_names_of_their_meters() -> None:
         "int64",
         "uint32",
     ]
-
-
-def test_every_kind_leaves_a_trace_of_its_own() -> None:
-    assert set(TRACES) == set(MeterEventKind)
-    assert all(trace.begins or trace.ends for trace in TRACES.values())
-    assert len(set(TRACES.values())) == len(TRACES)
-    bits = [bit for trace in TRACES.values() for bit in trace.status_bits]
-    assert sorted(bits) == list(range(14))
-
-
-@pytest.mark.parametrize("kind", MeterEventKind)
-def test_codes_and_bits_are_those_of_the_standard(kind: MeterEventKind) -> None:
-    """The names of code and bit in C12.19 hold a word of our name of the kind."""
-    trace = TRACES[kind]
-    flags = {flag.bit: flag.name for flag in STATUS_FLAGS}
-    names = [EVENTS[code].name for code in (*trace.begins, *trace.ends)]
-    names += [flags[bit] for bit in trace.status_bits]
-    words = {"memory-failure": "nonvolatile memory failure", "read-access": "accessed for read"}
-    words |= {"write-access": "accessed for write", "clock-failure": "clock error"}
-    words |= {"measurement-failure": "measurement error", "power-failure": "power"}
-    words |= {"self-check-failure": "self-check error", "unprogrammed": "programmed"}
-    wanted = words.get(kind, kind.replace("-", " ")).replace("self read", "self-read")
-    assert names
-    assert all(wanted in name.lower() for name in names), names

@@ -491,6 +491,18 @@ def test_a_key_file_must_hold_the_keys_of_every_concentrator(folder: Path) -> No
     assert "MSC0000000000002" in line
 
 
+def test_a_key_file_must_hold_the_keys_of_every_ansi_meter(folder: Path) -> None:
+    devices = ("MSC0000000000001", "MST0000000000001", "MST0000000000002")
+    write(folder, json.dumps(dict.fromkeys(devices, KEYS)), "keys.json")
+    sizes = 'sizes = [{ name = "two", meters = [2, 2], share = "100 %" }]\n'
+    text = KEYED.replace("[security]", sizes + "[security]")
+    assert load(folder, 'protocol = "c12"\n' + text).security.keys
+    assert load(folder, text, "grid.sizes.0.meters=[3, 3]").security.keys
+    (line,) = problems(folder, 'protocol = "c12"\n' + text, "grid.sizes.0.meters=[3, 3]")
+    assert line.startswith("x.toml:7: security.keys: keys.json: no usable keys of")
+    assert "MST0000000000003" in line
+
+
 def test_a_resolved_scenario_needs_no_file_of_the_machine_it_ran_on(folder: Path) -> None:
     keys = write_keys(folder)
     scenario = load(folder, KEYED)
