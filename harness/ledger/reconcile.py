@@ -1,4 +1,7 @@
-"""Walk the plan interval by interval and sort every reading into its fate. Nothing is sampled."""
+"""Walk the plan interval by interval and sort every reading and alarm into its fate.
+
+Nothing is sampled.
+"""
 
 from __future__ import annotations
 
@@ -11,12 +14,14 @@ from numpy.typing import NDArray
 
 from emulator.delivery_record import DeliveryRecord, Mark
 from emulator.grid import Grid
+from emulator.meter_events import MeterEvents
 from emulator.plan import Plan
 from emulator.readings import Truth
 from emulator.schedule import Schedule
+from harness.ledger.alarms import AlarmAccount, AlarmLedger
 from harness.ledger.fates import BoolArray, Counts, Fates, Interval, judge
 from harness.ledger.fingerprint import Fingerprint, SlotPrint
-from harness.store.interface import StoredReader
+from harness.store.interface import EventReader, StoredReader
 from harness.store.rows import StoredRows
 
 EXAMPLES_MAX: Final = 20
@@ -71,7 +76,8 @@ class Reconciliation:
     buckets of 1/60 step from the start, the last bucket holding all that came later.
     ``owed_per_step``, ``planned_per_step``, ``heard_per_step`` (int64, (steps,)): readings due in
     each step, meters the plan makes reachable in it, and meters whose newest reading was stored
-    before it ended. ``fingerprint`` is that of everything the store holds.
+    before it ended. ``fingerprint`` is that of all readings the store holds. ``alarms`` is None
+    where the store is not one of ours: nobody knows what alarms it has.
     """
 
     counts: Counts
@@ -82,6 +88,7 @@ class Reconciliation:
     planned_per_step: NDArray[np.int64]
     heard_per_step: NDArray[np.int64]
     fingerprint: Fingerprint = field(default_factory=dict)
+    alarms: AlarmAccount | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +101,7 @@ class Ledger:
         steps_opened: how many steps had opened before the drain began: fewer than the plan has
             when the run was cut short.
         groups: named sets of meters to count apart.
+        events: what befalls meters.
         progress: called with each interval before it is judged.
     """
 
@@ -106,6 +114,7 @@ class Ledger:
     times: RunTimes
     steps_opened: int
     groups: Sequence[Group] = ()
+    events: MeterEvents | None = None
     progress: Callable[[int], None] = field(default=lambda interval: None)
 
     @property
@@ -124,14 +133,24 @@ class Ledger:
             planned_per_step=np.zeros(steps, np.int64),
             heard_per_step=np.zeros(steps, np.int64),
         )
+        alarms = self._alarms()
         for interval in range(steps):
             self.progress(interval)
-            self._judge_interval(interval, found)
+            known = self._interval(interval)
+            self._judge_interval(interval, known, found)
+            if alarms is not None and self.events is not None:
+                raised = self.events.of_interval(interval, 0, self.grid.meters)
+                alarms.judge(interval, known, raised)
         self._judge_other_slots(found)
+        found.alarms = None if alarms is None else alarms.finish()
         return found
 
-    def _judge_interval(self, interval: int, found: Reconciliation) -> None:
-        known = self._interval(interval)
+    def _alarms(self) -> AlarmLedger | None:
+        if not isinstance(self.reader, EventReader):
+            return None
+        return AlarmLedger(self.reader.alarms(), self._plan.steps)
+
+    def _judge_interval(self, interval: int, known: Interval, found: Reconciliation) -> None:
         captured_at_s = int(self._plan.captured_at(np.array([interval]))[0])
         slot = self.reader.rows(captured_at_s)
         found.fingerprint[captured_at_s] = SlotPrint.of(slot)
