@@ -111,10 +111,11 @@ def entry_rows(schema: MeterSchema, events: EventBatch) -> NDArray[Any]:
 def decode_entries(schema: MeterSchema, octets: bytes, newest: int, name: bytes) -> EventBatch:
     """Return the events in whole entries of the meter ``name``, in their order.
 
-    ``newest`` is the sequence number of the newest entry of the log.
+    ``newest`` is the sequence number of the newest entry of the log; entries that were never
+    filled, or have been filled anew since it was read, are left out.
 
     Raises:
-        CodecError: not whole entries, or one that is newer than the newest.
+        CodecError: not whole entries.
     """
     layout = log_layout(schema)
     count, rest = divmod(len(octets), layout.entry.itemsize)
@@ -122,9 +123,8 @@ def decode_entries(schema: MeterSchema, octets: bytes, newest: int, name: bytes)
         raise CodecError(f"{rest} octets after {count} entries", codec=CODEC, path="entries")
     rows = np.frombuffer(octets, layout.entry, count)
     age = (newest - rows["sequence"].astype(np.int64)) & 0xFFFF
-    sequence = newest - age
-    if count and int(sequence.min()) < 1:
-        raise CodecError("an entry newer than the newest", codec=CODEC, path="sequence")
+    known = (age < schema.settings.event_entries) & (age < newest)
+    rows, sequence = rows[known], newest - age[known]
     order = schema.configuration.byte_order.value
     argument = np.ascontiguousarray(rows["argument"]).view(f"{order}u4")
     return event_batch(

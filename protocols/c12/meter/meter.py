@@ -100,8 +100,11 @@ class Meter:
         self._clearance = None
         self._user = 0
 
-    def handle(self, request: Request, *, now: float) -> Response:  # noqa: ARG002 - its clock is the model's
-        """Return the answer to ``request``; never raises for what it holds."""
+    def handle(self, request: Request, *, now: float) -> Response:
+        """Return the answer to ``request``; never raises for what it holds.
+
+        ``now`` is the server's; what a meter records is by the model's clock.
+        """
         try:
             return self._answer(request)
         except RefusedError as refused:
@@ -240,7 +243,8 @@ class Meter:
 
     def _initiate(self, request: FullWrite | IndexWrite | OffsetWrite) -> None:
         """Run a procedure: ST7 is written whole, or from its first octet on."""
-        if isinstance(request, IndexWrite) or getattr(request, "offset", 0):
+        beginning = isinstance(request, OffsetWrite) and not request.offset
+        if not beginning and not isinstance(request, FullWrite):
             raise RefusedError(self._switches.outside_table)
         clearance = self.clearance or Clearance.NONE
         caller = Caller(self._user, clearance, self.request_counter)

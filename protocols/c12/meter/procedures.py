@@ -33,6 +33,7 @@ from protocols.plugin import Command, CommandKind, MeterMode
 
 INITIATE: Final = 7
 RESPONSE: Final = 8
+UPDATE_LAST_READ: Final = 5
 SEGMENTS: Final = range(1, 9)
 RATES: Final = range(1, 3)
 OPEN, CLOSED = 0, 100
@@ -85,7 +86,7 @@ class Procedures:
             1: self._warm_start,
             3: self._clear_data,
             4: self._reset_list,
-            5: self._update_last_read,
+            UPDATE_LAST_READ: self._update_last_read,
             6: self._change_mode,
             7: self._clear_status,
             9: self._remote_reset,
@@ -120,7 +121,7 @@ class Procedures:
         handler = self._handlers.get(number)
         if handler is None:
             return Outcome(ProcedureResult.UNRECOGNIZED)
-        needed = Clearance.READ if number == 5 else Clearance.FULL
+        needed = Clearance.READ if number == UPDATE_LAST_READ else Clearance.FULL
         if caller.clearance < needed:
             return Outcome(ProcedureResult.NO_AUTHORIZATION)
         if len(parameters) > self._schema.configuration.max_procedure_parameter_length:
@@ -129,7 +130,8 @@ class Procedures:
             outcome = handler(self._parameters(number, parameters), caller)
         except CodecError:
             return INVALID
-        if outcome.result <= ProcedureResult.ACCEPTED:
+        # Saying what was read leaves no trace, or there would always be something unread.
+        if outcome.result <= ProcedureResult.ACCEPTED and needed is Clearance.FULL:
             self._log(HistoryCode.PROCEDURE_INVOKED, number, caller)
         return outcome
 
@@ -162,7 +164,7 @@ class Procedures:
 
     def _reset_list(self, parameters: dict[str, Any], caller: Caller) -> Outcome:
         number = parameters["list"]
-        if number not in iter(ListNumber):
+        if number not in set(ListNumber):
             return INVALID
         if number in (ListNumber.EVENT_LOG, ListNumber.ALL):
             self._tables.reset_events()

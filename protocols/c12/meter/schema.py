@@ -157,9 +157,16 @@ class MeterSchema:
 
     def declaration(self, table: int, *, columns: bool = False) -> Declaration:
         """Return a table's declaration. Raises `LocalProtocolError`: there is no such table."""
-        return self.registry.declaration(
-            table, self.configuration, self.dimensions, columns=columns
-        )
+        key = (table, columns)
+        if key not in self._declarations:
+            self._declarations[key] = self.registry.declaration(
+                table, self.configuration, self.dimensions, columns=columns
+            )
+        return self._declarations[key]
+
+    @cached_property
+    def _declarations(self) -> dict[tuple[int, bool], Declaration]:
+        return {}
 
     def encode(self, table: int, values: Mapping[str, Any]) -> bytes:
         """Return a whole table. Raises `CodecError`, `LocalProtocolError`."""

@@ -19,6 +19,7 @@ from protocols.c12.meter.event_log import (
 from protocols.c12.meter.history import History
 from protocols.c12.meter.lists import ListMark
 from protocols.c12.meter.load_profile import LoadProfileList
+from protocols.c12.meter.mode_status import MODE_STATUS, encode_mode_status
 from protocols.c12.meter.refusal import RefusedError
 from protocols.c12.meter.registers import RegisterTables
 from protocols.c12.meter.schema import (
@@ -31,11 +32,9 @@ from protocols.c12.meter.schema import (
 )
 from protocols.c12.meter.view import MeterView
 from protocols.c12.services import ResponseCode
-from protocols.c12.tables.formats.bits import RESERVED
 from protocols.c12.tables.logs import HISTORY_LOG, events_identification, log_control
 from protocols.c12.tables.registry import encode_dimensions
-from protocols.c12.tables.status import flags_of
-from protocols.plugin import CommandKind, MeterMode
+from protocols.plugin import CommandKind
 from protocols.readings import EventSource
 
 LOAD_PROFILE: Final = 64
@@ -47,12 +46,6 @@ COMMAND_CODES: Final = {
     CommandKind.TIME: 5,
 }
 """The kinds in the control log."""
-MODE_KEYS: Final = {
-    MeterMode.METERING: "metering",
-    MeterMode.TEST: "test",
-    MeterMode.SHOP: "meter_shop",
-    MeterMode.FACTORY: "factory",
-}
 DAY_S: Final = 86_400
 EPOCH_WEEKDAY: Final = 4
 """1970-01-01 was a Thursday; day 0 is Sunday."""
@@ -69,7 +62,7 @@ class MeterTables:
         self.history = History(view.schema, view.state)
         self._makers: dict[int, Callable[[], bytes]] = {
             1: self._identification,
-            3: self._status,
+            MODE_STATUS: self._status,
             5: self._device_identification,
             6: self._utility_information,
             7: lambda: self._remembered(7),
@@ -143,14 +136,7 @@ class MeterTables:
 
     def _status(self) -> bytes:
         state = self.view.state
-        word = state.status_bits & 0xFFFF
-        values = {
-            "mode": {MODE_KEYS[state.mode]: True},
-            "standard_status_1": {RESERVED: word, **{flag.key: True for flag in flags_of(word)}},
-            "standard_status_2": state.status_bits >> 16 & 0xFF,
-            "manufacturer_status": b"",
-        }
-        return self.schema.encode(3, values)
+        return encode_mode_status(self.schema, state.mode, state.status_bits)
 
     def _device_identification(self) -> bytes:
         kept = self.view.state.written.get(5)
