@@ -5,23 +5,23 @@ CSV). The reference head-end reads the very files that somebody's own head-end w
 
     provisioning/concentrators.csv   one line a concentrator: name, address, port, keys ...
     provisioning/concentrators.json  the same
+    provisioning/nodes.csv           one line a meter that has a name and keys of its own (C12.22)
     provisioning/meters.csv          one line a meter: name, concentrator, logical device address
     provisioning/head-end.json       what they share: first capture, rhythm, registers, security
     provisioning/plan.csv            one line a reading: when it is due (`export_plan`)
     provisioning/expected.csv        one line a reading: what it must be (`export_plan`)
 
-Concentrator files hold keys, so only their owner may read them.
+The files of concentrators and nodes hold keys, so only their owner may read them.
 """
 
 from __future__ import annotations
 
 import csv
 import json
-import os
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import Any, Final
 
 import duckdb
 import numpy as np
@@ -29,21 +29,23 @@ from numpy.typing import NDArray
 from pydantic import TypeAdapter
 
 from emulator.capture import CaptureProfile
+from emulator.dialects import Dialects
 from emulator.fleet_config import FleetConfig, part_holding
 from emulator.grid import Grid
 from emulator.identity import (
     concentrator_address,
     concentrator_name,
-    concentrator_system_title,
-    head_end_system_title,
+    head_end_name,
     meter_names,
 )
-from emulator.keys import key_ring
+from emulator.keys import KeyRing, key_ring
 from emulator.readings import Truth
 from emulator.schedule import Schedule
-from protocols.plugin import Credentials, ProtocolPlugin, load_protocol
+from harness.provisioned_nodes import NO_NODES, ProvisionedNodes, private_file, write_nodes
+from protocols.plugin import Credentials
 
 CONCENTRATORS: Final = "concentrators"
+NODES_FILE: Final = "nodes.csv"
 METERS_FILE: Final = "meters.csv"
 HEAD_END_FILE: Final = "head-end.json"
 PLAN_FILE: Final = "plan.csv"
@@ -60,6 +62,7 @@ class ConcentratorRecord:
     address: str
     port: int
     link: str
+    protocol: str
     first_meter: int
     meters: int
     credentials: Credentials
@@ -69,7 +72,9 @@ class ConcentratorRecord:
 class SharedFacts:
     """What all devices of a run share.
 
-    ``registers`` are names, ``logical_names`` OBIS codes, in the order of the capture profile.
+    ``registers`` are names, ``logical_names`` OBIS codes, in the order of the capture profile;
+    ``head_end_system_titles`` what each shard of the head-end is called, in hexadecimal digits, in
+    each of the protocols (``mix``: DLMS, then C12, with a slash between).
     """
 
     first_s: int
@@ -94,6 +99,7 @@ class Provisioning:
     concentrators: tuple[ConcentratorRecord, ...]
     meter_names: NDArray[np.bytes_]
     shared: SharedFacts
+    nodes: ProvisionedNodes = NO_NODES
 
     @classmethod
     def load(cls, folder: Path) -> Provisioning:
@@ -101,7 +107,8 @@ class Provisioning:
         shared = TypeAdapter(SharedFacts).validate_json((folder / HEAD_END_FILE).read_bytes())
         with (folder / f"{CONCENTRATORS}.csv").open(newline="") as file:
             concentrators = tuple(map(_record, csv.DictReader(file)))
-        return cls(concentrators, _read_names(folder / METERS_FILE), shared)
+        nodes = ProvisionedNodes.load(folder / NODES_FILE)
+        return cls(concentrators, _read_names(folder / METERS_FILE), shared, nodes)
 
 
 def export_devices(folder: Path, config: FleetConfig, grid: Grid, capture: CaptureProfile) -> None:
@@ -113,15 +120,18 @@ def export_devices(folder: Path, config: FleetConfig, grid: Grid, capture: Captu
         OSError: the folder cannot be written.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    lines = list(_concentrator_lines(config, grid))
-    with _private(folder / f"{CONCENTRATORS}.csv") as file:
+    dialects, keys = Dialects(config, grid), key_ring(config.seed, config.key_file)
+    lines = list(_concentrator_lines(config, grid, dialects, keys))
+    with private_file(folder / f"{CONCENTRATORS}.csv") as file:
         writer = csv.DictWriter(file, fieldnames=list(lines[0]))
         writer.writeheader()
         writer.writerows(lines)
-    with _private(folder / f"{CONCENTRATORS}.json") as file:
+    with private_file(folder / f"{CONCENTRATORS}.json") as file:
         json.dump(lines, file, indent=1)
-    _write_meters(folder / METERS_FILE, grid, load_protocol(config.protocol))
-    facts = asdict(_shared_facts(config, capture))
+    _write_meters(folder / METERS_FILE, grid, dialects)
+    with private_file(folder / NODES_FILE) as file:
+        write_nodes(file, grid, dialects, keys)
+    facts = asdict(_shared_facts(config, capture, dialects))
     (folder / HEAD_END_FILE).write_text(json.dumps(facts, indent=1) + "\n")
 
 
@@ -148,11 +158,13 @@ def export_plan(folder: Path, schedule: Schedule, truth: Truth) -> None:
             )
 
 
-def _concentrator_lines(config: FleetConfig, grid: Grid) -> Iterator[dict[str, Any]]:
-    keys = key_ring(config.seed, config.key_file)
+def _concentrator_lines(
+    config: FleetConfig, grid: Grid, dialects: Dialects, keys: KeyRing
+) -> Iterator[dict[str, Any]]:
     links = [link.profile for link in grid.parameters.links]
     for number in range(grid.concentrators):
-        name, title = concentrator_name(number), concentrator_system_title(number)
+        name = concentrator_name(number)
+        title = dialects.plugin(number).title_of(name)
         credentials = keys.of(name, title)
         meters = grid.meters_of(number)
         yield {
@@ -162,6 +174,7 @@ def _concentrator_lines(config: FleetConfig, grid: Grid) -> Iterator[dict[str, A
             "address": concentrator_address(number),
             "port": config.listen_ports[part_holding(grid.concentrators, config.shards, number)],
             "link": links[grid.link_category[number]],
+            "protocol": dialects.name(number),
             "first_meter": meters.start,
             "meters": len(meters),
             "encryption_key": credentials.encryption_key.hex(),
@@ -186,7 +199,10 @@ def _read_names(path: Path) -> NDArray[np.bytes_]:
 
 def _record(line: dict[str, str]) -> ConcentratorRecord:
     title = bytes.fromhex(line["system_title"])
-    keys = (line["encryption_key"], line["authentication_key"], line["secret"])
+    encryption, authentication, secret = (
+        bytes.fromhex(line[field]) for field in ("encryption_key", "authentication_key", "secret")
+    )
+    name = line["name"].encode()
     return ConcentratorRecord(
         number=int(line["number"]),
         name=line["name"],
@@ -194,22 +210,28 @@ def _record(line: dict[str, str]) -> ConcentratorRecord:
         address=line["address"],
         port=int(line["port"]),
         link=line["link"],
+        protocol=line["protocol"],
         first_meter=int(line["first_meter"]),
         meters=int(line["meters"]),
-        credentials=Credentials(title, *map(bytes.fromhex, keys)),
+        credentials=Credentials(title, encryption, authentication, secret, name),
     )
 
 
-def _write_meters(path: Path, grid: Grid, protocol: ProtocolPlugin) -> None:
+def _write_meters(path: Path, grid: Grid, dialects: Dialects) -> None:
     number = np.arange(grid.meters)
     concentrator = grid.concentrator_of(number)
+    names = np.array([dialects.name(item) for item in range(grid.concentrators)])[concentrator]
     most = int(np.diff(grid.first_meter).max())
-    addresses = np.array([protocol.meter_address(meter) for meter in range(most)])
+    addresses = np.zeros(grid.meters, np.int64)
+    for protocol, plugin in dialects.plugins.items():
+        known = np.array([plugin.meter_address(meter) for meter in range(most)])
+        those = names == protocol
+        addresses[those] = known[(number - grid.first_meter[concentrator])[those]]
     columns = {
         "number": number,
         "name": np.char.decode(meter_names(0, grid.meters), "ascii").astype(object),
         "concentrator": concentrator,
-        "logical_device_address": addresses[number - grid.first_meter[concentrator]],
+        "logical_device_address": addresses,
         "pattern": grid.pattern,
         "tariff": grid.tariff,
     }
@@ -219,7 +241,8 @@ def _write_meters(path: Path, grid: Grid, protocol: ProtocolPlugin) -> None:
         database.execute(f"COPY (SELECT * FROM meters ORDER BY number) TO '{target}' (HEADER)")
 
 
-def _shared_facts(config: FleetConfig, capture: CaptureProfile) -> SharedFacts:
+def _shared_facts(config: FleetConfig, capture: CaptureProfile, dialects: Dialects) -> SharedFacts:
+    plugins = dialects.plugins.values()
     return SharedFacts(
         first_s=config.first_s,
         step_s=config.behaviour.step_s,
@@ -233,14 +256,8 @@ def _shared_facts(config: FleetConfig, capture: CaptureProfile) -> SharedFacts:
         confirmed=config.confirmed,
         mode=config.behaviour.mode,
         head_end_system_titles=tuple(
-            head_end_system_title(shard).hex() for shard in range(max(1, len(config.head_ends)))
+            "/".join(plugin.title_of(head_end_name(shard)).hex() for plugin in plugins)
+            for shard in range(max(1, len(config.head_ends)))
         ),
         keys="key file" if config.key_file else "TEST KEYS from the seed: no secret",
     )
-
-
-def _private(path: Path) -> IO[str]:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    # The mode above counts for new files only; a file that was there may be open to others.
-    os.fchmod(descriptor, 0o600)
-    return os.fdopen(descriptor, "w", newline="")

@@ -82,6 +82,7 @@ async def _work(shard: Shard) -> None:
             pushes = await listening.start(listen, shard)
             working.start_soon(Poller(shard, dialer).run)
             working.start_soon(commands.run)
+            working.start_soon(shard.expire_nodes)
             working.start_soon(_freeze_collector, shard.config.freeze_after_s)
             working.start_soon(_stop_on_signal, stopping)
             working.start_soon(_stop_without_parent, stopping)

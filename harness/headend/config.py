@@ -39,14 +39,22 @@ class HeadEndConfig(_Part):
     shard: Annotated[int, Field(ge=0)]
     listen_host: str = "127.0.0.1"
     listen_port: Annotated[int, Field(ge=0, le=65_535)]
+    """Where pushes in the first protocol are taken."""
+    also: dict[str, int] = {}
+    """Ports for pushes in further protocols, by name."""
     control_socket: Path
     provisioning: Path
     """Folder with the exported devices."""
     store_url: str
     protocol: str = "dlms"
+    """The plug-in that all concentrators use; ``mix``: what provisioning says of each."""
     authentication: Literal["none", "lls", "gmac"] = "gmac"
     protection: Literal["ciphered", "authenticated", "clear"] = "ciphered"
     confirmed: bool = True
+    particular: dict[str, str | int | float | bool | None] = {}
+    """What only one protocol understands: switches, by name."""
+    registrations_per_s: Positive | None = None
+    """Registrations of nodes that are taken in a real second; no bound when left out."""
     mode: Literal["push", "pull"] = "push"
     clock: tuple[float, float, float] | None = None
     """The scenario clock: CLOCK_MONOTONIC, scenario POSIX seconds, rate. Left out, it comes over

@@ -12,6 +12,7 @@ from typing import Final
 
 import trio
 
+from emulator.device import Stamps
 from harness.headend.committer import Committer, Submission
 from harness.store.interface import Store
 from harness.store.rows import Rows
@@ -68,14 +69,21 @@ class ContextCounters:
     what it accepted: two connections to one concentrator may overtake each other.
     """
 
-    def __init__(self, sending: SendCounters, accepted: dict[bytes, int], context: bytes) -> None:
+    def __init__(
+        self, sending: SendCounters, accepted: dict[bytes, int], context: bytes, stamps: Stamps
+    ) -> None:
         self._sending = sending
+        self._stamps = stamps
         self._context = context
         self._accepted = accepted
 
     def next(self) -> int:
         """Return the counter to send under. Raises `CountersUsedUpError`."""
         return self._sending.next()
+
+    def stamp(self, peer: bytes) -> int:
+        """Return POSIX seconds never returned for ``peer`` before."""
+        return self._stamps.next(peer)
 
     def name(self, peer: bytes) -> bytes:
         """Return the name under which the store keeps the last counter accepted from ``peer``."""

@@ -159,9 +159,9 @@ class Dialer:
                 self._keep_counter(record.system_title)
 
     def _session(self, record: ConcentratorRecord) -> PollSession:
-        return self._shard.plugin.poll_session(
-            record.credentials,
-            self._shard.own_title,
+        return self._shard.plugins[record.protocol].poll_session(
+            self._registry.with_members(record),
+            self._shard.own_titles[record.protocol],
             self._shard.poll_counters,
             self._shard.options,
             secrets.token_bytes,

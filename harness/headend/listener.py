@@ -9,7 +9,9 @@ from __future__ import annotations
 import socket
 import time
 from collections import Counter
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Final
 
 import trio
@@ -21,7 +23,7 @@ from harness.headend.hooks import Point
 from harness.headend.service import Shard
 from harness.store.rows import Via
 from protocols.errors import ProtocolError
-from protocols.plugin import Received, ReceiveSession, Refused
+from protocols.plugin import Received, ReceiveSession, Refused, Registering
 
 RECEIVE_SIZE: Final = 65_536
 BACKLOG: Final = 4_096
@@ -44,15 +46,31 @@ async def listen(
     Cancellation: connections end at once, and what was not acknowledged will be pushed again.
     `PushListener.stop` is the polite way out. One bad connection never ends the service.
     """
-    config = shard.config
-    listeners = await trio.open_tcp_listeners(
-        config.listen_port, host=config.listen_host, backlog=BACKLOG
-    )
+    listeners = await _open(shard)
+    ports = {protocol: opened[0].socket.getsockname()[1] for protocol, opened in listeners.items()}
     async with trio.open_nursery() as connections:
         with trio.CancelScope() as listening:
-            handle = PushListener(shard, listeners[0], listening, connections.cancel_scope)
+            handle = PushListener(shard, ports, listening, connections.cancel_scope)
             task_status.started(handle)
-            await trio.serve_listeners(handle.serve, listeners, handler_nursery=connections)
+            async with trio.open_nursery() as accepting:
+                for protocol, opened in listeners.items():
+                    serve = partial(handle.serve, protocol=protocol)
+                    accepting.start_soon(
+                        partial(trio.serve_listeners, serve, opened, handler_nursery=connections)
+                    )
+
+
+async def _open(shard: Shard) -> dict[str, list[trio.SocketListener]]:
+    """Return the listeners of each protocol, the first one's first."""
+    config = shard.config
+    first, *_ = shard.plugins
+    ports = {first: config.listen_port} | {
+        name: config.also.get(name, 0) for name in shard.plugins if name != first
+    }
+    return {
+        protocol: await trio.open_tcp_listeners(port, host=config.listen_host, backlog=BACKLOG)
+        for protocol, port in ports.items()
+    }
 
 
 @dataclass(slots=True)
@@ -80,16 +98,17 @@ class _Visit:
 
 
 class PushListener:
-    """A listener at work; ``port`` is where."""
+    """A listener at work; ``port`` is where, ``ports`` where for each protocol."""
 
     def __init__(
         self,
         shard: Shard,
-        listener: trio.SocketListener,
+        ports: Mapping[str, int],
         listening: trio.CancelScope,
         connections: trio.CancelScope,
     ) -> None:
-        self.port: int = listener.socket.getsockname()[1]
+        self.ports = ports
+        self.port = next(iter(ports.values()))
         self._shard = shard
         self._listening = listening
         self._connections = connections
@@ -110,8 +129,8 @@ class PushListener:
         for stream in self._idle:
             stream.socket.close()
 
-    async def serve(self, stream: trio.SocketStream) -> None:
-        """Serve one connection until it ends; the caller closes ``stream``."""
+    async def serve(self, stream: trio.SocketStream, protocol: str) -> None:
+        """Serve one connection in ``protocol`` until it ends; the caller closes ``stream``."""
         totals = self._shard.totals
         if self._connected >= self._connected_max:
             totals.count("refused: too many connections")
@@ -123,7 +142,7 @@ class PushListener:
         try:
             for option in KEEP_ALIVE:
                 stream.setsockopt(*option)
-            outcome = await self._serve(stream, visit)
+            outcome = await self._serve(stream, protocol, visit)
         except ProtocolError as error:
             outcome = f"{type(error).__name__}: {error}"
             totals.count(f"refused: {type(error).__name__}")
@@ -136,10 +155,14 @@ class PushListener:
             self._connected -= 1
             visit.close(outcome)
 
-    async def _serve(self, stream: trio.SocketStream, visit: _Visit) -> str:
+    async def _serve(self, stream: trio.SocketStream, protocol: str, visit: _Visit) -> str:
         shard = self._shard
-        session = shard.plugin.receive_session(
-            shard.registry.credentials, shard.own_title, shard.push_counters, shard.options
+        session = shard.plugins[protocol].receive_session(
+            shard.registry.credentials,
+            shard.own_titles[protocol],
+            shard.push_counters,
+            shard.options,
+            shard.nodes,
         )
         while not self._stopping:
             data = await self._receive(stream)
@@ -162,18 +185,18 @@ class PushListener:
     async def _take(
         self, stream: trio.SocketStream, session: ReceiveSession, data: bytes, visit: _Visit
     ) -> None:
-        arrived: list[Received] = []
+        arrived: list[Received | Registering] = []
         submissions: list[Submission] = []
         for item in session.receive_data(data):
             if isinstance(item, Refused):
                 self._refuse(visit, item.cause, item.detail)
                 continue
             self._shard.kill_switch.reach(Point.RECEIVED)
-            self._shard.totals.count("pushes received")
             submission = self._submission(item, visit)
             if submission is not None:
                 arrived.append(item)
                 submissions.append(submission)
+        await self._send(stream, session.data_to_send())
         if not arrived:
             return
         if self._shard.config.acknowledge_before_store:
@@ -183,26 +206,44 @@ class PushListener:
         await self._store(submissions, visit)
         await self._confirm(stream, session, arrived)
 
-    def _submission(self, received: Received, visit: _Visit) -> Submission | None:
-        """Return what is to be stored of a push; ``None`` if it is refused after all."""
+    def _submission(self, item: Received | Registering, visit: _Visit) -> Submission | None:
+        """Return what is to be stored of what arrived; ``None`` if it is refused after all."""
         shard = self._shard
-        title = received.system_title
+        title = item.system_title
         record = shard.registry.by_title(title)
         if record is None:
             self._refuse(visit, "unknown system title", title.hex())
             return None
-        visit.system_title = title
-        registers = received.readings.registers
-        if registers != len(shard.store.registers):
-            self._refuse(visit, "another capture profile", f"{registers} registers")
+        visit.system_title = record.system_title
+        brought = (
+            self._rows(record.number, item, visit)
+            if isinstance(item, Received)
+            else self._nodes(record.number, item)
+        )
+        if brought is None:
             return None
-        rows = shard.rows(record.number, received.readings, Via.PUSH)
-        if received.counter is None:
-            return Submission(rows, {})
         # Remembered at once, so that the same frame on another connection is a replay even before
         # this one is durable; the durable memory commits with the rows.
-        shard.push_counters.accept(title, received.counter)
-        return Submission(rows, {shard.push_counters.name(title): received.counter})
+        for peer, counter in item.counters.items():
+            shard.push_counters.accept(peer, counter)
+        names = {shard.push_counters.name(peer): at for peer, at in item.counters.items()}
+        return replace(brought, counters=names)
+
+    def _rows(self, number: int, push: Received, visit: _Visit) -> Submission | None:
+        shard, readings = self._shard, push.readings
+        shard.totals.count("pushes received")
+        if readings.registers != len(shard.store.registers) and len(readings):
+            self._refuse(visit, "another capture profile", f"{readings.registers} registers")
+            return None
+        return Submission(
+            shard.rows(number, readings, Via.PUSH), {}, alarms=shard.alarms(number, readings.events)
+        )
+
+    def _nodes(self, number: int, item: Registering) -> Submission:
+        shard = self._shard
+        shard.totals.count("registrations received", len(item.nodes))
+        registrations = shard.nodes.register(number, item.nodes)
+        return Submission(shard.no_rows, {}, registrations=registrations)
 
     def _refuse(self, visit: _Visit, cause: str, detail: str) -> None:
         self._shard.totals.count(f"refused: {cause}")
@@ -210,22 +251,28 @@ class PushListener:
         visit.detail = detail
 
     async def _store(self, submissions: list[Submission], visit: _Visit) -> None:
-        rows, counters = merge(submissions)
-        await self._shard.committer.submit(Submission(rows, counters))
+        whole = merge(submissions)
+        await self._shard.committer.submit(whole)
         self._shard.totals.count("pushes stored", len(submissions))
         visit.pushes += len(submissions)
-        visit.readings += len(rows)
+        visit.readings += len(whole.rows)
 
     async def _confirm(
-        self, stream: trio.SocketStream, session: ReceiveSession, arrived: list[Received]
+        self,
+        stream: trio.SocketStream,
+        session: ReceiveSession,
+        arrived: list[Received | Registering],
     ) -> None:
         shard = self._shard
         answers = [session.confirm(item) for item in arrived if item.wants_confirmation]
         if not answers:
             return
         shard.kill_switch.reach(Point.BEFORE_ACKNOWLEDGE)
-        octets = b"".join(answers)
-        await stream.send_all(octets)
-        shard.tally.carried(sent=len(octets))
+        await self._send(stream, b"".join(answers))
         shard.totals.count("pushes acknowledged", len(answers))
         shard.kill_switch.reach(Point.ACKNOWLEDGED)
+
+    async def _send(self, stream: trio.SocketStream, octets: bytes) -> None:
+        if octets:
+            await stream.send_all(octets)
+            self._shard.tally.carried(sent=len(octets))

@@ -88,13 +88,14 @@ class Poller:
         shard = self._shard
         conversation.session.read(part.from_s, part.to_s, now=trio.current_time())
         readings = (await conversation.ask(ReadDone)).readings
-        if not len(readings):
+        if not len(readings) and not len(readings.events):
             return
-        if readings.registers != len(shard.store.registers):
+        if len(readings) and readings.registers != len(shard.store.registers):
             shard.totals.count("refused: another capture profile")
             return
         rows = shard.rows(part.concentrator, readings, self._via)
-        await shard.committer.submit(Submission(rows, {}))
+        alarms = shard.alarms(part.concentrator, readings.events)
+        await shard.committer.submit(Submission(rows, {}, alarms=alarms))
         shard.totals.count("readings read from buffers", len(rows))
 
     def _parts(self, gap: Gap) -> Iterator[Gap]:

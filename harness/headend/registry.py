@@ -5,7 +5,7 @@ A shard knows its own concentrators only: one that dials the wrong shard is a st
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,15 +47,46 @@ class Registry:
         self.concentrators = {item.number: item for item in known}
         self._by_title = {item.system_title: item for item in known}
         self._behind: dict[int, _Behind] = {}
+        self._nodes: dict[bytes, Credentials] = {}
 
     def by_title(self, system_title: bytes) -> ConcentratorRecord | None:
-        """Return the concentrator with that system title."""
-        return self._by_title.get(system_title)
+        """Return the concentrator of that title, or the one that the node of that title is behind.
+
+        ``None``: it is a stranger to this shard.
+        """
+        found = self._by_title.get(system_title)
+        if found is not None:
+            return found
+        node = self._node(system_title)
+        return None if node is None else self._by_title.get(node.behind)
+
+    def meter(self, title: bytes) -> int | None:
+        """Return the number of the meter that is called so, if it is a node of its own."""
+        place = self.provisioning.nodes.by_title.get(title)
+        return None if place is None else self.provisioning.nodes.meters[place]
 
     def credentials(self, system_title: bytes) -> Credentials | None:
-        """Return what the head-end shares with a concentrator; a `PeerLookup`."""
+        """Return what the head-end shares with a concentrator or a node; a `PeerLookup`."""
         found = self._by_title.get(system_title)
-        return found.credentials if found else None
+        return found.credentials if found else self._node(system_title)
+
+    def with_members(self, record: ConcentratorRecord) -> Credentials:
+        """Return the credentials of a concentrator, with those of the nodes behind it."""
+        behind = self.provisioning.nodes.behind(record.first_meter, record.meters)
+        return replace(record.credentials, members=behind)
+
+    def _node(self, title: bytes) -> Credentials | None:
+        """Return the credentials of a node behind one of this shard's concentrators."""
+        known = self._nodes.get(title)
+        if known is None:
+            place = self.provisioning.nodes.by_title.get(title)
+            if place is None:
+                return None
+            known = self.provisioning.nodes.credentials(place)
+            if known.behind not in self._by_title:
+                return None
+            self._nodes[title] = known
+        return known
 
     def numbers(
         self, concentrator: int, names: NDArray[np.bytes_]

@@ -14,20 +14,24 @@ from hdrh.histogram import HdrHistogram
 from structlog import get_logger
 
 from emulator.clock import ScenarioClock
-from emulator.identity import head_end_system_title
+from emulator.device import Stamps
+from emulator.dialects import spoken
+from emulator.identity import head_end_name, head_end_system_title
 from emulator.tally import Tally
-from harness.headend.committer import Committer
+from harness.headend.committer import Committer, Submission
 from harness.headend.config import HeadEndConfig
 from harness.headend.counters import ContextCounters, SendCounters
 from harness.headend.hooks import KillSwitch
+from harness.headend.nodes import NodeTable, ProvisionedNodeDirectory
 from harness.headend.presence import Presence
 from harness.headend.registry import Registry
 from harness.store.interface import Store
-from harness.store.rows import Rows, Via
+from harness.store.rows import Alarms, Rows, Via
 from protocols.plugin import ProtocolPlugin, SessionOptions, load_protocol
-from protocols.readings import ReadingBatch
+from protocols.readings import EventBatch, ReadingBatch
 
 COMMIT_US_MAX: Final = 600_000_000
+EXPIRY_EVERY_S: Final = 1.0
 log = get_logger(__name__)
 
 
@@ -69,18 +73,31 @@ class Shard:
         self.kill_switch = (
             KillSwitch(config.kill.point, config.kill.count) if config.kill else KillSwitch()
         )
-        self.plugin: ProtocolPlugin = load_protocol(config.protocol)
-        self.own_title = head_end_system_title(config.shard)
+        self.plugins: dict[str, ProtocolPlugin] = {
+            name: load_protocol(name) for name in spoken(config.protocol)
+        }
+        self.own_titles = {
+            name: plugin.title_of(head_end_name(config.shard))
+            for name, plugin in self.plugins.items()
+        }
         self.options = SessionOptions(
             authentication=config.authentication,
             protection=config.protection,
             confirmed=config.confirmed,
             timeout_s=config.timeout_s,
+            particular=config.particular,
         )
-        self.sending = SendCounters(store, self.own_title, self.now_us)
-        accepted = store.counters()
-        self.push_counters = ContextCounters(self.sending, accepted, b"")
-        self.poll_counters = ContextCounters(self.sending, accepted, b"/poll")
+        self.sending = SendCounters(store, head_end_system_title(config.shard), self.now_us)
+        accepted, stamps = store.counters(), Stamps()
+        self.no_rows = Rows.empty(len(store.registers))
+        self.push_counters = ContextCounters(self.sending, accepted, b"", stamps)
+        self.poll_counters = ContextCounters(self.sending, accepted, b"/poll", stamps)
+        self.nodes = NodeTable(
+            ProvisionedNodeDirectory(registry),
+            self.now_us,
+            config.registrations_per_s,
+            store.last_registrations(),
+        )
         self.presence = self._presence()
         self.committer = Committer(
             store,
@@ -129,6 +146,35 @@ class Shard:
             values=readings.values[known],
             via=np.full(count, via, np.uint8),
         )
+
+    def alarms(self, concentrator: int, events: EventBatch) -> Alarms:
+        """Return events as alarms of this shard's store; those of unknown meters are set aside."""
+        numbers, known = self.registry.numbers(concentrator, events.meter_ids)
+        if not known.all():
+            strangers = events.meter_ids[~known]
+            self.totals.count("events of unknown meters", len(strangers))
+            log.warning(
+                "events of unknown meters",
+                error=str(self.registry.unknown(concentrator, strangers)),
+                codes=events.code[~known].tolist(),
+            )
+        mine = events.take(known)
+        return Alarms(
+            meter=numbers[known],
+            source=mine.source,
+            code=mine.code,
+            sequence=mine.sequence,
+            raised_at_s=mine.raised_at_s,
+            argument=mine.argument,
+        )
+
+    async def expire_nodes(self) -> None:
+        """Note registrations that ended, second by second, until cancelled."""
+        while any(plugin.has_nodes for plugin in self.plugins.values()):
+            await trio.sleep(EXPIRY_EVERY_S)
+            ended = self.nodes.expire()
+            if len(ended):
+                self.committer.add(Submission(self.no_rows, {}, registrations=ended))
 
     def _presence(self) -> Presence:
         shared = self.registry.provisioning.shared

@@ -106,6 +106,7 @@ class ReferenceTarget:
             config = _config(prepared.fleet, target, number).model_copy(
                 update={
                     "listen_port": endpoint.port,
+                    "also": endpoint.also,
                     "control_socket": sockets / f"headend-{number}.sock",
                     "provisioning": prepared.provisioning,
                     "store_url": self.stores[number],
@@ -236,6 +237,8 @@ def _config(fleet: FleetConfig, target: Reference, number: int) -> HeadEndConfig
         store_url="",
         realtime_offset_s=0.0,
         protocol=fleet.protocol,
+        particular=fleet.c12.model_dump(),
+        registrations_per_s=fleet.c12.registrations_per_s,
         authentication=fleet.authentication,
         protection=fleet.protection,
         confirmed=fleet.confirmed,

@@ -29,6 +29,7 @@ from protocols.dlms.plugin import DlmsPlugin
 from protocols.plugin import Credentials, PushSession, SessionOptions
 from protocols.readings import ReadingBatch
 from tests.support.concentrator_model import FIRST_S, STEP_S, MemoryConcentrator, MemoryCounters
+from tests.support.pushing import confirmed, pushed
 
 REGISTERS = ("import_wh", "import_rate1_wh", "import_rate2_wh", "voltage_mv_l1")
 METERS = 3
@@ -54,6 +55,7 @@ def provisioned(
             address="127.0.0.1",
             port=ports[number] if ports else 1,
             link="lte",
+            protocol="dlms",
             first_meter=number * METERS,
             meters=METERS,
             credentials=credentials_of(number),
@@ -109,15 +111,17 @@ class Pusher:
 
     def octets(self, interval: int = 0, number: int = 0, *, value: int = 0) -> bytes:
         """Return one push on a connection of its own."""
-        return self.session().push(readings(self.concentrator, interval, value=value), number)
+        batch = readings(self.concentrator, interval, value=value)
+        return pushed(self.session(), batch, number)
 
     async def push(self, port: int, *intervals: int) -> None:
         """Push intervals over one connection, each confirmed before the next."""
         async with await trio.open_tcp_stream("127.0.0.1", port) as stream:
             session = self.session()
             for number, interval in enumerate(intervals):
-                await stream.send_all(session.push(readings(self.concentrator, interval), number))
-                while number not in session.receive_data(bytes(await stream.receive_some())):
+                batch = readings(self.concentrator, interval)
+                await stream.send_all(pushed(session, batch, number))
+                while number not in confirmed(session, bytes(await stream.receive_some())):
                     pass
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 import trio
 
+from emulator.device import Stamps
+from emulator.identity import head_end_system_title
 from harness.headend.counters import (
     RESERVED_BLOCK,
     ContextCounters,
@@ -46,7 +48,7 @@ def test_without_a_reserve_no_counter_is_given(store: Store) -> None:
 
 async def test_the_next_block_is_reserved_before_the_first_is_used_up(store: Store) -> None:
     shard = shard_of(store)
-    title = shard.own_title
+    title = head_end_system_title(shard.config.shard)
     async with committing(shard):
         for _ in range(RESERVED_BLOCK // 2 + 1):
             shard.sending.next()
@@ -61,8 +63,8 @@ async def test_the_next_block_is_reserved_before_the_first_is_used_up(store: Sto
 
 def test_contexts_send_from_one_sequence_and_accept_apart(store: Store) -> None:
     sending, accepted = counters(store), {b"peer5678": 4}
-    pushes = ContextCounters(sending, accepted, b"")
-    polls = ContextCounters(sending, accepted, b"/poll")
+    pushes = ContextCounters(sending, accepted, b"", Stamps())
+    polls = ContextCounters(sending, accepted, b"/poll", Stamps())
     assert [pushes.next(), polls.next(), pushes.next()] == [1, 2, 3]
     assert (pushes.last_accepted(b"peer5678"), polls.last_accepted(b"peer5678")) == (4, None)
     polls.accept(b"peer5678", 9)

@@ -29,6 +29,7 @@ from tests.support.headend import (
     readings,
     shard_of,
 )
+from tests.support.pushing import confirmed, pushed
 
 
 async def answered(listener: PushListener, *parts: bytes, half_close: bool = True) -> bytes:
@@ -63,20 +64,20 @@ async def test_pushes_are_stored_then_acknowledged(store: Store) -> None:
 async def test_two_pushes_in_one_segment_are_confirmed_both(store: Store) -> None:
     pusher = Pusher()
     session = pusher.session()
-    octets = session.push(readings(0, 0), 0) + session.push(readings(0, 1), 1)
+    octets = pushed(session, readings(0, 0), 0) + pushed(session, readings(0, 1), 1)
     async with listening(shard_of(store)) as listener:
         answer = await answered(listener, octets)
-    assert list(session.receive_data(answer)) == [0, 1]
+    assert confirmed(session, answer) == [0, 1]
     assert stored(store) == [0, 1]
 
 
 async def test_one_push_in_many_segments_is_one_push(store: Store) -> None:
     pusher = Pusher()
     session = pusher.session()
-    octets = session.push(readings(0, 0), 0)
+    octets = pushed(session, readings(0, 0), 0)
     async with listening(shard := shard_of(store)) as listener:
         answer = await answered(listener, *(octets[at : at + 7] for at in range(0, len(octets), 7)))
-    assert list(session.receive_data(answer)) == [0]
+    assert confirmed(session, answer) == [0]
     assert shard.totals.counts["pushes stored"] == 1
 
 
@@ -148,10 +149,10 @@ async def test_what_is_refused_is_counted_and_the_service_goes_on(
 
 async def test_a_refused_push_leaves_its_connection_usable(store: Store) -> None:
     session = Pusher(1).session()
-    frames = _tampered() + session.push(readings(1, 0), 0)
+    frames = _tampered() + pushed(session, readings(1, 0), 0)
     async with listening(shard_of(store)) as listener:
         answer = await answered(listener, frames)
-    assert list(session.receive_data(answer)) == [0]
+    assert confirmed(session, answer) == [0]
 
 
 async def test_a_replay_is_refused_on_the_same_connection_and_on_another(store: Store) -> None:
@@ -202,21 +203,21 @@ async def test_unknown_meters_are_set_aside_and_the_others_stored(store: Store) 
     mixed.meter_ids[1] = strange.meter_ids[1]
     session = Pusher().session()
     async with listening(shard := shard_of(store)) as listener:
-        answer = await answered(listener, session.push(mixed, 0))
-    assert list(session.receive_data(answer)) == [0]
+        answer = await answered(listener, pushed(session, mixed, 0))
+    assert confirmed(session, answer) == [0]
     assert shard.totals.counts["readings of unknown meters"] == 1
     assert (stored(store, 0), stored(store, 1), stored(store, 2)) == ([0], [], [0])
 
 
 async def test_meters_of_another_concentrator_are_unknown(store: Store) -> None:
     async with listening(shard := shard_of(store)) as listener:
-        await answered(listener, Pusher().session().push(readings(1, 0), 0))
+        await answered(listener, pushed(Pusher().session(), readings(1, 0), 0))
     assert shard.totals.counts["readings of unknown meters"] == METERS
 
 
 async def test_another_capture_profile_is_refused_not_acknowledged(store: Store) -> None:
     async with listening(shard := shard_of(store)) as listener:
-        octets = Pusher().session().push(readings(0, 0, registers=8), 0)
+        octets = pushed(Pusher().session(), readings(0, 0, registers=8), 0)
         assert await answered(listener, octets) == b""
         await Pusher(1).push(listener.port, 0)
     assert shard.totals.counts["refused: another capture profile"] == 1
@@ -236,7 +237,7 @@ async def test_captures_that_nobody_expects_are_stored_and_miss_nowhere(store: S
     odd = replace(readings(0, 0), captured_at_s=readings(0, 0).captured_at_s + 1)
     session = Pusher().session()
     async with listening(shard := shard_of(store)) as listener:
-        await answered(listener, session.push(early, 0) + session.push(odd, 1))
+        await answered(listener, pushed(session, early, 0) + pushed(session, odd, 1))
     assert len(store.readings(0, 0, 2**40)) == 2
     assert shard.presence.missing_total(FIRST_S) == 2 * METERS
 
@@ -257,12 +258,12 @@ async def test_a_stop_hangs_up_on_the_silent_and_acknowledges_what_arrived(store
         silent = await trio.open_tcp_stream("127.0.0.1", listener.port)
         busy = await trio.open_tcp_stream("127.0.0.1", listener.port)
         session = pusher.session()
-        await busy.send_all(session.push(readings(0, 0), 0))
+        await busy.send_all(pushed(session, readings(0, 0), 0))
         while not shard.committer.waiting:
             await wait_all_tasks_blocked()
         listener.stop(10)
         assert await silent.receive_some() == b""
-        assert list(session.receive_data(bytes(await busy.receive_some()))) == [0]
+        assert confirmed(session, bytes(await busy.receive_some())) == [0]
         assert await busy.receive_some() == b""
         with pytest.raises(OSError, match="all attempts to connect"):
             await trio.open_tcp_stream("127.0.0.1", listener.port)
@@ -297,8 +298,8 @@ async def test_the_broken_head_end_acknowledges_before_it_stores(store: Store) -
         listening(shard) as listener,
         await trio.open_tcp_stream("127.0.0.1", listener.port) as stream,
     ):
-        await stream.send_all(session.push(readings(0, 0), 0))
-        assert list(session.receive_data(bytes(await stream.receive_some()))) == [0]
+        await stream.send_all(pushed(session, readings(0, 0), 0))
+        assert confirmed(session, bytes(await stream.receive_some())) == [0]
         assert stored(store) == []
 
 
