@@ -8,6 +8,7 @@ from typing import Final
 
 import numpy as np
 
+from protocols.c12.meter import Clearance, Meter, MeterSchema, Passwords, meter_schema
 from protocols.c12.meter.event_log import event_batch
 from protocols.plugin import MeterState, RegisterDescription
 from protocols.readings import EventBatch, EventSource, ReadingBatch
@@ -93,3 +94,13 @@ class AnsiConcentrator(MemoryConcentrator):
             if (one.meter, one.interval) == (meter, interval)
         ]
         return EventBatch.concatenate(delivered)
+
+
+def schema_of(model: AnsiConcentrator) -> MeterSchema:
+    """Return the layout of a concentrator's meters."""
+    return meter_schema(model.registers, model.capture_period_s)
+
+
+def granted(model: AnsiConcentrator, number: int) -> Meter:
+    """Return a meter that the network lets do everything."""
+    return Meter(model, number, Passwords(), granted=Clearance.FULL)

@@ -1,8 +1,8 @@
 """An emulated ANSI C12.19 meter: its table images, and what answers requests for them.
 
-`Meter` is the application that the servers of C12.18, C12.21 and C12.22 sit on. `notification_writes`
-and `load_profile_writes` make what is pushed, `read_notifications` takes it apart; `MeterFetch` says
-which reads pull a meter, `control` how to command one.
+`Meter` is the application that the servers of C12.18, C12.21 and C12.22 sit on.
+`notification_writes` and `load_profile_writes` make what is pushed, `read_notifications` takes it
+apart; `MeterFetch` says which reads pull a meter, `command_procedure` how to command one.
 """
 
 from protocols.c12.meter.blocks import (
