@@ -10,7 +10,6 @@ connection in the middle of it.
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
@@ -25,60 +24,38 @@ from structlog import get_logger
 from emulator.backlog import Backlogs, Batch
 from emulator.concentrators import Concentrators
 from emulator.delivery_record import Mark
-from emulator.fleet_config import FleetConfig, PushTimers, part_holding
+from emulator.dialling import (
+    FAILURES,
+    Connection,
+    CutOffError,
+    UnconfirmedError,
+    back_off_s,
+    cause_of,
+)
+from emulator.fleet_config import FleetConfig, part_holding
 from emulator.links import FleetLinks
 from emulator.schedule import Schedule
 from emulator.tally import Tally
 from emulator.world import World
-from netem.draws import mix, mix_one, stream_key
-from netem.shaper import ShapedStream
-from protocols.errors import ProtocolError
+from netem.draws import mix, stream_key
 from protocols.plugin import PushSession
 
-RECEIVE_SIZE: Final = 16_384
 NANOSECONDS: Final = 1_000_000_000
 RECOVERY_SPREAD_S: Final = 5.0
 """Real seconds over which concentrators come back after an outage."""
 ATTENTION_EVERY_S: Final = 0.5
 """Real seconds between two looks at who wants attention."""
-ATTEMPTS_TOLD_APART: Final = 256
-PUSHES_TOLD_APART: Final = 256
 log = get_logger(__name__)
 
 
-class HeadEndClosedError(trio.BrokenResourceError):
-    """The head-end closed the connection before it confirmed a push."""
-
-
-class UnconfirmedError(trio.BrokenResourceError):
-    """The head-end answered every message of a push, and did not confirm it."""
-
-
-class CutOffError(trio.BrokenResourceError):
-    """The concentrator became unreachable while it was dialling."""
-
-
 Task: TypeAlias = Callable[[], Awaitable[None]]
-FAILURES: Final = (
-    trio.BrokenResourceError,
-    trio.ClosedResourceError,
-    trio.TooSlowError,
-    OSError,
-    ProtocolError,
-)
-
-
-@dataclass(frozen=True, slots=True)
-class _Connection:
-    stream: ShapedStream
-    session: PushSession
 
 
 @dataclass(slots=True)
 class _Pusher:
     """One concentrator: its connection, and how often it has tried which push."""
 
-    connection: _Connection | None = None
+    connection: Connection | None = None
     push: int = 0
     attempt: int = 0
     delivering: bool = False
@@ -253,7 +230,9 @@ class Pushers:
         try:
             await task()
         except FAILURES as error:
-            self._tally.failed("push", self._links.name(number), _cause(error))
+            self._tally.failed(
+                "push", self._links.name(number), cause_of(error), self._protocol(number)
+            )
             log.debug("push failed", concentrator=number, push=pusher.push, error=str(error))
             self._drop(pusher)
             timers, key = self._config.timers, self._jitter_key
@@ -272,7 +251,9 @@ class Pushers:
         connection.session.push(readings, pusher.push, now=trio.current_time())
         # Marked before the first octet leaves: what is stored must have been sent.
         self._backlogs.mark(Mark.SENT, batch)
-        octets, confirmed = await self._exchange(connection, pusher)
+        octets, confirmed = await connection.exchange(
+            pusher.push, pusher.attempt, self._config.timers.confirmation_s
+        )
         if self._config.confirmed:
             if pusher.push not in confirmed:
                 raise UnconfirmedError("the head-end answered, and did not confirm")
@@ -280,62 +261,22 @@ class Pushers:
         # What is pushed ahead of its time, as after an outage, counts from when it was begun.
         latency_s = time.monotonic() - min(began, self._intended(batch))
         self._tally.count("readings pushed", len(batch))
-        self._tally.answered("push", self._links.name(number), latency_s, octets)
+        self._tally.answered(
+            "push", self._links.name(number), latency_s, octets, self._protocol(number)
+        )
 
     async def _attend_to(self, number: int, pusher: _Pusher) -> None:
         """Let a concentrator say what it has to say beside its readings."""
         began = time.monotonic()
         connection = pusher.connection or await self._connect(number, pusher)
         connection.session.attend(now=trio.current_time())
-        octets, _ = await self._exchange(connection, pusher)
+        octets, _ = await connection.exchange(
+            pusher.push, pusher.attempt, self._config.timers.confirmation_s
+        )
         latency_s = time.monotonic() - began
-        self._tally.answered("registration", self._links.name(number), latency_s, octets)
-
-    async def _exchange(self, connection: _Connection, pusher: _Pusher) -> tuple[int, set[int]]:
-        """Converse until the session waits for nothing more.
-
-        Returns:
-            How many octets were sent, and which pushes were confirmed.
-        """
-        session, sent, confirmed = connection.session, 0, set[int]()
-        connection.stream.begin_exchange(pusher.push, pusher.attempt)
-        try:
-            with trio.fail_after(self._config.timers.confirmation_s):
-                while not session.idle:
-                    sent += await self._say(connection)
-                    if not session.idle:
-                        await self._hear(connection)
-                    confirmed.update(session.confirmed())
-        finally:
-            self._note(session)
-        return sent, confirmed
-
-    async def _say(self, connection: _Connection) -> int:
-        octets = connection.session.data_to_send()
-        if octets:
-            await connection.stream.send_all(octets)
-            self._tally.carried(sent=len(octets))
-        return len(octets)
-
-    async def _hear(self, connection: _Connection) -> None:
-        """Give the session octets of the head-end, or the time once its deadline has come."""
-        session, data = connection.session, None
-        with trio.move_on_at(math.inf if session.deadline is None else session.deadline):
-            data = await connection.stream.receive_some(RECEIVE_SIZE)
-        now = trio.current_time()
-        if data is None:
-            session.handle_deadline(now)
-            return
-        if not data:
-            raise HeadEndClosedError("the head-end closed before it confirmed")
-        self._tally.carried(received=len(data))
-        session.receive_data(bytes(data), now=now)
-
-    def _note(self, session: PushSession) -> None:
-        for cause in session.refusals():
-            self._tally.count(f"push.refused: {cause}")
-        for what, times in session.happened().items():
-            self._tally.count(what, times)
+        self._tally.answered(
+            "registration", self._links.name(number), latency_s, octets, self._protocol(number)
+        )
 
     def _intended(self, batch: Batch) -> float:
         """Return CLOCK_MONOTONIC at which the oldest of these readings was due."""
@@ -344,7 +285,7 @@ class Pushers:
         due_s = plan.first_s + step * plan.step_s + float(self._phase_s[number - self._first])
         return self._world.clock.monotonic_at(due_s)
 
-    async def _connect(self, number: int, pusher: _Pusher) -> _Connection:
+    async def _connect(self, number: int, pusher: _Pusher) -> Connection:
         shards = len(self._config.head_ends)
         total = self._world.plan.grid.concentrators
         head_end = self._config.head_ends[part_holding(total, shards, number)]
@@ -355,9 +296,12 @@ class Pushers:
             raise CutOffError("cut off while dialling")
         session = self._concentrators.push_session(number)
         session.connected(now=trio.current_time())
-        pusher.connection = _Connection(stream, session)
+        pusher.connection = Connection(stream, session, self._tally)
         self._tally.count("connections opened")
         return pusher.connection
+
+    def _protocol(self, number: int) -> str:
+        return self._concentrators.dialects.name(number)
 
     def _drop(self, pusher: _Pusher) -> bool:
         """Break the connection, if there is one; return whether there was."""
@@ -375,42 +319,5 @@ class Pushers:
             await connection.stream.aclose()
 
 
-def back_off_s(timers: PushTimers, key: int, number: int, push: int, attempt: int) -> float:
-    """Return how long a concentrator waits after an attempt that failed, in real seconds.
-
-    Doubled from attempt to attempt up to a bound, of which a draw takes between nothing and half.
-
-    Args:
-        timers: shortest and longest.
-        key: the stream of the draws.
-        number: of the concentrator.
-        push: which of its pushes.
-        attempt: at that push, from 0.
-    """
-    longest_s: float = min(timers.back_off_max_s, timers.back_off_min_s * 2 ** min(attempt, 16))
-    counter = number * PUSHES_TOLD_APART + push % PUSHES_TOLD_APART
-    counter = counter * ATTEMPTS_TOLD_APART + min(attempt, ATTEMPTS_TOLD_APART - 1)
-    share = mix_one(key, counter) / 2**64
-    return longest_s * (0.5 + share / 2)
-
-
 def _wants_attention(session: PushSession) -> bool:
     return session.attention_at is not None and session.attention_at <= trio.current_time()
-
-
-def _cause(error: BaseException) -> str:
-    if isinstance(error, ConnectionRefusedError):
-        return "connection refused"
-    if isinstance(error, trio.TooSlowError):
-        return "no confirmation in time"
-    if isinstance(error, TimeoutError):
-        return "no connection over the link"
-    if isinstance(error, HeadEndClosedError):
-        return "closed by the head-end"
-    if isinstance(error, UnconfirmedError):
-        return "not confirmed"
-    if isinstance(error, CutOffError):
-        return "cut off while dialling"
-    if isinstance(error, ProtocolError):
-        return f"protocol: {type(error).__name__}"
-    return "connection broken"

@@ -31,7 +31,7 @@ class Tally:
     def __init__(self) -> None:
         self.lag_s_max = 0.0
         self.counts: Counter[str] = Counter()
-        self._batches: dict[tuple[str, str], _Batch] = {}
+        self._batches: dict[tuple[str, str, str], _Batch] = {}
         self._latencies: dict[tuple[str, str], HdrHistogram] = {}
 
     def lagged(self, lag_s: float) -> None:
@@ -47,18 +47,20 @@ class Tally:
         self.counts[RECEIVED] += received
         self.counts[SENT] += sent
 
-    def answered(self, series: str, link: str, latency_s: float, octets: int) -> None:
+    def answered(
+        self, series: str, link: str, latency_s: float, octets: int, protocol: str = "dlms"
+    ) -> None:
         """Note an exchange that succeeded, ``latency_s`` after it was intended."""
-        batch = self._batch(series, link)
+        batch = self._batch(protocol, series, link)
         batch.milliseconds[round(latency_s * 1000)] += 1
         batch.octets += octets
         self.counts[f"{series}.answered"] += 1
         latency_us = min(LATENCY_US_MAX, max(1, round(latency_s * 1_000_000)))
         self._histogram(series, link).record_value(latency_us)
 
-    def failed(self, series: str, link: str, cause: str) -> None:
+    def failed(self, series: str, link: str, cause: str, protocol: str = "dlms") -> None:
         """Note an exchange that did not succeed."""
-        self._batch(series, link).failures[cause] += 1
+        self._batch(protocol, series, link).failures[cause] += 1
         self.counts[f"{series}.failed"] += 1
         self.counts[f"{series}.failed: {cause}"] += 1
 
@@ -67,13 +69,13 @@ class Tally:
         batches, self._batches = self._batches, {}
         return [
             {
-                "method": "DLMS",
+                "method": protocol.upper(),
                 "name": f"{series} over {link}",
                 "milliseconds": dict(batch.milliseconds),
                 "failures": dict(batch.failures),
                 "octets": batch.octets,
             }
-            for (series, link), batch in batches.items()
+            for (protocol, series, link), batch in batches.items()
         ]
 
     def histograms(self) -> list[dict[str, Any]]:
@@ -83,8 +85,8 @@ class Tally:
             for (series, link), histogram in self._latencies.items()
         ]
 
-    def _batch(self, series: str, link: str) -> _Batch:
-        return self._batches.setdefault((series, link), _Batch())
+    def _batch(self, protocol: str, series: str, link: str) -> _Batch:
+        return self._batches.setdefault((protocol, series, link), _Batch())
 
     def _histogram(self, series: str, link: str) -> HdrHistogram:
         key = (series, link)

@@ -16,9 +16,9 @@ import trio.testing
 from emulator import pushing
 from emulator.clock import ScenarioClock
 from emulator.delivery_record import Mark
+from emulator.dialling import back_off_s
 from emulator.fleet_config import Endpoint, OutageSpan, PushTimers
 from emulator.identity import concentrator_address, meter_name
-from emulator.pushing import back_off_s
 from emulator.readings import Truth
 from netem.shaper import ShapedStream
 from tests.support.fleets import (
