@@ -20,8 +20,10 @@ from protocols.c12.tables.formats.bits import Bits
 from protocols.c12.tables.formats.field import Declaration, Field
 from protocols.c12.tables.record import absent, present, record
 from protocols.c12.tables.types import Types
-from protocols.errors import LocalProtocolError
+from protocols.errors import CodecError, LocalProtocolError
 
+VALUES_MAX: Final = 1 << 24
+"""Interval data of one set: a peer's ST61 must not choose how much work we do."""
 LIST_STATUS: Final[dict[str, Bits]] = {
     "descending": 0,
     "overflow": 1,
@@ -129,10 +131,15 @@ def interval_field(types: Types, control: LoadProfileControl) -> Field:
 
 
 def load_profile_set(dimensions: Dimensions, number: int) -> LoadProfileSet:
-    """Return what ST61 says of set ``number``; raises `LocalProtocolError` if nothing."""
+    """Return what ST61 says of set ``number``.
+
+    Raises `LocalProtocolError` if it says nothing, `CodecError` for what no table has room for.
+    """
     one = _profile(dimensions).sets[number - 1]
     if one is None:
         raise LocalProtocolError(f"there is no load profile set {number}")
+    if one.blocks * one.intervals * max(one.channels, 1) > VALUES_MAX:
+        raise CodecError(f"more than {VALUES_MAX} values in set {number}", codec="ST61")
     return one
 
 

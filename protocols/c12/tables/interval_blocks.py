@@ -33,6 +33,9 @@ from protocols.lowering import FixedLayout, lower_to_dtype
 
 CODEC: Final = "interval blocks"
 PULSES: Final = 1 << 32
+INT64: Final = 1 << 63
+FLOAT_MAX: Final = 2.0**53
+"""Up to here every integer is a float64."""
 Integers = NDArray[np.int64]
 Octets = NDArray[np.uint8]
 
@@ -130,7 +133,7 @@ class BlockLayout:
         }
         last = intervals.values[:, ends].reshape(-1, self.channels)
         columns["end_readings"] = {
-            "value": self.reading.to_wire(last * self.reading_unit),
+            "value": self.reading.to_wire(times_exactly(last, self.reading_unit)),
             "pulses": last % PULSES,
         }
         if self.extended_status:
@@ -172,8 +175,9 @@ class BlockLayout:
     def _interval_data(self, intervals: Intervals, before: Integers, blocks: int) -> Column:
         values = intervals.values
         increments = np.diff(values, axis=1, prepend=np.asarray(before, np.int64)[:, None, :])
-        wanted = np.where(self.cumulative, increments, values) * self.scalars * self.interval_unit
-        data, rest = np.divmod(wanted, self.divisors)
+        wanted = np.where(self.cumulative, increments, values)
+        scaled = times_exactly(wanted, self.scalars * self.interval_unit)
+        data, rest = np.divmod(scaled, self.divisors)
         if rest.any():
             raise CodecError("an interval that the divisor does not divide", codec=CODEC)
         return self.interval.to_wire(self._padded(data, blocks))
@@ -212,8 +216,8 @@ class BlockLayout:
 
     def _register_units(self, column: Column) -> Integers:
         """Return interval data as what registers count."""
-        raw = _whole(self.interval.to_values(column), self.interval_unit)
-        values, rest = np.divmod(raw * self.divisors, self.scalars)
+        raw = whole_numbers(self.interval.to_values(column), self.interval_unit)
+        values, rest = np.divmod(times_exactly(raw, self.divisors), self.scalars)
         if rest.any():
             raise CodecError("an interval that the scalar does not divide", codec=CODEC)
         return np.asarray(values)
@@ -221,7 +225,9 @@ class BlockLayout:
     def _values(self, rows: Any, increments: Integers, before: Integers | None) -> Integers:  # noqa: ANN401 - structured array
         sums = np.cumsum(increments, axis=2)
         if self.block_end_read:
-            ends = _whole(self.reading.to_values(rows["end_readings"]["value"]), self.reading_unit)
+            ends = whole_numbers(
+                self.reading.to_values(rows["end_readings"]["value"]), self.reading_unit
+            )
         elif self.block_end_pulse:
             ends = rows["end_readings"]["pulses"].astype(np.int64)
         elif before is not None:
@@ -276,8 +282,11 @@ def block_layout(
 ) -> BlockLayout:
     """Return the layout of load profile set ``number``; ``cumulative`` says which channels are.
 
-    By default all channels are cumulative. Raises `LocalProtocolError` when ST61 or ST62 lack the
-    set, or the device has no clock.
+    By default all channels are cumulative.
+
+    Raises:
+        LocalProtocolError: ST61 or ST62 lack the set, or the device has no clock.
+        CodecError: a count, scalar or divisor of zero, or more values than a table has room for.
     """
     types = Types(configuration, columns=True)
     one, control = load_profile_set(dimensions, number), interval_control(dimensions, number)
@@ -285,6 +294,8 @@ def block_layout(
     if time is None or profile is None:
         raise LocalProtocolError("a load profile needs a clock")
     ones = (1,) * one.channels
+    if 0 in control.scalars + control.divisors or 0 in (one.channels, one.intervals):
+        raise CodecError("a scalar, divisor or count of zero", codec=CODEC)
     return BlockLayout(
         rows=lower_to_dtype(load_profile_block(types, dimensions, number), CODEC),
         time=time,
@@ -313,12 +324,22 @@ def _interval_unit(configuration: Configuration, chosen: IntervalFormat) -> int:
     return 1
 
 
-def _whole(values: NDArray[Any], unit: int) -> Integers:
-    """Return numbers, in parts of ``unit``, as integers; refuse fractions."""
-    whole = values.astype(np.int64)
-    if values.dtype.kind == "f" and (whole != values).any():
+def times_exactly(values: Integers, factors: Integers | int) -> Integers:
+    """Return the products; raises `CodecError` where numpy would wrap round."""
+    largest = max(-int(values.min()), int(values.max())) if values.size else 0
+    if largest * int(np.max(factors)) >= INT64:
+        raise CodecError("numbers beyond 63 bits", codec=CODEC)
+    return np.asarray(values * factors)
+
+
+def whole_numbers(values: NDArray[Any], unit: int) -> Integers:
+    """Return numbers, in parts of ``unit``, as integers; refuse fractions with `CodecError`."""
+    # Not-a-number compares as false.
+    if values.dtype.kind == "f" and not (np.abs(values) < FLOAT_MAX).all():
+        raise CodecError("a number beyond exact integers", codec=CODEC)
+    if values.dtype.kind == "f" and (np.floor(values) != values).any():
         raise CodecError("a number that is not whole", codec=CODEC)
-    whole, rest = np.divmod(whole, unit)
+    whole, rest = np.divmod(values.astype(np.int64), unit)
     if rest.any():
         raise CodecError("a number that is not whole", codec=CODEC)
     return whole

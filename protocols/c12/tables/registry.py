@@ -7,10 +7,13 @@ so that two makes of meter can live in one process.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, Final, TypeAlias
+
+from construct import SizeofError
 
 from protocols.c12.tables import decade_0, decade_1, decade_2, decade_5, decade_6, decade_7
 from protocols.c12.tables import dimensions as limits
@@ -27,11 +30,16 @@ from protocols.lowering import Codec, lower
 
 Factory: TypeAlias = Callable[[Types, Dimensions], Declaration]
 TABLES_MAX: Final = 2 * MANUFACTURER_BASE
+TABLE_OCTETS_MAX: Final = (1 << 24) - 1
+"""Offsets of partial reads have 24 bits."""
 
 
 @dataclass(frozen=True, slots=True)
 class TableDefinition:
-    """One table. ``needs`` names the attributes of `Dimensions` that ``factory`` asks for."""
+    """One table. ``needs`` names the attributes of `Dimensions` that ``factory`` asks for.
+
+    ``factory`` raises `LocalProtocolError` when one is missing.
+    """
 
     number: int
     name: str
@@ -133,13 +141,11 @@ class TableRegistry:
     ) -> Declaration:
         """Return the declaration of table ``number``; ``columns`` chooses the dress that lowers.
 
-        Raises `LocalProtocolError` for an unknown table or dimensions that are missing.
+        Raises:
+            LocalProtocolError: the table is not known, or dimensions that it needs are not.
+            CodecError: the dimensions ask for a table larger than services can address.
         """
-        definition = self[number]
-        for need in definition.needs:
-            if getattr(dimensions, need) is None:
-                raise LocalProtocolError(f"table {number} needs the dimensions of {need}")
-        return definition.factory(Types(configuration, columns), dimensions)
+        return _declare(self[number], Types(configuration, columns), dimensions)
 
     def codec(
         self, number: int, configuration: Configuration, dimensions: Dimensions = NO_DIMENSIONS
@@ -182,11 +188,19 @@ class TableRegistry:
 def _codec(
     definition: TableDefinition, configuration: Configuration, dimensions: Dimensions
 ) -> Codec:
-    for need in definition.needs:
-        if getattr(dimensions, need) is None:
-            raise LocalProtocolError(f"table {definition.number} needs the dimensions of {need}")
-    declaration = definition.factory(Types(configuration), dimensions)
+    declaration = _declare(definition, Types(configuration), dimensions)
     return lower(declaration, table_label(definition.number))
+
+
+def _declare(definition: TableDefinition, types: Types, dimensions: Dimensions) -> Declaration:
+    declaration = definition.factory(types, dimensions)
+    # Refuse before anything is made of it: dimensions come from peers.
+    with suppress(SizeofError):
+        size = declaration.sizeof()
+        if size > TABLE_OCTETS_MAX:
+            message = f"{size} octets where offsets reach {TABLE_OCTETS_MAX}"
+            raise CodecError(message, codec=table_label(definition.number))
+    return declaration
 
 
 STANDARD_TABLES: Final = TableRegistry(

@@ -262,13 +262,16 @@ def _text(size: int) -> Field:
             _INTEGER.fullmatch(text) for text in stripped.reshape(-1).tolist()
         ):
             raise misfit("columns of texts hold integers only")
-        return np.asarray(stripped.astype(np.int64))
+        try:
+            return np.asarray(stripped.astype(np.int64))
+        except OverflowError as exc:
+            raise misfit("a number beyond 64 bits") from exc
 
     def to_wire(values: Values) -> Column:
         texts = np.asarray(values).astype(np.int64, casting="safe").astype("S21")
         if texts.size and np.strings.str_len(texts).max() > size:
             raise misfit(f"a number longer than {size} characters")
-        return np.strings.rjust(texts, size).astype(f"S{size}")
+        return np.strings.rjust(texts, size).astype(f"S{size}") if texts.size else texts
 
     return Field(_TextNumber(size), Bytes(size), to_values, to_wire)
 

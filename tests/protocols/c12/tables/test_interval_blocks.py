@@ -232,6 +232,52 @@ def test_fractions_are_no_register_values() -> None:
         layout.unpack(octets[None], 1)
 
 
+@pytest.mark.parametrize("bits", [0x7FF8 << 48, 0x7FF0 << 48, 0x43E0 << 48])
+def test_numbers_that_are_no_integers_at_all(bits: int) -> None:
+    configuration = configuration_of(byte_order=ByteOrder.BIG, number_format_1=NumberFormat.FLOAT64)
+    layout = block_layout(
+        configuration, dimensions_of(1, intervals=1, interval_format=IntervalFormat.NUMBER_1)
+    )
+    good = layout.pack(
+        Intervals.good(np.array([FIRST_S]), np.array([[[3]]])), np.zeros((1, 1), np.int64)
+    )
+    for position in (4, layout.size - 8):
+        octets = good.copy()
+        octets[0, 0, position : position + 8] = list(bits.to_bytes(8, "big"))
+        with pytest.raises(CodecError):
+            layout.unpack(octets, 1)
+
+
+def test_interval_data_beyond_63_bits() -> None:
+    configuration = configuration_of(number_format_1=NumberFormat.INT64)
+    dimensions = dimensions_of(
+        1, intervals=1, interval_format=IntervalFormat.NUMBER_1, scalars=(1,), divisors=(3,)
+    )
+    layout = block_layout(configuration, dimensions)
+    octets = np.zeros((1, 1, layout.size), np.uint8)
+    octets[0, 0, -1] = 0x7F
+    with pytest.raises(CodecError):
+        layout.unpack(octets, 1)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"scalars": (0,), "divisors": (1,)}, {"scalars": (1,), "divisors": (0,)}, {"intervals": 0}],
+)
+def test_nothing_is_divided_by_zero(changes: dict[str, Any]) -> None:
+    with pytest.raises(CodecError):
+        block_layout(CONFIGURATION, dimensions_of(1, **changes))
+
+
+def test_a_profile_without_extended_status() -> None:
+    layout = block_layout(CONFIGURATION, dimensions_of(extended_status=False))
+    intervals, before = recorded()
+    found = layout.unpack(layout.pack(intervals, before), 2)
+    assert np.array_equal(found.values, intervals.values)
+    assert not found.channel_status.any()
+    assert found.common_status.shape == intervals.common_status.shape
+
+
 def test_without_a_clock_or_a_set_there_is_no_profile() -> None:
     without_clock: Configuration = configuration_of(time_format=TimeFormat.NONE)
     for configuration, dimensions, number in (

@@ -54,9 +54,12 @@ def test_setting_the_clock() -> None:
     assert decode_response(10, octets, configuration) == times
 
 
-def test_update_last_read_entry() -> None:
+def test_list_pointers_and_modes() -> None:
     octets = encode_parameters(5, {"list": 1, "entries": 300}, CONFIGURATION)
     assert octets.hex() == "012c01"
+    assert decode_parameters(4, b"\x02", CONFIGURATION) == {"list": 2}
+    # termineter's set_meter_mode sends one octet of mode bits.
+    assert decode_parameters(6, b"\x02", CONFIGURATION) == {"mode": 2}
 
 
 @pytest.mark.parametrize(("number", "octets"), [(9, b""), (9, b"\0\0"), (0, b"\0"), (10, b"\1")])

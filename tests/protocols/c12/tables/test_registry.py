@@ -314,13 +314,27 @@ def test_constants_of_gas_are_not_known() -> None:
         STANDARD_TABLES.declaration(15, CONFIGURATION, gas)
 
 
-def test_dimensions_that_are_missing() -> None:
-    for table in STANDARD_TABLES:
-        if table.needs:
-            with pytest.raises(LocalProtocolError):
-                STANDARD_TABLES.declaration(table.number, CONFIGURATION)
-            with pytest.raises(LocalProtocolError):
-                STANDARD_TABLES.codec(table.number, CONFIGURATION)
+@pytest.mark.parametrize("number", NUMBERS)
+def test_a_table_needs_what_it_says_it_needs(number: int) -> None:
+    configuration = configuration_of(ByteOrder.LITTLE)
+    needs = STANDARD_TABLES[number].needs
+    for need in needs:
+        without = replace(FULL, **{need: getattr(Dimensions(), need)})
+        with pytest.raises(LocalProtocolError):
+            STANDARD_TABLES.codec(number, configuration, without)
+    only = Dimensions(**{need: getattr(FULL, need) for need in needs})
+    STANDARD_TABLES.codec(number, configuration, only)
+
+
+def test_dimensions_do_not_choose_our_memory() -> None:
+    many = Registers(summations=255, demands=255, occurrences=255, tiers=255)
+    with pytest.raises(CodecError):
+        STANDARD_TABLES.declaration(23, CONFIGURATION, Dimensions(registers=many), columns=True)
+    profile = LoadProfile(sets=(LoadProfileSet(65_535, 65_535, 0, 15), None, None, None))
+    control = LoadProfileControl((), IntervalFormat.UINT8)
+    dimensions = Dimensions(load_profile=profile, load_profile_controls=(control, None, None, None))
+    with pytest.raises(CodecError):
+        STANDARD_TABLES.decode(64, b"", CONFIGURATION, dimensions)
 
 
 def test_a_set_that_the_profile_has_not() -> None:

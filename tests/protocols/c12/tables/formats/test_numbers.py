@@ -147,6 +147,11 @@ def test_values_that_do_not_fit_are_refused(ni: NumberFormat, value: int | Decim
         number(ni, ByteOrder.LITTLE).exact.build(value)
 
 
+def test_a_text_beyond_64_bits() -> None:
+    with pytest.raises(CodecError):
+        column_values(number(NumberFormat.CHAR21, ByteOrder.BIG), b"9" * 21)
+
+
 def test_a_nibble_that_is_no_digit() -> None:
     field = number(NumberFormat.BCD4, ByteOrder.BIG)
     with pytest.raises(ConstructError):
