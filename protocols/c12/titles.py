@@ -101,6 +101,9 @@ class ApTitle:
         dotted = ".".join(map(str, self.arcs))
         return f".{dotted}" if self.relative else dotted
 
+    def __repr__(self) -> str:
+        return f"ApTitle({str(self)!r})"
+
 
 def read_title(data: bytes, offset: int = 0) -> tuple[ApTitle, int]:
     """Return the title whose element is at ``offset``, and where it ends; raises `CodecError`."""

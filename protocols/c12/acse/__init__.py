@@ -9,6 +9,7 @@ from protocols.c12.acse.elements import (
     encode_apdu,
     encode_elements,
     information_header,
+    interpret_header,
 )
 from protocols.c12.acse.header import (
     AeQualifier,
@@ -36,4 +37,5 @@ __all__ = [
     "encode_apdu",
     "encode_elements",
     "information_header",
+    "interpret_header",
 ]

@@ -181,21 +181,11 @@ def encode_apdu(
 def interpret_apdu(octets: bytes) -> ReadApdu:
     """Return the one APDU that ``octets`` are; raises `CodecError` naming the field."""
     end = len(octets)
-    tag, offset, stop = ber.read_element(octets, 0, end, "apdu")
+    tag, elements_start, stop = ber.read_element(octets, 0, end, "apdu")
     if tag != APDU_TAG or stop != end:
         raise CodecError(f"tag {tag:#04x} and {end - stop} octets after it", codec=CODEC)
-    elements_start, row = offset, 0
-    values: dict[str, Any] = {}
-    spans: dict[int, tuple[int, int]] = {}
-    tag, start, stop = ber.read_element(octets, offset, end, "element")
-    while tag != INFORMATION_TAG:
-        if (found := _ROW_OF.get(tag, -1)) < row:
-            raise CodecError(f"element {tag:#04x} has no place here", codec=CODEC, path="element")
-        _, name, form = _ELEMENTS[found]
-        values[name] = form.read(octets[start:stop], name)
-        spans[tag] = offset, stop
-        row, offset = found + 1, stop
-        tag, start, stop = ber.read_element(octets, offset, end, "element")
+    values, spans, offset = _read_elements(octets, elements_start)
+    _, start, stop = ber.read_element(octets, offset, end, "information")
     if stop != end:
         raise CodecError(f"{end - stop} octets after it", codec=CODEC, path="information")
     segment_offset, information_start = _read_information(octets, start)
@@ -204,6 +194,39 @@ def interpret_apdu(octets: bytes) -> ReadApdu:
     calling = spans.get(CALLING_TAG, (called[1], called[1]))
     where = Spans(elements_start, *called, *calling, information_start)
     return ReadApdu(octets, _header(values), segment, where)
+
+
+def interpret_header(octets: bytes) -> Header:
+    """Return the header of an APDU of which ``octets`` are the first, down to its information.
+
+    Raises:
+        CodecError: malformed, or the header does not end in ``octets``.
+    """
+    first = octets[1] if len(octets) > 1 else 0
+    start = 2 if first < 0x80 else 2 + (first & 0x7F)
+    if octets[:1] != bytes((APDU_TAG,)):
+        raise CodecError("no APDU", codec=CODEC)
+    values, _, _ = _read_elements(octets, start)
+    values.pop("total_size", None)
+    return _header(values)
+
+
+def _read_elements(
+    octets: bytes, offset: int
+) -> tuple[dict[str, Any], dict[int, tuple[int, int]], int]:
+    """Return values by field, spans by tag, and where the information starts."""
+    values: dict[str, Any] = {}
+    spans: dict[int, tuple[int, int]] = {}
+    row = 0
+    while octets[offset : offset + 1] != bytes((INFORMATION_TAG,)):
+        tag, start, stop = ber.read_element(octets, offset, len(octets), "element")
+        if (found := _ROW_OF.get(tag, -1)) < row:
+            raise CodecError(f"element {tag:#04x} has no place here", codec=CODEC, path="element")
+        _, name, form = _ELEMENTS[found]
+        values[name] = form.read(octets[start:stop], name)
+        spans[tag] = offset, stop
+        row, offset = found + 1, stop
+    return values, spans, offset
 
 
 def _segment(total_size: int | None, offset: int | None) -> SegmentPosition | None:

@@ -1,0 +1,49 @@
+"""Associations of C12.22 nodes, server and client, with sessions and without."""
+
+from protocols.c12.association.channel import Channel, KeyLookup, Node
+from protocols.c12.association.client import ClientAssociation, Delivery
+from protocols.c12.association.endpoint import Endpoint
+from protocols.c12.association.events import (
+    Answered,
+    ClosingCause,
+    Event,
+    Failure,
+    NoException,
+    Notification,
+    Opened,
+    Refused,
+    RequestFailed,
+    RequestRefused,
+    SessionClosed,
+    SessionOpened,
+)
+from protocols.c12.association.host import NotificationHost
+from protocols.c12.association.refusals import ANSWERS, Refusal, RefusalKind
+from protocols.c12.association.server import ApplicationFactory, ServerAssociation
+
+__all__ = [
+    "ANSWERS",
+    "Answered",
+    "ApplicationFactory",
+    "Channel",
+    "ClientAssociation",
+    "ClosingCause",
+    "Delivery",
+    "Endpoint",
+    "Event",
+    "Failure",
+    "KeyLookup",
+    "NoException",
+    "Node",
+    "Notification",
+    "NotificationHost",
+    "Opened",
+    "Refusal",
+    "RefusalKind",
+    "Refused",
+    "RequestFailed",
+    "RequestRefused",
+    "ServerAssociation",
+    "SessionClosed",
+    "SessionOpened",
+]

@@ -1,0 +1,434 @@
+"""A node as client: requests out, many at once and to many nodes, and what became of each.
+
+Theory of operation
+-------------------
+A request is one message with one or more services. It is known by the title it went to and its
+invocation id, which the answer echoes; requests to a title wait for nothing but `logon`'s answer.
+Through a relay nothing changes: the title is all that matters.
+
+A request with a Logon opens a session with that title once it is answered with OK: then
+invocation ids start again, and messages lean on the authentication values of Logon and answer
+until the session ends, by Logoff, Terminate, Disconnect or silence.
+
+Every request ends in exactly one of `Answered`, `RequestRefused`, `RequestFailed`, `NoException`;
+one that wants no answer ends in none.
+"""
+
+from __future__ import annotations
+
+import heapq
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from protocols.c12 import ber
+from protocols.c12.acse import AeQualifier, AuthenticationValue, Header
+from protocols.c12.association.channel import Channel
+from protocols.c12.association.events import (
+    Answered,
+    ClosingCause,
+    Failure,
+    NoException,
+    Opened,
+    RequestFailed,
+    RequestRefused,
+    SessionClosed,
+    SessionOpened,
+)
+from protocols.c12.association.refusals import Refusal, RefusalKind
+from protocols.c12.epsem import Control, Epsem, ResponseControl, SecurityMode
+from protocols.c12.message import Sealed
+from protocols.c12.options import CLIENT_OPTIONS, ClientOptions, SessionAuthentication
+from protocols.c12.services import (
+    Dialect,
+    Disconnect,
+    Logoff,
+    Logon,
+    LogonBody,
+    Request,
+    Response,
+    ResponseCode,
+    Terminate,
+    decode_response,
+    encode_request,
+)
+from protocols.c12.titles import ApTitle
+from protocols.errors import CodecError, LocalProtocolError
+
+ABOUT_THE_MESSAGE: Final = frozenset(
+    {
+        ResponseCode.SECURITY_MECHANISM_ERROR,
+        ResponseCode.UNKNOWN_APPLICATION_TITLE,
+        ResponseCode.NETWORK_TIMEOUT,
+        ResponseCode.NETWORK_NOT_REACHABLE,
+        ResponseCode.REQUEST_TOO_LARGE,
+        ResponseCode.RESPONSE_TOO_LARGE,
+        ResponseCode.SEGMENTATION_NOT_POSSIBLE,
+        ResponseCode.SEGMENTATION_ERROR,
+    }
+)
+"""Errors that are about a whole message, however many services it had."""
+
+_ENDINGS: Final = {
+    Logoff: ClosingCause.LOGGED_OFF,
+    Terminate: ClosingCause.TERMINATED,
+    Disconnect: ClosingCause.DISCONNECTED,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """How a request travels.
+
+    ``security`` and ``key_id`` say how it is protected; ``response`` when it is answered;
+    ``qualifier``, ``ed_class``, ``recovery`` and ``proxy`` go along as they are. ``timeout_s`` and
+    ``retries`` replace the options' where given.
+    """
+
+    security: SecurityMode = SecurityMode.CLEAR
+    key_id: int | None = None
+    response: ResponseControl = ResponseControl.ALWAYS
+    qualifier: AeQualifier | None = None
+    ed_class: bytes | None = None
+    recovery: bool = False
+    proxy: bool = False
+    timeout_s: float | None = None
+    retries: int | None = None
+
+
+DELIVERY: Final = Delivery()
+
+
+@dataclass(slots=True, eq=False)
+class _Session:
+    timeout_s: int
+    deadline: float
+    ours: AuthenticationValue | None
+    theirs: AuthenticationValue | None
+    invocation: int = 0
+
+
+@dataclass(slots=True, eq=False)
+class _Outstanding:
+    invocation: int
+    peer: ApTitle
+    requests: tuple[Request, ...]
+    header: Header
+    epsem: Epsem
+    key_id: int | None
+    deadline: float
+    timeout_s: float
+    retries: int
+    session: _Session | None
+    sent_under: AuthenticationValue | None = None
+
+    @property
+    def logon(self) -> bool:
+        return any(isinstance(request, Logon) for request in self.requests)
+
+
+class ClientAssociation:
+    """Asks other nodes on behalf of the channel's node. See `Endpoint` for octets in and out."""
+
+    __slots__ = (
+        "_calling",
+        "_channel",
+        "_options",
+        "_order",
+        "_outstanding",
+        "_sessions",
+        "_timers",
+        "_waiting",
+    )
+
+    def __init__(self, channel: Channel, options: ClientOptions = CLIENT_OPTIONS) -> None:
+        self._channel = channel
+        self._options = options
+        title = channel.node.title
+        base = channel.options.message.base
+        self._calling = title.relative_to(base) if options.relative_titles else title
+        self._waiting: dict[ApTitle, dict[int, _Outstanding]] = {}
+        self._outstanding = 0
+        self._sessions: dict[ApTitle, _Session] = {}
+        self._timers: list[tuple[float, int, _Outstanding | tuple[ApTitle, _Session]]] = []
+        self._order = 0
+
+    @property
+    def outstanding(self) -> int:
+        """How many requests wait for their answers."""
+        return self._outstanding
+
+    def has_session(self, peer: ApTitle) -> bool:
+        """Return whether a session is open with the node of that title."""
+        return self._channel.absolute(peer) in self._sessions
+
+    def request(
+        self,
+        called: ApTitle,
+        requests: Sequence[Request],
+        *,
+        now: float,
+        delivery: Delivery = DELIVERY,
+    ) -> int:
+        """Send ``requests`` in one message to ``called``; return its invocation id.
+
+        In a session the message belongs to it.
+
+        Raises:
+            LocalProtocolError: too many outstanding; a Logon in a session or beside other
+                requests to the same title; protected without a key (`MissingKeyError`); or
+                too long for the way and not to be segmented (`CannotSegmentError`).
+            CodecError: a field does not fit.
+        """
+        peer = self._channel.absolute(called)
+        if self._outstanding >= self._options.max_outstanding:
+            raise LocalProtocolError(f"{self._outstanding} requests outstanding")
+        self._check_logon(peer, requests)
+        session = self._sessions.get(peer)
+        waiting = self._prepare(called, tuple(requests), session, delivery, now)
+        self._send(waiting)
+        if delivery.response is not ResponseControl.NEVER:
+            self._waiting.setdefault(peer, {})[waiting.invocation] = waiting
+            self._outstanding += 1
+            self._schedule(waiting.deadline, waiting)
+        return waiting.invocation
+
+    def cancel(self, peer: ApTitle, invocation: int) -> bool:
+        """Forget a request; its answer will count as unexpected. False if there was none."""
+        return self._take(self._channel.absolute(peer), invocation) is not None
+
+    def forget_session(self, peer: ApTitle) -> None:
+        """Give a session up without a word: the peer seems to have lost it."""
+        self._end_session(self._channel.absolute(peer), ClosingCause.TERMINATED)
+
+    def handle(self, sealed: Sealed, now: float) -> None:
+        """Take an answer. Raises `Refusal` for what must be counted."""
+        header = sealed.header
+        assert header.called_invocation is not None, "only answers come here"
+        if header.calling is None:
+            raise Refusal(RefusalKind.MALFORMED, "no calling ApTitle", header)
+        peer = self._channel.absolute(header.calling)
+        invocation = int.from_bytes(header.called_invocation, "big")
+        waiting = self._waiting.get(peer, {}).get(invocation)
+        waiting = waiting or self._refused_on_the_way(sealed, invocation)
+        if waiting is None:
+            detail = f"invocation id {invocation}"
+            raise Refusal(RefusalKind.UNEXPECTED_RESPONSE, detail, header)
+        session = waiting.session
+        opened = self._channel.open(
+            sealed, session.theirs if session else None, required=SecurityMode.CLEAR
+        )
+        responses = self._responses(opened)
+        is_refusal = len(responses) == 1 and responses[0].code in ABOUT_THE_MESSAGE
+        if opened.security < self._least(waiting):
+            is_refusal = len(responses) == 1 and responses[0].code is not ResponseCode.OK
+            if not (is_refusal and self._options.accepts_clear_refusals):
+                detail = opened.security.name.lower()
+                raise Refusal(RefusalKind.NOT_PROTECTED, detail, header)
+        self._channel.accept(opened)
+        self._take(waiting.peer, waiting.invocation)
+        if is_refusal:
+            self._channel.report(
+                RequestRefused(invocation, waiting.peer, peer, responses[0].code, responses[0].body)
+            )
+        else:
+            self._answered(waiting, opened, responses, now)
+
+    @property
+    def deadline(self) -> float | None:
+        """When `handle_deadline` wants to be called; ``None`` when nothing is waited for."""
+        while self._timers and not self._is_alive(self._timers[0]):
+            heapq.heappop(self._timers)
+        return self._timers[0][0] if self._timers else None
+
+    def handle_deadline(self, now: float) -> None:
+        """Try again, or give up, what was not answered in time; end sessions that fell silent."""
+        while (deadline := self.deadline) is not None and deadline <= now:
+            _, _, what = heapq.heappop(self._timers)
+            if isinstance(what, _Outstanding):
+                self._late(what, now)
+            else:
+                self._silent(*what, now)
+
+    def _take(self, peer: ApTitle, invocation: int) -> _Outstanding | None:
+        pending = self._waiting.get(peer, {})
+        waiting = pending.pop(invocation, None)
+        if waiting is not None:
+            self._outstanding -= 1
+            if not pending:
+                del self._waiting[peer]
+        return waiting
+
+    def _prepare(
+        self,
+        called: ApTitle,
+        requests: tuple[Request, ...],
+        session: _Session | None,
+        delivery: Delivery,
+        now: float,
+    ) -> _Outstanding:
+        if session is None:
+            invocation = self._channel.next_invocation()
+        else:
+            session.invocation += 1
+            invocation = session.invocation
+        header = Header(
+            called,
+            self._calling,
+            ber.unsigned(invocation, "calling_invocation"),
+            qualifier=delivery.qualifier,
+        )
+        control = Control(delivery.security, delivery.response, delivery.recovery, delivery.proxy)
+        services = tuple(encode_request(request, Dialect.C12_22) for request in requests)
+        once = delivery.response is not ResponseControl.ALWAYS
+        retries = self._options.retries if delivery.retries is None else delivery.retries
+        timeout_s = self._options.timeout_s if delivery.timeout_s is None else delivery.timeout_s
+        return _Outstanding(
+            invocation,
+            self._channel.absolute(called),
+            requests,
+            header,
+            Epsem(services, control, delivery.ed_class),
+            delivery.key_id,
+            now + timeout_s,
+            timeout_s,
+            0 if once else retries,
+            session,
+        )
+
+    def _send(self, waiting: _Outstanding) -> None:
+        if waiting.epsem.control.security is SecurityMode.CLEAR:
+            self._channel.send(waiting.header, waiting.epsem)
+            return
+        session = waiting.session
+        first_only = self._channel.options.session_authentication is SessionAuthentication.FIRST
+        if session is not None and session.ours is not None and first_only:
+            self._channel.send(waiting.header, waiting.epsem, session.ours)
+            return
+        own = self._channel.authentication(waiting.key_id)
+        self._channel.send(replace(waiting.header, authentication=own), waiting.epsem)
+        waiting.sent_under = own
+
+    def _check_logon(self, peer: ApTitle, requests: Sequence[Request]) -> None:
+        pending = self._waiting.get(peer, {})
+        if any(waiting.logon for waiting in pending.values()):
+            raise LocalProtocolError(f"a Logon to {peer} is outstanding")
+        if not any(isinstance(request, Logon) for request in requests):
+            return
+        if peer in self._sessions:
+            raise LocalProtocolError(f"logged on to {peer} already")
+        if pending:
+            # Invocation ids start again with the session: answers could be mistaken.
+            raise LocalProtocolError(f"{len(pending)} requests to {peer} outstanding")
+
+    def _refused_on_the_way(self, sealed: Sealed, invocation: int) -> _Outstanding | None:
+        """Return the one request that a node other than its addressee may be refusing."""
+        if sealed.control.security is not SecurityMode.CLEAR:
+            return None
+        found = [w[invocation] for w in self._waiting.values() if invocation in w]
+        if len(found) != 1:
+            return None
+        try:
+            (response,) = (decode_response(service) for service in self._services(sealed))
+        except (CodecError, ValueError):
+            return None
+        return found[0] if response.code in ABOUT_THE_MESSAGE else None
+
+    @staticmethod
+    def _services(sealed: Sealed) -> tuple[bytes, ...]:
+        return sealed.open(None).epsem.services
+
+    def _least(self, waiting: _Outstanding) -> SecurityMode:
+        required = self._channel.options.required_security
+        return max(required, waiting.epsem.control.security)
+
+    def _responses(self, opened: Opened) -> tuple[Response, ...]:
+        try:
+            services = opened.message.epsem.services
+            return tuple(decode_response(service) for service in services)
+        except CodecError as exc:
+            header = opened.message.header
+            raise Refusal(RefusalKind.MALFORMED_SERVICE, str(exc), header) from exc
+
+    def _answered(
+        self,
+        waiting: _Outstanding,
+        opened: Opened,
+        responses: tuple[Response, ...],
+        now: float,
+    ) -> None:
+        authentication = opened.authentication
+        vector = None if authentication is None else authentication.vector
+        self._channel.report(
+            Answered(waiting.invocation, waiting.peer, responses, opened.security, vector)
+        )
+        session = waiting.session
+        if session is not None:
+            session.deadline = max(session.deadline, now + session.timeout_s)
+        for request, response in zip(waiting.requests, responses, strict=False):
+            if response.code is not ResponseCode.OK:
+                continue
+            if isinstance(request, Logon):
+                self._open_session(waiting, response, opened, now)
+            elif type(request) in _ENDINGS:
+                self._end_session(waiting.peer, _ENDINGS[type(request)])
+
+    def _open_session(
+        self,
+        waiting: _Outstanding,
+        response: Response,
+        opened: Opened,
+        now: float,
+    ) -> None:
+        try:
+            timeout_s = LogonBody.decode(response.body, Dialect.C12_22).timeout_s or 0
+        except CodecError as exc:
+            header = opened.message.header
+            raise Refusal(RefusalKind.MALFORMED_SERVICE, str(exc), header) from exc
+        deadline = now + timeout_s if timeout_s else math.inf
+        session = _Session(timeout_s, deadline, waiting.sent_under, opened.authentication)
+        self._sessions[waiting.peer] = session
+        if timeout_s:
+            self._schedule(deadline, (waiting.peer, session))
+        self._channel.report(SessionOpened(waiting.peer, timeout_s))
+
+    def _end_session(self, peer: ApTitle, cause: ClosingCause) -> None:
+        session = self._sessions.pop(peer, None)
+        if session is None:
+            return
+        pending = self._waiting.get(peer, {})
+        for invocation in [i for i, waiting in pending.items() if waiting.session is session]:
+            self._take(peer, invocation)
+            self._channel.report(RequestFailed(invocation, peer, Failure.SESSION_ENDED))
+        self._channel.report(SessionClosed(peer, cause))
+
+    def _late(self, waiting: _Outstanding, now: float) -> None:
+        if waiting.retries:
+            waiting.retries -= 1
+            waiting.deadline = now + waiting.timeout_s
+            self._schedule(waiting.deadline, waiting)
+            self._send(waiting)
+            return
+        self._take(waiting.peer, waiting.invocation)
+        if waiting.epsem.control.response is ResponseControl.ON_EXCEPTION:
+            self._channel.report(NoException(waiting.invocation, waiting.peer))
+        else:
+            self._channel.report(RequestFailed(waiting.invocation, waiting.peer, Failure.TIMED_OUT))
+
+    def _silent(self, peer: ApTitle, session: _Session, now: float) -> None:
+        if session.deadline > now:
+            self._schedule(session.deadline, (peer, session))
+        else:
+            self._end_session(peer, ClosingCause.IDLE)
+
+    def _schedule(self, deadline: float, what: _Outstanding | tuple[ApTitle, _Session]) -> None:
+        self._order += 1
+        heapq.heappush(self._timers, (deadline, self._order, what))
+
+    def _is_alive(self, timer: tuple[float, int, _Outstanding | tuple[ApTitle, _Session]]) -> bool:
+        deadline, _, what = timer
+        if isinstance(what, _Outstanding):
+            waiting = self._waiting.get(what.peer, {}).get(what.invocation)
+            return waiting is what and what.deadline == deadline
+        return self._sessions.get(what[0]) is what[1]
