@@ -1,0 +1,27 @@
+"""Who speaks what."""
+
+from __future__ import annotations
+
+import pytest
+
+from emulator.dialects import Dialects, spoken
+from tests.support.fleets import fleet_config, grid_of
+
+
+def test_a_fleet_of_one_protocol_speaks_that() -> None:
+    config = fleet_config()
+    dialects = Dialects(config, grid_of(config))
+    assert list(dialects.plugins) == ["dlms"] == [dialects.name(0)]
+    assert dialects.plugin(0) is dialects.plugins["dlms"]
+    assert not dialects.plugin(0).has_nodes
+
+
+def test_a_mixed_fleet_speaks_what_the_grid_says() -> None:
+    assert spoken("mix") == ("dlms", "c12")
+    assert spoken("dlms") == ("dlms",)
+
+
+def test_an_unknown_protocol_names_those_there_are() -> None:
+    config = fleet_config(protocol="dlsm")
+    with pytest.raises(LookupError, match="dlms"):
+        Dialects(config, grid_of(config))
