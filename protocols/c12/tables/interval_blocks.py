@@ -10,7 +10,7 @@ The block's octets are declared once, in `decade_6`; numpy rows come from loweri
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum, IntFlag
 from functools import lru_cache
 from typing import Any, Final
@@ -64,9 +64,10 @@ class CommonStatus(IntFlag):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Intervals:
-    """What m meters of one configuration recorded at the same n interval ends.
+    """What m meters of one configuration recorded at n interval ends each.
 
-    ``captured_at_s`` int64 (n,): the ends, POSIX seconds UTC, ascending, one interval apart.
+    ``captured_at_s`` int64 (n,), or (m, n) where the meters differ: the ends, POSIX seconds UTC,
+    ascending, one interval apart.
     ``values`` int64 (m, n, channels): registers at those ends, in units of the register.
     ``channel_status`` uint8 (m, n, channels): `ChannelStatus`; ``common_status`` uint8 (m, n).
     """
@@ -122,13 +123,14 @@ class BlockLayout:
         Raises:
             CodecError: times are not one interval apart, or a value does not fit its format.
         """
-        count, blocks = len(intervals.captured_at_s), self.blocks(len(intervals.captured_at_s))
-        if count == 0 or (np.diff(intervals.captured_at_s) != self.interval_s).any():
+        meters, count, _ = intervals.values.shape
+        times = np.broadcast_to(intervals.captured_at_s, (meters, count))
+        if count == 0 or (np.diff(times) != self.interval_s).any():
             raise CodecError(f"times are not {self.interval_s} s apart", codec=CODEC)
+        blocks = self.blocks(count)
         ends = np.minimum(np.arange(1, blocks + 1) * self.intervals, count) - 1
-        meters = len(intervals.values)
         columns: dict[str, Column] = {
-            "end_time": self._repeated(self.time, intervals.captured_at_s[ends], meters),
+            "end_time": self.time.to_wire(times[:, ends].reshape(-1)),
             "intervals": {"data": self._interval_data(intervals, before, blocks)},
         }
         last = intervals.values[:, ends].reshape(-1, self.channels)
@@ -151,13 +153,22 @@ class BlockLayout:
         end at the same times. ``before`` is needed where ST61 has no block end readings.
 
         Raises:
-            CodecError: the times differ or jump, or numbers are not whole.
+            CodecError: the times differ or overlap, or numbers are not whole.
             LocalProtocolError: no end readings and no ``before``.
         """
+        found = self.unpack_each(octets, valid_intervals, before)
+        if (found.captured_at_s != found.captured_at_s[0]).any():
+            raise CodecError("blocks of the meters end at different times", codec=CODEC)
+        return replace(found, captured_at_s=found.captured_at_s[0])
+
+    def unpack_each(
+        self, octets: Octets, valid_intervals: int, before: Integers | None = None
+    ) -> Intervals:
+        """Return the same as `unpack`, for meters whose times may differ: times (m, n)."""
         meters, blocks, _ = octets.shape
         rows = self.rows.decode(octets.tobytes(), meters * blocks)
         captured_at_s = self._times(rows["end_time"], meters, blocks, valid_intervals)
-        count = len(captured_at_s)
+        count = captured_at_s.shape[1]
         shape = (meters, blocks, self.intervals, self.channels)
         increments = self._register_units(rows["intervals"]["data"]).reshape(shape)
         increments.reshape(meters, -1, self.channels)[:, count:] = 0
@@ -168,9 +179,6 @@ class BlockLayout:
     def blocks(self, count: int) -> int:
         """Return how many blocks ``count`` intervals take."""
         return -(-count // self.intervals)
-
-    def _repeated(self, field: Field, values: Integers, meters: int) -> Column:
-        return field.to_wire(np.tile(values, meters))
 
     def _interval_data(self, intervals: Intervals, before: Integers, blocks: int) -> Column:
         values = intervals.values
@@ -203,13 +211,11 @@ class BlockLayout:
         ends = self.time.to_values(column).reshape(meters, blocks)
         if not 1 <= valid <= self.intervals:
             raise CodecError(f"{valid} intervals in a block of {self.intervals}", codec=CODEC)
-        if (ends != ends[0]).any():
-            raise CodecError("blocks of the meters end at different times", codec=CODEC)
         lengths = np.full(blocks, self.intervals)
         lengths[-1] = valid
         # The end of an interval is as many intervals before its block's end as follow it.
         later = np.concatenate([np.arange(length)[::-1] for length in lengths])
-        times = np.asarray(np.repeat(ends[0], lengths) - later * self.interval_s, np.int64)
+        times = np.asarray(np.repeat(ends, lengths, axis=1) - later * self.interval_s, np.int64)
         if (np.diff(times) <= 0).any():
             raise CodecError("blocks that overlap in time", codec=CODEC)
         return times

@@ -119,7 +119,7 @@ def store_intervals(
         valid_blocks=kept,
         last_block_element=_last_element(like, first + made - 1, kept, blocks),
         last_block_sequence=first + made - 1,
-        valid_intervals=(len(intervals.captured_at_s) - 1) % layout.intervals + 1,
+        valid_intervals=(intervals.values.shape[1] - 1) % layout.intervals + 1,
         overflow=like.overflow or like.unread_blocks > blocks,
         unread_blocks=min(like.unread_blocks, kept),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import product
 from typing import Any
 
@@ -207,6 +208,17 @@ def test_blocks_that_disagree_about_time() -> None:
         layout.unpack(octets, 4)
     with pytest.raises(CodecError):
         layout.unpack(layout.pack(intervals, before)[:, ::-1], 4)
+
+
+def test_meters_that_recorded_at_different_times() -> None:
+    layout = block_layout(CONFIGURATION, dimensions_of(intervals=2))
+    intervals, before = recorded(meters=2, count=3)
+    times = intervals.captured_at_s + np.array([[0], [7 * STEP_S]])
+    apart = replace(intervals, captured_at_s=times)
+    octets = layout.pack(apart, before)
+    assert same(layout.unpack_each(octets, 1), apart)
+    with pytest.raises(CodecError):
+        layout.unpack(octets, 1)
 
 
 @pytest.mark.parametrize("valid", [0, 5])
