@@ -79,7 +79,8 @@ class Channel:
 
     ``counts`` may be shared between channels. ``last_invocation`` (u32) is what the invocation ids
     go on from; a client that starts again within a minute should not start from the same one,
-    because a server answers repeated ids from memory. Take all events after every call: nothing drops them.
+    because a server answers repeated ids from memory. Take all events after every call: nothing
+    drops them.
     """
 
     __slots__ = (
