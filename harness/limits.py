@@ -149,6 +149,20 @@ _READINGS: Final = {
     "invented": "stored readings that no meter ever made",
     "conflicts": "second arrivals of a reading with other values than the first",
 }
+_ALARMS: Final = {
+    "deferred": "alarms whose reading is deferred",
+    "unattempted": "owed alarms whose reading was never handed to the link",
+    "sent": "alarms handed to the link at least once",
+    "acknowledged": "alarms the head-end acknowledged, with their readings",
+    "stored": "distinct alarms found in the store",
+    "correct": "stored alarms that say what the meter noted, and when",
+    "lost": "alarms sent and not stored by the end of the drain",
+    "lost_acknowledged": "lost alarms that the head-end had acknowledged",
+    "duplicated": "alarms stored more than once",
+    "wrong": "stored alarms that say something else than the meter noted",
+    "invented": "stored alarms that no meter ever raised",
+    "conflicts": "second arrivals of an alarm that say something else than the first",
+}
 _COMMANDS: Final = {
     "executed": "commands executed exactly once and confirmed to the head-end",
     "lost": "commands never executed",
@@ -169,6 +183,9 @@ def _measures() -> dict[str, Measure]:
     measures = {"readings.owed": Measure("readings due before the drain began", (Unit.COUNT,))}
     for name, meaning in _READINGS.items():
         measures[f"readings.{name}"] = Measure(meaning, _COUNTED, "readings.owed")
+    measures["alarms.owed"] = Measure("alarms whose reading is owed", (Unit.COUNT,))
+    for name, meaning in _ALARMS.items():
+        measures[f"alarms.{name}"] = Measure(meaning, _COUNTED, "alarms.owed")
     measures["commands.issued"] = Measure("commands given to the head-end", (Unit.COUNT,))
     for name, meaning in _COMMANDS.items():
         measures[f"commands.{name}"] = Measure(meaning, _COUNTED, "commands.issued")
@@ -198,3 +215,12 @@ DEFAULT_CHECKS: Final[Mapping[str, str]] = {
     "readings.conflicts": "== 0",
 }
 """What every run is judged by unless its scenario sets another limit."""
+
+ALARM_CHECKS: Final[Mapping[str, str]] = {
+    "alarms.lost": "== 0",
+    "alarms.duplicated": "== 0",
+    "alarms.wrong": "== 0",
+    "alarms.invented": "== 0",
+    "alarms.conflicts": "== 0",
+}
+"""What a run is judged by besides where meters raise alarms, unless its scenario says otherwise."""

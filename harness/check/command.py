@@ -11,7 +11,7 @@ from emulator.delivery_record import DeliveryRecord
 from emulator.run_folder import RunFolder
 from harness.check.recorded import RecordedRun
 from harness.check.series import completeness, replace_series
-from harness.check.stores import open_stores, stores_size_bytes
+from harness.check.stores import open_stores, stored_events, stores_size_bytes
 from harness.check.verdict import conclude, unreadable
 from harness.errors import ArgumentsError, ExitCode
 from harness.ledger.fingerprint import (
@@ -91,16 +91,18 @@ def _judge(
             times=run.times(),
             steps_opened=run.steps_opened(),
             groups=run.groups(),
+            events=run.events,
             progress=progress,
         )
         found = ledger.reconcile()
         conflicts, journal = len(reader.conflicts()), reader.commands()
+        events = stored_events(reader)
         run = run.doubting(doubts_of(reader))
     changed = [] if before is None else changed_slots(before, found.fingerprint)
-    verdict = conclude(run, found, journal, conflicts, stores_size_bytes(run), changed)
+    verdict = conclude(run, found, journal, conflicts, stores_size_bytes(run), changed, events)
     return Judgement(
         verdict,
-        tuple(completeness(run, found)),
+        tuple(completeness(run, found, events.registrations)),
         found.fingerprint if before is None else None,
     )
 

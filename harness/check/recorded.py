@@ -13,6 +13,7 @@ import numpy as np
 from emulator.delivery_record import DeliveryRecord
 from emulator.fleet_config import FleetConfig
 from emulator.grid import Grid, generate_grid
+from emulator.meter_events import MeterEvents
 from emulator.plan import Plan
 from emulator.readings import Truth
 from emulator.run_folder import RunFolder
@@ -36,6 +37,7 @@ class RecordedRun:
     grid: Grid
     schedule: Schedule
     truth: Truth
+    events: MeterEvents
 
     @classmethod
     def open(cls, path: Path) -> RecordedRun:
@@ -52,7 +54,8 @@ class RecordedRun:
         plan = Plan(grid, fleet.behaviour, fleet.first_s, fleet.seed)
         truth = Truth(grid, fleet.behaviour, fleet.first_s, fleet.seed, folder=fleet.pattern_folder)
         schedule = Schedule.of(plan, fleet.outages)
-        return cls(folder, scenario, fleet, RunFacts.load(path), grid, schedule, truth)
+        events = MeterEvents(fleet.events, plan)
+        return cls(folder, scenario, fleet, RunFacts.load(path), grid, schedule, truth, events)
 
     def doubting(self, doubts: Sequence[str]) -> Self:
         """Return the same run with more reasons not to trust it."""

@@ -16,16 +16,23 @@ from numpy.typing import NDArray
 from emulator.clock import BEFORE_START_S
 from harness.check.recorded import RecordedRun
 from harness.ledger.reconcile import BUCKETS_PER_STEP, Reconciliation
+from harness.store.rows import NO_REGISTRATIONS, Registrations
 from reports.recording import Metric, RunFiles, RunTime, Sample
 from reports.recording.series import SampleBuffer, read_series
 
 SOURCE: Final = "run"
+CHANGES: Final = np.array([1, 0, -1, -1])
+"""By how much each `RegistrationKind` changes the number of nodes that are registered."""
 JUST_BEFORE_S: Final = 1e-3
 """Wall seconds before a step at which its owed readings are not owed yet."""
 
 
-def completeness(run: RecordedRun, found: Reconciliation) -> list[Sample]:
+def completeness(
+    run: RecordedRun, found: Reconciliation, registrations: Registrations = NO_REGISTRATIONS
+) -> list[Sample]:
     """Return owed and stored readings, meters planned and heard, over the time of a run.
+
+    With them alarms by when they were raised, and how many nodes were registered.
 
     What a store that notes no times stored when is unknown, and left out; of a run whose clock
     never started there is nothing to tell.
@@ -36,7 +43,10 @@ def completeness(run: RecordedRun, found: Reconciliation) -> list[Sample]:
     if not found.counts.untimed:
         samples += _stored(run, found)
         samples += _meters(run, Metric.METERS_HEARD, found.heard_per_step)
-    return samples
+    if found.alarms is not None and not found.alarms.is_empty:
+        samples += _alarms(run, Metric.ALARMS_OWED, found.alarms.owed_per_interval)
+        samples += _alarms(run, Metric.ALARMS_STORED, found.alarms.stored_per_interval)
+    return [*samples, *_nodes(run, registrations)]
 
 
 def replace_series(folder: Path, samples: Sequence[Sample]) -> None:
@@ -101,3 +111,37 @@ def _meters(run: RecordedRun, metric: Metric, per_step: NDArray[np.int64]) -> It
     step_s = run.fleet.behaviour.step_s
     for step, meters in enumerate(per_step[: run.steps_opened()].tolist(), 1):
         yield _sample(run, step * step_s, metric, meters)
+
+
+def _alarms(run: RecordedRun, metric: Metric, per_interval: NDArray[np.int64]) -> Iterator[Sample]:
+    """Yield how many were raised up to each capture: flat in between."""
+    step_s, before_s = run.fleet.behaviour.step_s, JUST_BEFORE_S * run.scenario.speed
+    total = 0
+    for interval, more in enumerate(per_interval[: run.steps_opened()].tolist()):
+        yield _sample(run, interval * step_s - before_s, metric, total)
+        total += more
+        yield _sample(run, interval * step_s, metric, total)
+
+
+def _nodes(run: RecordedRun, registrations: Registrations) -> Iterator[Sample]:
+    """Yield how many nodes were registered: when it changed, at most so often a step."""
+    changes = CHANGES[registrations.kind]
+    which = np.flatnonzero(changes)
+    if not len(which):
+        return
+    began_us = (run.facts.began_s + run.facts.realtime_offset_s) * 1_000_000
+    wall_s = (registrations.at_us[which] - began_us) / 1_000_000
+    registered = np.cumsum(changes[which])
+    width_s = run.fleet.behaviour.step_s / run.scenario.speed / BUCKETS_PER_STEP
+    # The last change of each bucket stands for all in it.
+    last = np.append(np.diff(np.floor(wall_s / width_s)) > 0, True)
+    yield _node_sample(run, float(wall_s[0]), 0)
+    for at_s, nodes in zip(wall_s[last].tolist(), registered[last].tolist(), strict=True):
+        yield _node_sample(run, at_s, nodes)
+    yield _node_sample(run, max(run.facts.wall_s, float(wall_s[-1])), int(registered[-1]))
+
+
+def _node_sample(run: RecordedRun, wall_s: float, nodes: int) -> Sample:
+    scenario_s = run.facts.scenario_clock.scenario_at(run.facts.began_s + wall_s)
+    at = RunTime(scenario_s=scenario_s - run.fleet.first_s, wall_s=wall_s)
+    return Sample(at, SOURCE, Metric.NODES_REGISTERED, nodes)

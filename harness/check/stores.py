@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -11,10 +12,32 @@ from harness.check.recorded import RecordedRun
 from harness.read_back import open_read_back
 from harness.scenario import External
 from harness.scenario.target import PostgreSqlStore
-from harness.store.interface import StoredReader
+from harness.store.interface import EventReader, StoredReader
 from harness.store.opening import duckdb_path, is_postgres, open_reader
+from harness.store.rows import NO_REGISTRATIONS, Registrations
 
 OPTIONS: Final = "options="
+
+
+@dataclass(frozen=True, slots=True)
+class StoredEvents:
+    """What a store holds besides readings and alarms.
+
+    ``alarm_conflicts`` counts the conflicting arrivals of alarms that it kept aside.
+    """
+
+    alarm_conflicts: int
+    registrations: Registrations
+
+
+NO_EVENTS: Final = StoredEvents(0, NO_REGISTRATIONS)
+
+
+def stored_events(reader: StoredReader) -> StoredEvents:
+    """Return what a reader tells; of a foreign store nothing is known. Raises `StoreError`."""
+    if not isinstance(reader, EventReader):
+        return NO_EVENTS
+    return StoredEvents(len(reader.alarm_conflicts()), reader.registrations())
 
 
 @contextmanager

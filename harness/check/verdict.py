@@ -1,6 +1,6 @@
 """From the ledger to the verdict.
 
-Precedence: a wrong, invented, duplicated, conflicting or lost-after-acknowledge reading is
+Precedence: a wrong, invented, duplicated, conflicting or lost-after-acknowledge reading or alarm is
 *failed*, whatever else happened; then everything that makes the run prove nothing is
 *inconclusive*; then the scenario's limits decide.
 """
@@ -14,10 +14,19 @@ from typing import Any, Final
 
 import numpy as np
 
+from harness.check.alarms import (
+    FATAL_ALARMS,
+    account_of,
+    alarm_measurements,
+    told,
+    with_alarm_checks,
+)
 from harness.check.commands import count_commands
 from harness.check.latency import by_series, latencies
 from harness.check.links import links
 from harness.check.recorded import RecordedRun
+from harness.check.registrations import count_registrations
+from harness.check.stores import NO_EVENTS, StoredEvents
 from harness.judging import judge, measurements
 from harness.ledger.fates import Counts
 from harness.ledger.reconcile import Example, Reconciliation
@@ -60,6 +69,7 @@ def conclude(
     conflicts: int,
     store_bytes: int,
     changed: Sequence[int],
+    events: StoredEvents = NO_EVENTS,
 ) -> Verdict:
     """Return the verdict on a run.
 
@@ -70,6 +80,7 @@ def conclude(
         conflicts: conflicting arrivals the store kept aside.
         store_bytes: what the store takes on disk, 0 where unknown.
         changed: capture times at which the store is not what it was when first judged.
+        events: what else the store holds.
     """
     commands, command_latency = count_commands(run, journal)
     merged = latencies(run)
@@ -91,11 +102,16 @@ def conclude(
         classes=_classes(run, found, merged),
         links=links(run),
         commands=commands,
+        alarms=account_of(found.alarms, events.alarm_conflicts),
+        registrations=count_registrations(run, events.registrations),
         failures=_failures(run),
         distrust=_distrust(run, found, changed),
         environment=_environment(run.facts),
     )
-    checks = judge(run.scenario.checks, measurements(draft))
+    checks = judge(
+        with_alarm_checks(run.scenario.checks, draft.alarms),
+        measurements(draft) | alarm_measurements(found.alarms, draft.alarms),
+    )
     outcome, reasons = decide(draft, checks, _doubts(run, draft))
     return replace(draft, verdict=outcome, reasons=tuple(reasons), checks=checks)
 
@@ -119,8 +135,9 @@ def decide(
     """Return the outcome and the reasons for it, the deciding ones first."""
     fatal = [
         f"{count:,} {meaning}"
-        for name, meaning in FATAL.items()
-        if (count := getattr(verdict.readings, name))
+        for account, meanings in ((verdict.readings, FATAL), (verdict.alarms, FATAL_ALARMS))
+        for name, meaning in meanings.items()
+        if (count := getattr(account, name, 0))
     ]
     failed = [
         f"{check.name} is {check.measured}, the limit is {check.limit}"
@@ -270,6 +287,8 @@ def _distrust(run: RecordedRun, found: Reconciliation, changed: Sequence[int]) -
     if isinstance(run.scenario.target, Reference):
         notes.append("The head-end under test is Meterstorm's own reference head-end.")
     notes.extend(_told(run, example) for example in found.examples)
+    if found.alarms is not None:
+        notes.extend(told(example) for example in found.alarms.examples)
     return tuple(notes)
 
 

@@ -22,6 +22,11 @@ from harness.store.rows import NO_METER, RegistrationKind, Registrations
 from protocols.c12.native_address import NativeAddress
 from protocols.plugin import NodeRegistration
 
+BEYOND_RATE: Final = "refused: registration beyond the rate"
+STRANGER: Final = "refused: registration of a stranger"
+NOT_REGISTERED: Final = "refused: deregistration of a node that was not registered"
+"""Counters of what was refused; like others that begin so, they are shown as failures."""
+
 SECOND_US: Final = 1_000_000
 _GONE: Final = (RegistrationKind.DEREGISTERED, RegistrationKind.EXPIRED)
 
@@ -126,13 +131,12 @@ class TokenBucket:
 class NodeTable:
     """A `protocols.plugin.NodeTable`, and what the head-end does with it.
 
-    ``counts`` are for the report: what happened since the start, by name.
-
     Args:
         directory: the nodes there are.
         now_us: the time, POSIX microseconds that never jump.
         registrations_per_s: how many registrations are admitted in a second; ``None`` for all.
         known: the last change of each node, as stored (`Store.last_registrations`).
+        counts: where to count what happens, by name; those of a shard end up in the report.
     """
 
     def __init__(
@@ -141,8 +145,9 @@ class NodeTable:
         now_us: Callable[[], int],
         registrations_per_s: int | None = None,
         known: Registrations | None = None,
+        counts: Counter[str] | None = None,
     ) -> None:
-        self.counts: Counter[str] = Counter()
+        self.counts: Counter[str] = Counter() if counts is None else counts
         self._directory = directory
         self._now_us = now_us
         self._bucket = (
@@ -180,7 +185,7 @@ class NodeTable:
     def admits(self, count: int) -> int:
         """Return how many of ``count`` more registrations are taken now, and count these."""
         taken = count if self._bucket is None else self._bucket.take(count, self._now_us())
-        self.counts["refused for the rate"] += count - taken
+        self.counts[BEYOND_RATE] += count - taken
         return taken
 
     def address_of(self, title: bytes) -> bytes | None:
@@ -201,7 +206,7 @@ class NodeTable:
         for node in nodes:
             place = self._directory.place_of(node.title)
             if place is None or place.concentrator != concentrator:
-                self.counts["refused as strangers"] += 1
+                self.counts[STRANGER] += 1
                 continue
             changes += self._lapsed(node.title, now_us)
             kind = self._take(node, place, now_us)
@@ -236,17 +241,17 @@ class NodeTable:
         held = line is not None and self._holds(line, now_us)
         if node.period_s <= 0:
             if line is None or not held:
-                self.counts["deregistered without being registered"] += 1
+                self.counts[NOT_REGISTERED] += 1
                 return None
             self._open[line] = False
             self._expires_at_us[line] = now_us
-            self.counts["deregistered"] += 1
+            self.counts["registrations ended by their nodes"] += 1
             return RegistrationKind.DEREGISTERED
         if line is None:
             line = self._append(node.title, place)
         self._addresses[line] = node.address or place.address
         self._hold(line, node.period_s, now_us)
-        self.counts["re-registered" if held else "registered"] += 1
+        self.counts["registrations renewed" if held else "registrations begun"] += 1
         return RegistrationKind.RE_REGISTERED if held else RegistrationKind.REGISTERED
 
     def _lapsed(self, title: bytes, now_us: int) -> list[_Change]:
@@ -258,7 +263,7 @@ class NodeTable:
 
     def _close(self, line: int) -> _Change:
         self._open[line] = False
-        self.counts["expired"] += 1
+        self.counts["registrations expired"] += 1
         period_s, at_us = int(self._period_s[line]), int(self._expires_at_us[line])
         return self._places[line], RegistrationKind.EXPIRED, period_s, at_us
 

@@ -3,6 +3,7 @@
 The harness writes through `RunRecorder`; every view is a function of what `RunRecord.load` returns.
 """
 
+from reports.recording.alarms import AlarmKind, Alarms, Registrations, Severity, Storm
 from reports.recording.errors import RecordError
 from reports.recording.events import (
     CommandDone,
@@ -51,6 +52,8 @@ from reports.recording.verdict import (
 )
 
 __all__ = [
+    "AlarmKind",
+    "Alarms",
     "Check",
     "ClassCounts",
     "CommandCounts",
@@ -77,6 +80,7 @@ __all__ = [
     "ProcessStarted",
     "Readings",
     "RecordError",
+    "Registrations",
     "RunFiles",
     "RunRecord",
     "RunRecorder",
@@ -84,6 +88,8 @@ __all__ = [
     "RunTime",
     "Sample",
     "Series",
+    "Severity",
+    "Storm",
     "Throughput",
     "Verdict",
     "Warned",

@@ -23,8 +23,8 @@ __all__ = ["Metric", "Sample", "SampleBuffer", "Series", "read_series"]
 class Metric(StrEnum):
     """Metrics that the reports know how to draw; a foreign system may add names of its own.
 
-    Names ending in ``_total`` only grow. ``OWED`` to ``STORED`` and the meters come from source
-    "run" (``label`` "" for all, or a class); process metrics from the component's name.
+    Names ending in ``_total`` only grow. ``OWED`` to ``STORED``, meters, alarms and nodes come from
+    source "run" (``label`` "" for all, or a class); process metrics from the component's name.
     """
 
     OWED = "readings_owed_total"
@@ -33,6 +33,9 @@ class Metric(StrEnum):
     STORED = "readings_stored_total"
     METERS_PLANNED = "meters_planned"
     METERS_HEARD = "meters_heard"
+    ALARMS_OWED = "alarms_owed_total"
+    ALARMS_STORED = "alarms_stored_total"
+    NODES_REGISTERED = "nodes_registered"
     CONNECTIONS = "connections"
     LAG_S = "lag_s"
     CPU_S = "cpu_s_total"

@@ -12,6 +12,7 @@ from typing import Final, Literal
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
+from reports.recording.alarms import Alarms, Registrations
 from reports.recording.errors import RecordError, explain
 
 __all__ = [
@@ -218,7 +219,8 @@ class Verdict:
 
     ``resources`` maps a component to its figures, units in their names (``cpu_s``,
     ``rss_mib_max``, ``bytes``). ``latency_s`` maps a series ("push", "pull", "command") to its
-    percentiles; a series without a sample is left out. ``classes`` maps a dimension ("link",
+    percentiles; a series without a sample is left out. ``alarms`` and ``registrations`` are None
+    where there were none, or where nobody can tell. ``classes`` maps a dimension ("link",
     "concentrator accessibility", "meter accessibility") to its classes. ``distrust`` lists, one
     sentence each, what a reader should know before believing the figures.
     """
@@ -240,6 +242,8 @@ class Verdict:
     classes: dict[str, tuple[ClassCounts, ...]] = field(default_factory=dict)
     links: tuple[LinkMeasurement, ...] = ()
     commands: tuple[CommandCounts, ...] = ()
+    alarms: Alarms | None = None
+    registrations: Registrations | None = None
     failures: tuple[FailureCause, ...] = ()
     distrust: tuple[str, ...] = ()
     environment: Environment = field(default_factory=Environment)

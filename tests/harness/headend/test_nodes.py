@@ -12,6 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.headend.nodes import (
+    BEYOND_RATE,
+    NOT_REGISTERED,
+    STRANGER,
     NodePlace,
     NodeTable,
     ProvisionedNodeDirectory,
@@ -122,7 +125,7 @@ def test_deregistering_ends_it_once(table: NodeTable, clock: Clock) -> None:
     assert tuples_of(table.register(3, [asked(HOME, 0)])) == [(7, 3, DEREGISTERED, 0, clock.now)]
     assert not table.is_registered(HOME)
     assert len(table.register(3, [asked(HOME, 0)])) == 0
-    assert table.counts["deregistered without being registered"] == 1
+    assert table.counts[NOT_REGISTERED] == 1
     clock.now += 100 * SECOND
     assert len(table.expire()) == 0
 
@@ -131,7 +134,7 @@ def test_strangers_and_nodes_of_others_are_left_out(table: NodeTable) -> None:
     changes = table.register(3, [asked(b"nobody"), asked(AWAY), asked(HOME)])
     assert changes.meter.tolist() == [7]
     assert not table.is_registered(AWAY)
-    assert table.counts["refused as strangers"] == 2
+    assert table.counts[STRANGER] == 2
     assert table.address_of(b"nobody") is None
 
 
@@ -214,7 +217,7 @@ def test_a_storm_is_admitted_at_the_rate(clock: Clock) -> None:
     assert table.admits(250) == 50
     clock.now += 3_600 * SECOND
     assert table.admits(250) == 100
-    assert table.counts["refused for the rate"] == 150 + 1 + 200 + 150
+    assert table.counts[BEYOND_RATE] == 150 + 1 + 200 + 150
 
 
 def test_without_a_rate_all_are_admitted(table: NodeTable) -> None:
