@@ -124,7 +124,10 @@ class BlockLayout:
             CodecError: times are not one interval apart, or a value does not fit its format.
         """
         meters, count, _ = intervals.values.shape
-        times = np.broadcast_to(intervals.captured_at_s, (meters, count))
+        times = intervals.captured_at_s
+        if times.shape not in ((count,), (meters, count)):
+            raise CodecError(f"{count} intervals with times {times.shape}", codec=CODEC)
+        times = np.broadcast_to(times, (meters, count))
         if count == 0 or (np.diff(times) != self.interval_s).any():
             raise CodecError(f"times are not {self.interval_s} s apart", codec=CODEC)
         blocks = self.blocks(count)
