@@ -94,7 +94,7 @@ def decode_blocks(schema: MeterSchema, octets: bytes) -> Captures:
     if values.size and not 0 <= values.min() <= values.max() < 1 << 32:
         raise CodecError("a reading outside of 32 bits", codec=CODEC, path="end_readings")
     status = np.ascontiguousarray(rows["intervals"]["status"][:, 0]).view(np.uint8)
-    _, common = unpack_status(status.reshape(len(rows), -1), values.shape[1])
+    _, common = unpack_status(status.reshape(len(rows), values.shape[1] // 2 + 1), values.shape[1])
     return Captures(rows["end_time"].astype(np.int64), common, values.astype(np.uint32))
 
 

@@ -109,9 +109,6 @@ class Meter:
             return self._answer(request)
         except RefusedError as refused:
             return Response(refused.code)
-        except (CodecError, LocalProtocolError):
-            # An index that is not there, octets that are no such table, a table over 1 MiB.
-            return Response(self._switches.outside_table)
 
     def _answer(self, request: Request) -> Response:
         match request:
@@ -155,7 +152,7 @@ class Meter:
         if self._clearance is None:
             raise RefusedError(self._switches.sequence_error)
 
-    def _admit(self, table: int, needed: Clearance) -> None:
+    def _admit(self, table: int, needed: Clearance, *, writes: bool = False) -> None:
         """Refuse what may not be, in this order: no session, busy, no such table, no clearance."""
         if self.clearance is None:
             raise RefusedError(self._switches.sequence_error)
@@ -168,7 +165,7 @@ class Meter:
             raise RefusedError(self._switches.no_clearance)
         if table not in DECADE_0 and not state.ready:
             raise RefusedError(ResponseCode.DATA_NOT_READY)
-        if (table not in DECADE_0 or needed is Clearance.FULL) and state.locked:
+        if (writes or table not in DECADE_0) and state.locked:
             raise RefusedError(ResponseCode.DATA_LOCKED)
 
     def _read(self, request: DefaultRead | FullRead | IndexRead | OffsetRead) -> Response:
@@ -208,7 +205,14 @@ class Meter:
             "table_size": size,
             "keep_absent": self._schema.configuration.options.absent_elements_keep_their_index,
         }
-        return lambda indexes, count: element_span(declaration, indexes, count, **options)
+
+        def span(indexes: tuple[int, ...], count: int) -> tuple[int, int]:
+            try:
+                return element_span(declaration, indexes, count, **options)
+            except LocalProtocolError as exc:
+                raise RefusedError(self._switches.outside_table) from exc
+
+        return span
 
     def _elements_of_length(
         self, table: int, size: int, indexes: tuple[int, ...], length: int
@@ -227,7 +231,8 @@ class Meter:
 
     def _write(self, request: FullWrite | IndexWrite | OffsetWrite) -> Response:
         table = request.table
-        self._admit(table, Clearance.READ if table == INITIATE else Clearance.FULL)
+        needed = Clearance.READ if table == INITIATE else Clearance.FULL
+        self._admit(table, needed, writes=True)
         if not self._schema.configuration.may_write_table(table):
             raise RefusedError(self._switches.read_only_table)
         if table == INITIATE:
@@ -248,10 +253,13 @@ class Meter:
             raise RefusedError(self._switches.outside_table)
         clearance = self.clearance or Clearance.NONE
         caller = Caller(self._user, clearance, self.request_counter)
-        self._procedures.initiate(request.data, caller)
+        try:
+            self._procedures.initiate(request.data, caller)
+        except CodecError as exc:
+            raise RefusedError(self._switches.outside_table) from exc
 
     def _merged(self, request: FullWrite | IndexWrite | OffsetWrite) -> bytes:
-        """Return the table as it will be. Raises `RefusedError`, `LocalProtocolError`."""
+        """Return the table as it will be. Raises `RefusedError`."""
         before = self._tables.whole(request.table)
         if isinstance(request, FullWrite):
             offset, count = 0, len(request.data)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import pairwise
 from typing import Final, TypeAlias
 
@@ -66,9 +67,7 @@ def load_profile_writes(
     bring no events: a whole push of one meter is one row.
     """
     blocks = encode_blocks(schema, readings, previous)
-    blank = OffsetWrite(LOAD_PROFILE, 0, bytes(block_layout(schema).size))
-    template = np.frombuffer(encode_request(blank, Dialect.C12_22), np.uint8)
-    rows = np.tile(template, (len(readings), 1))
+    rows = np.tile(_blank_write(block_layout(schema).size), (len(readings), 1))
     offsets = block_offsets(schema, readings.captured_at_s).astype(">u4")
     rows[:, _OFFSET] = offsets.view(np.uint8).reshape(-1, 4)[:, 1:]
     rows[:, _DATA_AT:-1] = blocks
@@ -95,11 +94,12 @@ def notification_writes(
     blocks = encode_blocks(schema, readings, previous)
     offsets = block_offsets(schema, times)
     first = 0
-    for last in (*np.flatnonzero(np.isin(times, risen.sequence)), len(times) - 1):
-        part = slice(first, int(last) + 1)
+    showing = np.flatnonzero(np.isin(times, risen.sequence)).tolist()
+    for last in dict.fromkeys([*showing, len(times) - 1] if len(times) else []):
+        part = slice(first, last + 1)
         writes += _runs(LOAD_PROFILE, offsets[part], blocks[part])
         shown = risen.code[risen.sequence == times[last]]
-        if len(shown) and part.start < part.stop:
+        if len(shown):
             writes.append(_status_write(schema, status_word(shown)))
         first = part.stop
     return [*writes, *_log_writes(schema, events.take(events.source == EventSource.LOG))]
@@ -180,6 +180,13 @@ class _Push:
         block = layout.view(self.blocks[-1], 1, len(self.blocks[-1]) - layout.size)
         word = decode_status_bits(self.schema, data)
         self.events.append(status_events(self.name, word, int(block["end_time"][0])))
+
+
+@lru_cache(maxsize=64)
+def _blank_write(size: int) -> NDArray[np.uint8]:
+    """Return the service that writes one block of zeros at the beginning of ST64."""
+    blank = OffsetWrite(LOAD_PROFILE, 0, bytes(size))
+    return np.frombuffer(encode_request(blank, Dialect.C12_22), np.uint8)
 
 
 def _status_write(schema: MeterSchema, word: int) -> Write:

@@ -11,7 +11,7 @@ volts (8) and hertz (33) are [uncertain].
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from typing import Any, Final
 
@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from protocols.c12.meter.settings import DEFAULT_SETTINGS, MeterSettings
 from protocols.c12.tables.configuration import MANUFACTURER_BASE, Configuration
+from protocols.c12.tables.defaults import CONFIGURATION
 from protocols.c12.tables.dimensions import (
     ChannelSource,
     Dimensions,
@@ -52,10 +53,6 @@ SET_TARIFF: Final = MANUFACTURER_BASE + 1
 SWITCH_SEGMENT: Final = MANUFACTURER_BASE + 2
 """Manufacturer procedure 2: parameters: the segment (UINT8, 1 to 8), closed or not (UINT8)."""
 
-STANDARD_TABLES: Final = frozenset(
-    {0, 1, 3, 5, 6, 7, 8, 11, 12, 15, 16, 21, 22, 23, 25, 28, 51, 52, 55}
-    | {61, 62, 63, 64, 71, 72, 73, 74, 75, 76}
-)
 WRITABLE_TABLES: Final = frozenset({5, 6, 7})
 STANDARD_PROCEDURES: Final = frozenset({0, 1, 3, 4, 5, 6, 7, 9, 10, 21})
 
@@ -115,16 +112,12 @@ class MeterSchema:
     @cached_property
     def configuration(self) -> Configuration:
         """What ST0 says."""
-        return Configuration(
+        return replace(
+            CONFIGURATION,
             number_format_1=NumberFormat.INT64,
-            number_format_2=NumberFormat.INT32,
-            device_class=self.settings.device_class,
-            max_procedure_parameter_length=32,
-            max_response_data_length=16,
-            standard_tables_used=STANDARD_TABLES,
-            manufacturer_tables_used=frozenset({1, 2}),
+            manufacturer_tables_used=_within(CONTROL_LOG, STATUS_LOG),
             standard_procedures_used=STANDARD_PROCEDURES,
-            manufacturer_procedures_used=frozenset({1, 2}),
+            manufacturer_procedures_used=_within(SET_TARIFF, SWITCH_SEGMENT),
             standard_tables_writable=WRITABLE_TABLES,
         )
 
@@ -250,6 +243,11 @@ def _unit(register: RegisterDescription) -> dict[str, int]:
         "segmentation": _SEGMENTATIONS.get(quantity, 0),
         **{f"quadrant_{quadrant}": 1 for quadrant in _QUADRANTS.get(quantity, ())},
     }
+
+
+def _within(*numbers: int) -> frozenset[int]:
+    """Return manufacturer numbers as ST0 counts them."""
+    return frozenset(number - MANUFACTURER_BASE for number in numbers)
 
 
 def _control_log(types: Types, _dimensions: Dimensions) -> Declaration:

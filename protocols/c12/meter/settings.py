@@ -50,7 +50,6 @@ class MeterSettings:
     max_read: int = 1 << 20
     manufacturer: str = "MTSM"
     model: str = "EMULATED"
-    device_class: bytes = bytes(4)
     switches: MeterSwitches = MeterSwitches()
 
 

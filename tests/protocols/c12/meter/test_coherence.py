@@ -17,9 +17,9 @@ from protocols.c12.meter import (
     interval_data,
     meter_schema,
 )
-from protocols.c12.meter.schema import STANDARD_TABLES
 from protocols.c12.services import FullRead, FullWrite, ReadBody, Request, ResponseCode
 from protocols.c12.tables.configuration import Configuration
+from protocols.c12.tables.defaults import TABLES
 from protocols.c12.tables.interval_blocks import block_layout as layout_of
 from protocols.c12.tables.load_profile import decode_status, load_intervals
 from protocols.c12.tables.logs import LogImage, decode_log
@@ -176,13 +176,13 @@ def test_every_table_that_st0_names_can_be_read_and_no_other() -> None:
     meter = granted(model, 1)
     meter.handle(FullWrite(7, bytes.fromhex("0700 01")), now=0.0)
     configuration = Configuration.decode(table(meter, 0))
-    assert configuration.standard_tables_used == STANDARD_TABLES
+    assert configuration.standard_tables_used == TABLES
     answered = {
         number
         for number in range(4096)
         if meter.handle(FullRead(number), now=0.0).code is ResponseCode.OK
     }
-    assert answered == STANDARD_TABLES | {CONTROL_LOG, STATUS_LOG}
+    assert answered == TABLES | {CONTROL_LOG, STATUS_LOG}
     named = {number for number in range(4096) if configuration.uses_table(number)}
     assert answered == named
 
