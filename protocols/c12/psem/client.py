@@ -110,7 +110,6 @@ class PsemClient:
             raise LocalProtocolError("over" if self.closed else "an answer is owed")
         self._link.send(encode_request(request, self._dialect), now)
         self._pending = request
-        self._answer_deadline = now + self._link.timing.traffic_s
 
     def identify(self, now: float) -> None:
         """Begin: ask who the device is."""
@@ -217,9 +216,10 @@ class PsemClient:
             self._fail(Fault.TRAFFIC_TIMEOUT, "no answer")
 
     def _take_events(self, now: float) -> None:
-        if self._link.heard is not None and self._pending is not None:
-            self._answer_deadline = self._link.heard + self._link.timing.traffic_s
-        self._link.heard = None
+        heard, self._link.heard = self._link.heard, None
+        if heard is not None and self._pending is not None and not self._link.sending:
+            # Until then the link's retries limit the wait.
+            self._answer_deadline = heard + self._link.timing.traffic_s
         while (event := self._link.next_event()) is not None and not self.closed:
             self._take(event, now)
 
@@ -262,7 +262,7 @@ class PsemClient:
     def _continue_procedure(self, procedure: Procedure, body: Body | None, now: float) -> None:
         """After the write comes the read; after the read the outcome."""
         if not isinstance(body, ReadBody):
-            self._pending = None
+            self._pending = self._answer_deadline = None
             self.read(RESPONSE_TABLE, now)
             return
         try:

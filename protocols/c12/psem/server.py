@@ -124,7 +124,9 @@ class PsemServer:
     @property
     def deadline(self) -> float | None:
         """When `handle_deadline` wants to be called; ``None``: not before something comes."""
-        deadlines = (self._link.deadline, self._traffic_deadline)
+        # While an answer is under way the link's retries limit the wait.
+        traffic_deadline = None if self._link.sending else self._traffic_deadline
+        deadlines = (self._link.deadline, traffic_deadline)
         return (
             None if self.closed else min((at for at in deadlines if at is not None), default=None)
         )
@@ -156,7 +158,9 @@ class PsemServer:
             return
         self._link.handle_deadline(now)
         self._take_events(now)
-        if self._traffic_deadline is not None and now >= self._traffic_deadline:
+        if self._link.sending or self._traffic_deadline is None:
+            return
+        if now >= self._traffic_deadline:
             self._end(Fault.TRAFFIC_TIMEOUT)
 
     def _take_events(self, now: float) -> None:
@@ -229,6 +233,7 @@ class PsemServer:
     def _identify(self) -> Response:
         options, features = self._options, self._options.features
         if self.state is not SessionState.BASE:
+            self._link.restore_defaults()
             self._application.session_ended()
         if options.authentication is not None:
             self._ticket = self._random_bytes(options.authentication.ticket_size)

@@ -18,6 +18,7 @@ from protocols.c12.psem import (
     Control,
     Failed,
     Fault,
+    LinkOptions,
     Packet,
     Procedure,
     ProcedureAnswered,
@@ -162,29 +163,19 @@ def test_an_answer_nobody_asked_for_is_counted_and_forgotten() -> None:
     assert client.faults == {Fault.WRONG_ANSWER: 1}
 
 
-def test_no_acknowledgement_ends_the_session() -> None:
-    client = PsemClient()
+@pytest.mark.parametrize(("options", "end"), [(C12_18, 8.0), (C12_21, 16.0)])
+def test_no_acknowledgement_ends_the_session(options: LinkOptions, end: float) -> None:
+    client = PsemClient(options=options)
     client.identify(0.0)
+    now, sent = 0.0, 0
     while client.deadline is not None:
-        client.handle_deadline(client.deadline)
-    event = client.next_event()
-    assert isinstance(event, Failed)
-    # With 3 retries of 2 s the traffic time of 6 s is over first.
-    assert event.fault is Fault.TRAFFIC_TIMEOUT
-    assert event.request == Identify()
-
-
-def test_no_acknowledgement_in_a_modem_s_time_is_the_link_s_failure() -> None:
-    client = PsemClient(dialect=Dialect.C12_21, options=C12_21)
-    client.identify(0.0)
-    now = 0.0
-    while client.deadline is not None:
+        sent += len(client.data_to_send()) // 9
         now = client.deadline
         client.handle_deadline(now)
-    assert now == 16.0
+    assert (now, sent) == (end, 4)
     event = client.next_event()
     assert isinstance(event, Failed)
-    assert event.fault is Fault.LINK_FAILED
+    assert (event.request, event.fault) == (Identify(), Fault.LINK_FAILED)
 
 
 def test_an_acknowledgement_and_then_silence_ends_the_session() -> None:

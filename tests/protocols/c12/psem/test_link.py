@@ -216,6 +216,24 @@ def test_noise_is_counted_and_gets_no_answer() -> None:
     assert events(it) == [Message(b"one")]
 
 
+def test_what_is_broken_behind_noise_gets_no_answer() -> None:
+    it, faults = link()
+    broken = bytearray(ONE.encode())
+    broken[7] ^= 0x01
+    it.receive_data(b"\x55" + bytes(broken), 0.0)
+    assert it.data_to_send() == b""
+    assert faults[Fault.BAD_CRC] == 1
+
+
+def test_a_broken_packet_full_of_starts_gets_one_nak() -> None:
+    it, _ = link()
+    broken = bytearray(Packet(bytes.fromhex("ee00000000000000") * 5).encode())
+    broken[-1] ^= 0x01
+    it.receive_data(bytes(broken), 0.0)
+    it.handle_deadline(0.5)
+    assert it.data_to_send() == NAK
+
+
 def test_packets_of_one_message_come_together() -> None:
     it, faults = link()
     message = bytes(range(200))

@@ -392,6 +392,23 @@ def test_terminate_and_logoff_in_due_form() -> None:
     assert talk.server.faults == {Fault.OUT_OF_STATE: 1}
 
 
+def test_the_next_session_has_small_packets_again() -> None:
+    talk = Talk()
+    talk.application.tables[64] = bytes(200)
+    talk.ask(Identify(), Negotiate(64, 4), Terminate(), Identify(), LOGON)
+    assert talk.ask(FullRead(64)).body == SizeLimitBody(56).encode()
+
+
+def test_an_answer_under_way_is_not_cut_short_by_the_traffic_time() -> None:
+    talk = Talk()
+    talk.send(b"\x20")
+    for now in (2.0, 4.0, 6.0):
+        talk.server.handle_deadline(now)
+    assert talk.state() is IDENTIFIED
+    talk.server.receive_data(ACK, 7.9)
+    assert talk.server.deadline == 13.9
+
+
 def test_terminate_again_because_the_answer_was_lost_is_answered_and_ends_nothing() -> None:
     talk = Talk()
     talk.ask(Identify(), Terminate(), Terminate())
