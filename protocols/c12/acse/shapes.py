@@ -25,9 +25,9 @@ from protocols.c12.acse.elements import (
     QUALIFIERS,
     information_header,
     interpret_apdu,
+    read_title,
 )
 from protocols.c12.acse.header import AuthenticationValue, Header, ReadApdu, Spans
-from protocols.c12.titles import decode_title
 from protocols.errors import CodecError
 from protocols.lowering import Codec, lower
 
@@ -88,8 +88,8 @@ def _header(values: dict[str, Any]) -> Header:
     qualifier = values.get("qualifier")
     vector = values.get("vector")
     return Header(
-        None if called is None else decode_title(called),
-        None if calling is None else decode_title(calling),
+        None if called is None else read_title(called, "called"),
+        None if calling is None else read_title(calling, "calling"),
         values["calling_invocation"],
         values.get("called_invocation"),
         None if qualifier is None else QUALIFIERS[qualifier],
