@@ -19,6 +19,7 @@ from reports.charts.model import SIZE
 from reports.recording import RunRecord, Verdict
 from reports.story import (
     account,
+    alarm_line,
     check_mark,
     check_words,
     concluded,
@@ -53,6 +54,7 @@ def render_html(record: RunRecord) -> str:
         record=record,
         verdict=verdict,
         headline=headline(verdict),
+        alarm_line=alarm_line(verdict),
         scale=scale(verdict),
         tiles=_tiles(verdict),
         account=account(verdict.readings),
@@ -85,6 +87,7 @@ def _page() -> Template:
     )
     for function in (text.count, text.seconds, text.figure, text.measured, text.share, text.span):
         environment.filters[function.__name__] = function
+    environment.filters["utc"] = text.utc
     environment.filters["grid_clock"] = text.grid_clock
     environment.filters["named_figure"] = text.named_figure
     environment.filters["words"] = text.words

@@ -7,7 +7,17 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from reports.recording import RunRecord, Verdict
-from reports.story import account, check_words, concluded, distrust, headline, order_checks, scale
+from reports.story import (
+    account,
+    alarm_line,
+    check_words,
+    concluded,
+    distrust,
+    headline,
+    order_checks,
+    registration_line,
+    scale,
+)
 from reports.text import clip, count, measured, printable, seconds, share
 
 __all__ = ["SUMMARY_BYTES_MAX", "render_summary"]
@@ -30,6 +40,7 @@ def render_summary(record: RunRecord) -> str:
     sections = (
         _opening(verdict),
         _account(verdict) if record.verdict is not None else "",
+        _nodes(verdict),
         _checks(verdict),
         _latency(verdict),
         _distrust(record, verdict),
@@ -89,6 +100,12 @@ def _account(verdict: Verdict) -> str:
     rows += [(line.label, count(line.value), line.of_owed) for line in whole.besides]
     rows.append(("Deferred (not owed yet)", count(whole.deferred), ""))
     return "### Readings\n\n" + _table(("", "readings", "of owed"), rows)
+
+
+def _nodes(verdict: Verdict) -> str:
+    """Return a line on alarms and one on registrations, where there were any."""
+    told = (("Alarms", alarm_line(verdict)), ("Registrations", registration_line(verdict)))
+    return "\n".join(f"- **{name}**: {_safe(line)}" for name, line in told if line)
 
 
 def _checks(verdict: Verdict) -> str:

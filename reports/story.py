@@ -2,24 +2,36 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from reports.recording import Check, Grid, Readings, RunRecord, Verdict, Warned
-from reports.text import count, counted, measured, share
+from reports.recording import (
+    Check,
+    Grid,
+    Readings,
+    Registrations,
+    RunRecord,
+    Storm,
+    Verdict,
+    Warned,
+)
+from reports.text import count, counted, measured, seconds, share
 
 __all__ = [
     "Account",
     "AccountLine",
     "Tone",
     "account",
+    "alarm_line",
     "check_mark",
     "check_words",
     "concluded",
     "distrust",
     "headline",
     "order_checks",
+    "registration_line",
     "scale",
 ]
 
@@ -179,6 +191,61 @@ def _lost_words(readings: Readings) -> str:
 def _line(readings: Readings, label: str, value: int, meaning: str, tone: Tone) -> AccountLine:
     shown = tone if value else Tone.PLAIN
     return AccountLine(label, value, share(value, readings.owed), meaning, shown)
+
+
+def alarm_line(verdict: Verdict) -> str:
+    """Say in one line what became of the alarms; empty where there were none."""
+    alarms = verdict.alarms
+    if alarms is None:
+        return ""
+    kinds = (
+        (alarms.lost, "lost"),
+        (alarms.unattempted, "never sent"),
+        (alarms.wrong, "wrong"),
+        (alarms.duplicated, "stored more than once"),
+        (alarms.conflicts, "contradicted by a second arrival"),
+        (alarms.invented, "invented"),
+    )
+    broken = [f"{count(n)} {what}" for n, what in kinds if n]
+    fate = _enumerate(broken) if broken else "all of them stored as their meters noted them"
+    by_severity = Counter({kind.severity: 0 for kind in alarms.kinds})
+    for kind in alarms.kinds:
+        by_severity[kind.severity] += kind.stored
+    stored = ", ".join(f"{count(n)} {severity}" for severity, n in by_severity.items() if n)
+    line = f"{counted(alarms.owed, 'alarm')} owed, {fate}"
+    return f"{line} (stored: {stored})" if stored else line
+
+
+def registration_line(verdict: Verdict) -> str:
+    """Say in one line what registrations cost; empty where no node registered."""
+    found = verdict.registrations
+    if found is None:
+        return ""
+    parts = [
+        f"{counted(found.nodes, 'node')} registered",
+        *(f"{count(n)} {what}" for n, what in _troubles(found) if n),
+        *map(_storm, found.storms),
+    ]
+    return ", ".join(parts)
+
+
+def _troubles(found: Registrations) -> tuple[tuple[int, str], ...]:
+    return (
+        (found.expired, "registrations expired"),
+        (found.refused, "refused"),
+        (found.retried, "retried"),
+    )
+
+
+def _storm(storm: Storm) -> str:
+    if storm.last_s is None:
+        return (
+            f"after outage {storm.number} {count(storm.again)} of {counted(storm.nodes, 'node')} "
+            "came back"
+        )
+    return (
+        f"{counted(storm.nodes, 'node')} back {seconds(storm.last_s)} after outage {storm.number}"
+    )
 
 
 def check_words(check: Check) -> str:

@@ -13,12 +13,14 @@ from reports.recording import RunRecord, Verdict
 from reports.story import (
     Tone,
     account,
+    alarm_line,
     check_mark,
     check_words,
     concluded,
     distrust,
     headline,
     order_checks,
+    registration_line,
     scale,
 )
 from reports.text import count, figure, measured, printable, seconds, share
@@ -47,7 +49,13 @@ def render_terminal(record: RunRecord) -> RenderableType:
     parts += [_indent(Text(scale(verdict), style="dim")), _indent(Text(headline(verdict)))]
     parts += [_indent(Text(f"- {printable(reason)}")) for reason in verdict.reasons]
     account_table = _account(verdict) if record.verdict is not None else None
-    for section in (account_table, _checks(verdict), _latency(verdict), _distrust(record, verdict)):
+    for section in (
+        account_table,
+        _nodes(verdict),
+        _checks(verdict),
+        _latency(verdict),
+        _distrust(record, verdict),
+    ):
         if section is not None:
             parts += [Text(), section]
     return Group(*parts, Text(), _where(record, verdict))
@@ -82,6 +90,16 @@ def _account(verdict: Verdict) -> Padding:
     if whole.deferred:
         table.add_row("deferred", count(whole.deferred), "", "window opens after the run")
     return _indent(table)
+
+
+def _nodes(verdict: Verdict) -> Padding | None:
+    """Return a line on alarms and one on registrations, where there were any."""
+    told = (
+        ("alarms         ", alarm_line(verdict)),
+        ("registrations  ", registration_line(verdict)),
+    )
+    lines = [Text.assemble((name, "dim"), printable(line)) for name, line in told if line]
+    return _indent(Group(*lines)) if lines else None
 
 
 def _checks(verdict: Verdict) -> Padding | None:

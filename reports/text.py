@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from datetime import UTC, datetime
 from typing import Final
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "share",
     "short_count",
     "span",
+    "utc",
     "without_passwords",
     "words",
 ]
@@ -142,6 +144,14 @@ def grid_clock(value: float) -> str:
     days, minutes = divmod(minutes, 1440)
     sign = "-" if value < 0 and (days or minutes) else ""
     return f"{sign}{f'{days} d ' if days else ''}{minutes // 60}:{minutes % 60:02d}"
+
+
+def utc(value: int) -> str:
+    """Return POSIX seconds as a date and time, UTC; what no calendar has stays a number."""
+    try:
+        return f"{datetime.fromtimestamp(value, UTC):%Y-%m-%d %H:%M:%S}"
+    except (OverflowError, ValueError, OSError):
+        return f"{value}"
 
 
 def words(name: str) -> str:

@@ -28,6 +28,8 @@ class RunCharts:
     latency: tuple[Chart, ...]
     resources: tuple[Chart, ...]
     generator: tuple[Chart, ...]
+    alarms: tuple[Chart, ...]
+    registrations: tuple[Chart, ...]
     faults: tuple[Band, ...]
 
 
@@ -44,6 +46,8 @@ def draw_charts(record: RunRecord) -> RunCharts:
         latency=_drawn(*latency),
         resources=_drawn(*_resources(record, timeline)),
         generator=_drawn(_lag(record, timeline)),
+        alarms=_drawn(_alarms(record, timeline)),
+        registrations=_drawn(_registrations(record, timeline)),
         faults=timeline.faults,
     )
 
@@ -153,6 +157,42 @@ def _meters(record: RunRecord, timeline: Timeline) -> Chart | None:
         note="Meters that the plan makes reachable at each step, and those the head-end heard.",
         unit="count",
         y_title="meters",
+        y=_COUNTS,
+        text=count,
+    )
+
+
+def _alarms(record: RunRecord, timeline: Timeline) -> Chart | None:
+    run = partial(pick, record, "run")
+    curves = _curves(
+        (
+            (run(Metric.ALARMS_STORED), lambda p: Curve("stored", *p, colour=1, area=True)),
+            (run(Metric.ALARMS_OWED), lambda p: Curve("owed", *p, colour=0)),
+        )
+    )
+    return _over_time(
+        timeline,
+        curves,
+        key="alarms",
+        title="Alarms owed and stored",
+        note="Cumulative, by the capture they rode with. An area below the line is missing alarms.",
+        unit="count",
+        y_title="alarms",
+        y=_COUNTS,
+        text=count,
+    )
+
+
+def _registrations(record: RunRecord, timeline: Timeline) -> Chart | None:
+    nodes = pick(record, "run", Metric.NODES_REGISTERED)
+    return _over_time(
+        timeline,
+        _curves([(nodes, lambda p: Curve("registered", *p, colour=1, area=True))]),
+        key="registrations",
+        title="Nodes registered",
+        note="At the head-end, by its own registration table.",
+        unit="count",
+        y_title="nodes",
         y=_COUNTS,
         text=count,
     )

@@ -12,6 +12,7 @@ import pytest
 from reports.html import render_html
 from reports.recording import Check, FailureCause, RunRecord, Verdict
 from tests.support.canned import (
+    ansi_verdict,
     failed_verdict,
     inconclusive_verdict,
     passed_verdict,
@@ -69,6 +70,32 @@ def test_the_sections_come_in_the_promised_order(tmp_path: Path) -> None:
         *("verdict", "readings", "checks", "asked", "completeness", "meters", "latency"),
         *("classes", "links", "resources", "commands", "failures", "distrust", "reproduce"),
     ]
+
+
+def test_alarms_and_registrations_have_sections_where_there_are_any(tmp_path: Path) -> None:
+    page = _html(tmp_path, ansi_verdict())
+    sections = re.findall(r'<(?:section|header) id="([a-z]+)"', page)
+    assert sections[-6:-2] == ["commands", "alarms", "registrations", "failures"]
+    assert _Page(page).open == []
+    shown = re.sub(r"<script.*?</script>", "", page, flags=re.S)
+    rows = [re.sub(r"<[^>]+>", " ", row).split() for row in re.findall("<tr>.*?</tr>", shown, re.S)]
+    tamper = "alarm Tamper attempt detected event 47 350 350 2026-11-21 12:01:40"
+    assert any(row[:10] == tamper.split()[:10] for row in rows)
+    assert any(row[-6:] == ["3.1", "s", "8.4", "s", "9.72", "s"] for row in rows)
+    assert any(row[-8:] == ["not", "in", "this", "run"] * 2 for row in rows)
+    for chart in ("chart-alarms", "chart-registrations"):
+        assert f'id="{chart}"' in page
+    assert "7,350 alarms owed, all of them stored as their meters noted them" in shown
+
+
+def test_alarms_that_are_missing_are_marked(tmp_path: Path) -> None:
+    verdict = ansi_verdict()
+    assert verdict.alarms is not None
+    kinds = tuple(replace(kind, stored=kind.stored - 1) for kind in verdict.alarms.kinds)
+    alarms = replace(verdict.alarms, kinds=kinds, lost=5, correct=7_345, stored=7_345)
+    page = _html(tmp_path, replace(verdict, alarms=alarms))
+    assert page.count('<td class="n bad">349</td>') == 2
+    assert "7,350 alarms owed, 5 lost" in page
 
 
 def test_the_figures_are_there_without_a_script(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from reports.markdown import SUMMARY_BYTES_MAX, render_summary
 from reports.recording import Check, ClassCounts, FailureCause, RunRecord, Verdict
-from tests.support.canned import failed_verdict, passed_verdict, record_run
+from tests.support.canned import ansi_verdict, failed_verdict, passed_verdict, record_run
 
 
 def _summary(tmp_path: Path, verdict: Verdict | None) -> str:
@@ -24,6 +24,13 @@ def test_every_figure_of_the_account_is_there(tmp_path: Path) -> None:
     summary = _summary(tmp_path, failed_verdict())
     for row in ("| **Owed** | 200,200 | 100 % |", "| = lost | 412 | 0.206 % |"):
         assert row in summary
+
+
+def test_alarms_and_registrations_are_a_line_each(tmp_path: Path) -> None:
+    lines = _summary(tmp_path, ansi_verdict()).splitlines()
+    assert sum(line.startswith("- **Alarms**: 7,350 alarms owed") for line in lines) == 1
+    assert sum(line.startswith("- **Registrations**: 71,000 nodes") for line in lines) == 1
+    assert "**Alarms**" not in _summary(tmp_path / "dlms", passed_verdict())
 
 
 def test_neither_markdown_nor_html_of_a_name_takes_effect(tmp_path: Path) -> None:

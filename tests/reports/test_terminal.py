@@ -9,7 +9,7 @@ from rich.console import Console
 
 from reports.recording import RunRecord, Verdict
 from reports.terminal import print_summary
-from tests.support.canned import failed_verdict, inconclusive_verdict, record_run
+from tests.support.canned import ansi_verdict, failed_verdict, inconclusive_verdict, record_run
 
 
 def _printed(tmp_path: Path, verdict: Verdict | None, *, terminal: bool = False) -> str:
@@ -28,6 +28,16 @@ def test_a_person_sees_verdict_account_checks_and_where_to_look(tmp_path: Path) 
     assert any(line[:3] == ["lost", "412", "0.206"] for line in lines)
     assert ["readings.lost", "412", "==", "0", "FAILED"] in lines
     assert str(tmp_path / "report.html") in printed.replace("\n", "")
+
+
+def test_alarms_and_registrations_are_a_line_each(tmp_path: Path) -> None:
+    printed = " ".join(_printed(tmp_path, ansi_verdict()).split())
+    assert "alarms 7,350 alarms owed, all of them stored as their meters noted them" in printed
+    assert "(stored: 35 critical, 700 alarm, 3,300 warning, 3,315 info)" in printed
+    assert "registrations 71,000 nodes registered, 21,300 registrations expired" in printed
+    assert "21,300 nodes back 9.72 s after outage 1" in printed
+    assert "after outage 2 7,099 of 7,100 nodes came back" in printed
+    assert "nodes registered" not in _printed(tmp_path / "dlms", failed_verdict())
 
 
 def test_without_a_terminal_there_is_no_colour(tmp_path: Path) -> None:

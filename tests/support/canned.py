@@ -5,8 +5,11 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 from reports.recording import (
+    AlarmKind,
+    Alarms,
     Check,
     ClassCounts,
     CommandCounts,
@@ -30,10 +33,13 @@ from reports.recording import (
     ProcessRestarted,
     ProcessStarted,
     Readings,
+    Registrations,
     RunRecorder,
     RunStarted,
     RunTime,
     Sample,
+    Severity,
+    Storm,
     Throughput,
     Verdict,
     Warned,
@@ -202,6 +208,85 @@ def failed_verdict() -> Verdict:
     )
 
 
+def ansi_verdict() -> Verdict:
+    """A passed verdict of a run with alarms and a storm of registrations."""
+    noon_s = 1_795_262_400
+    return replace(
+        passed_verdict(),
+        alarms=Alarms(
+            owed=7_350,
+            deferred=12,
+            sent=7_350,
+            acknowledged=7_350,
+            stored=7_350,
+            correct=7_350,
+            kinds=(
+                _kind("log", 38, "Self-check error detected", "critical", 35, noon_s, 0),
+                _kind("log", 47, "Tamper attempt detected", "alarm", 350, noon_s + 100, 0),
+                _kind("status", 12, "Tamper detected", "alarm", 350, noon_s + 900, 0),
+                _kind("log", 1, "Primary power down", "warning", 3_300, noon_s + 1_000, 0),
+                _kind("log", 2, "Primary power up", "info", 3_315, noon_s + 1_600, 900),
+            ),
+        ),
+        registrations=Registrations(
+            nodes=71_000,
+            registered=92_300,
+            renewed=71_000,
+            expired=21_300,
+            refused=4_120,
+            retried=4_207,
+            storms=(
+                Storm(
+                    number=1,
+                    began_s=30.0,
+                    ended_s=34.0,
+                    nodes=21_300,
+                    again=21_300,
+                    half_s=3.1,
+                    most_s=8.4,
+                    last_s=9.72,
+                ),
+                Storm(number=2, began_s=60.0, ended_s=65.0, nodes=7_100, again=7_099, half_s=2.0),
+            ),
+        ),
+    )
+
+
+def _kind(
+    source: Literal["log", "status"],
+    code: int,
+    name: str,
+    severity: Severity,
+    count: int,
+    first_s: int,
+    lasted_s: int,
+) -> AlarmKind:
+    return AlarmKind(
+        source=source,
+        code=code,
+        name=name,
+        severity=severity,
+        owed=count,
+        stored=count,
+        first_s=first_s,
+        last_s=first_s + lasted_s,
+    )
+
+
+def _write_node_samples(recorder: RunRecorder) -> None:
+    """Write how alarms came and nodes registered, with a storm."""
+    for second in range(DURATION_S + 1):
+        away = 21_300 * max(0.0, 1 - max(0, second - 34) / 9.7) if second >= 30 else 0.0
+        registered = 71_000 * min(1.0, second / 5) - away
+        owed = 1_837.5 * min(max((second - 5) // 15 + 1, 0), STEPS)
+        for metric, value in (
+            (Metric.NODES_REGISTERED, registered),
+            (Metric.ALARMS_OWED, owed),
+            (Metric.ALARMS_STORED, owed),
+        ):
+            recorder.sample(Sample(_at(second), "run", metric, value))
+
+
 def inconclusive_verdict() -> Verdict:
     """A verdict of a run whose generator fell behind."""
     return replace(
@@ -224,6 +309,8 @@ def record_run(run_dir: Path, verdict: Verdict | None) -> Path:
         _write_events(recorder, verdict)
         _write_samples(recorder)
         _write_latency(recorder)
+        if verdict is not None and verdict.alarms is not None:
+            _write_node_samples(recorder)
         recorder.resolved(_resolved())
         recorder.files.scenario.write_text('name = "quickstart"\nseed = 7\n', encoding="utf-8")
         if verdict is not None:
