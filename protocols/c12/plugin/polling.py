@@ -1,0 +1,313 @@
+"""A head-end's side of a connection to a relay: one thing asked at a time, of any of its meters.
+
+Theory of operation. Meters are nodes of their own, so nothing is said to the relay: a reading of
+the interval buffer is a dialogue with every meter behind it, many at a time, and commands and logs
+are dialogues with one. Without a session every message carries its own password; with sessions
+each dialogue logs on first and off last.
+
+A command's vector is promised before anything is sent, because the head-end journals it first: it
+is that of the message with the command, and in a session that of the Logon, under which all of the
+session is.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Final, TypeAlias, TypeVar
+
+import numpy as np
+
+from protocols.c12.association import Channel, ClientAssociation, Endpoint, Node, Refused
+from protocols.c12.framing import ApduReader
+from protocols.c12.meter import MeterFetch, Passwords, command_procedure
+from protocols.c12.plugin.downlink import MAX_ANSWER_SIZE, HeadEndVectors, absolute_title
+from protocols.c12.plugin.downlink_dialogues import (
+    Dialogue,
+    commanding,
+    control_log,
+    in_session,
+    reading,
+    sessionless,
+)
+from protocols.c12.plugin.downlink_pipeline import Pipeline, Task
+from protocols.c12.plugin.options import C12Options
+from protocols.c12.tables.procedures import ProcedureResult
+from protocols.c12.titles import ApTitle, decode_title
+from protocols.errors import CodecError, LocalProtocolError, RemoteProtocolError
+from protocols.plugin import (
+    Closed,
+    Command,
+    Counters,
+    Credentials,
+    Declined,
+    Executed,
+    LogRead,
+    Opened,
+    Outcome,
+    ReadDone,
+    SessionOptions,
+)
+from protocols.readings import EventBatch, EventSource, ReadingBatch
+
+T = TypeVar("T")
+Finish: TypeAlias = Callable[[Sequence[Task[Any]]], Outcome]
+PART_SIZE: Final = 16_384
+"""Octets that one read asks for."""
+
+
+class C12PollSession:
+    """A C12.22 client of all meters behind one relay.
+
+    When no answer comes in time at all the session is over: no outcome, no deadline, and every
+    further request raises. Where only some are missing, what came is the outcome, and `left_out`
+    counts the others. Messages that are not believed (wrong MAC, repeated vector) do not end the
+    wait; if they are all that came, running out of time raises and says so.
+    """
+
+    def __init__(
+        self,
+        credentials: Credentials,
+        own_title: bytes,
+        counters: Counters,
+        options: SessionOptions,
+        random: Callable[[int], bytes],
+    ) -> None:
+        self.deadline: float | None = None
+        self._left_out: Counter[str] = Counter()
+        self._options = C12Options.of(options)
+        self._name = credentials.name
+        self._meters = credentials.members
+        self._keys: dict[ApTitle, bytes] = {}
+        self._vectors = HeadEndVectors(counters)
+        node = Node(
+            decode_title(own_title).absolute(),
+            lambda peer, _key_id: self._keys.get(peer),
+            self._vectors,
+            self._vectors,
+            self._vectors.utc_s,
+        )
+        channel = Channel(node, replace(self._options.channel, max_apdu_size=MAX_ANSWER_SIZE))
+        self._client = ClientAssociation(channel)
+        self._endpoint = Endpoint(channel, client=self._client)
+        self._reader = ApduReader(max_apdu_size=MAX_ANSWER_SIZE)
+        self._pipeline: Pipeline[Any] | None = None
+        self._finish: Finish | None = None
+        self._outcome: Outcome | None = None
+        self._disbelieved: Refused | None = None
+        self._over = False
+
+    @property
+    def left_out(self) -> Mapping[str, int]:
+        """How many meters were left out of readings so far, by cause."""
+        return self._left_out
+
+    # What is asked
+
+    def open(self, *, now: float) -> None:
+        """Do nothing: who is meant is said with every request. Outcome: `Opened`."""
+        self._require_free()
+        self._outcome = Opened()
+
+    def read(self, from_s: int, to_s: int, *, now: float) -> None:
+        """Ask every meter for its captures in [from_s, to_s], POSIX seconds.
+
+        Outcome: `ReadDone` with what the meters have that did not refuse, or `Declined` if all did.
+        """
+        schema = self._options.schema
+        tasks = [
+            self._task(
+                peer,
+                reading(
+                    MeterFetch(schema, peer.name, from_s, to_s, max_read=PART_SIZE), self._name
+                ),
+            )
+            for peer in self._meters
+        ]
+        self._ask(tasks, self._readings, now)
+
+    def read_log(self, meter: int, *, now: float) -> None:
+        """Ask for a meter's control log. Outcome: `LogRead`, or `Declined`."""
+        task = self._task(self._meters[meter], control_log(self._options.schema))
+        self._ask([task], _log, now)
+
+    def execute(self, meter: int, command: Command, *, now: float) -> int:
+        """Ask a meter to do something; return the vector that the request goes out under.
+
+        In clear a request has no vector, and the control log holds 0 for it: what is returned then
+        is found in no log. Outcome: `Executed`, or `Declined` when the meter could not just now or
+        did not believe the request; a parameter that no request can carry is answered here.
+        """
+        self._require_free()
+        peer, schema = self._meters[meter], self._options.schema
+        promised = self._vectors.promise(peer)
+        try:
+            procedure = command_procedure(schema, command, promised & 0xFF)
+        except CodecError:
+            self._outcome = Executed(False, "parameter out of range")
+            return promised
+        task = self._task(peer, commanding(schema, procedure))
+        task.patient = False
+        self._ask([task], _executed, now)
+        return promised
+
+    def close(self, *, now: float) -> None:
+        """Do nothing: no session outlives its dialogue. Outcome: `Closed`."""
+        self._require_free()
+        self._outcome = Closed()
+
+    # Octets, time, outcome
+
+    def receive_data(self, data: bytes, *, now: float) -> None:
+        """Take octets of the relay.
+
+        Raises:
+            CodecError: the stream has lost its framing; close the connection.
+        """
+        self._reader.feed(data)
+        while (apdu := self._reader.next_apdu()) is not None:
+            if isinstance(apdu, bytes):
+                self._endpoint.receive_apdu(apdu, now)
+            else:
+                self._endpoint.receive_oversized(apdu)
+            self._take_events(now)
+        self._advance(now)
+
+    def data_to_send(self) -> bytes:
+        """Return the octets to send now, once."""
+        return b"".join(self._endpoint.data_to_send())
+
+    def handle_deadline(self, now: float) -> None:
+        """Take the time; an answer that is overdue ends the session, if none came at all.
+
+        Raises:
+            RemoteProtocolError: only messages came that could not be believed.
+        """
+        self._endpoint.handle_deadline(now)
+        self._take_events(now)
+        self._advance(now)
+        if self._over and self._disbelieved is not None:
+            refused = self._disbelieved
+            raise RemoteProtocolError(f"no answer but {refused.kind.value}: {refused.detail}")
+
+    def outcome(self) -> Outcome | None:
+        """Return the outcome of the request under way, once it is there."""
+        outcome, self._outcome = self._outcome, None
+        return outcome
+
+    # Dialogues
+
+    def _task(self, peer: Credentials, dialogue: Dialogue[T]) -> Task[T]:
+        self._keys[absolute_title(peer)] = peer.encryption_key
+        asks = self._options.authentication == "password"
+        password = Passwords.of(peer).full if asks else None
+        wrapped = sessionless if self._options.sessionless else in_session
+        return Task(peer, wrapped(dialogue, password))
+
+    def _ask(self, tasks: Sequence[Task[Any]], finish: Finish, now: float) -> None:
+        self._require_free()
+        self._outcome = self._disbelieved = None
+        self._finish = finish
+        self._pipeline = Pipeline(
+            self._client,
+            self._vectors,
+            tasks,
+            security=self._options.security,
+            timeout_s=self._options.timeout_s,
+        )
+        self._advance(now)
+
+    def _require_free(self) -> None:
+        if self._over:
+            raise LocalProtocolError("the session is over")
+        if self._pipeline is not None:
+            raise LocalProtocolError("a request is under way")
+
+    def _take_events(self, now: float) -> None:
+        while (event := self._endpoint.next_event()) is not None:
+            if isinstance(event, Refused):
+                self._disbelieved = event
+            elif self._pipeline is not None:
+                self._pipeline.take(event, now)
+
+    def _advance(self, now: float) -> None:
+        pipeline, finish = self._pipeline, self._finish
+        if pipeline is None or finish is None:
+            return
+        pipeline.advance(now)
+        self.deadline = pipeline.deadline
+        if pipeline.done:
+            self._pipeline = None
+            if pipeline.tasks and all(task.unheard for task in pipeline.tasks):
+                self._over = True
+            else:
+                self._outcome = finish(pipeline.tasks)
+
+    def _readings(self, tasks: Sequence[Task[ReadingBatch]]) -> Outcome:
+        causes = Counter(task.failure for task in tasks if task.failure is not None)
+        self._left_out.update(causes)
+        parts = [task.result for task in tasks if task.result is not None]
+        if tasks and not parts:
+            return Declined(_told(causes))
+        return ReadDone(_merged(self._name, parts, len(self._options.schema.registers)))
+
+
+def _log(tasks: Sequence[Task[Any]]) -> Outcome:
+    (task,) = tasks
+    if task.result is None:
+        return Declined(f"control log: {task.failure}")
+    return LogRead(task.result)
+
+
+def _executed(tasks: Sequence[Task[Any]]) -> Outcome:
+    (task,) = tasks
+    if task.result is None:
+        return Declined(str(task.failure))
+    result = ProcedureResult(task.result)
+    return Executed(result <= ProcedureResult.ACCEPTED, result.name.lower().replace("_", " "))
+
+
+def _told(causes: Mapping[str, int]) -> str:
+    return ", ".join(f"{cause} ({count} meters)" for cause, count in sorted(causes.items()))
+
+
+def _merged(name: bytes, parts: Sequence[ReadingBatch], registers: int) -> ReadingBatch:
+    """Return the readings of all meters by time of capture, then meter."""
+    if not parts:
+        nothing = np.zeros((0, registers), np.uint32)
+        times, status = np.zeros(0, np.int64), np.zeros(0, np.uint8)
+        return ReadingBatch(name, np.zeros(0, "S16"), times, status, nothing)
+    times = np.concatenate([part.captured_at_s for part in parts])
+    order = np.lexsort((_meters(map(len, parts)), times))
+    return ReadingBatch(
+        name,
+        np.concatenate([part.meter_ids for part in parts])[order],
+        times[order],
+        np.concatenate([part.status for part in parts])[order],
+        np.concatenate([part.values for part in parts])[order],
+        _merged_events(parts),
+    )
+
+
+def _merged_events(parts: Sequence[ReadingBatch]) -> EventBatch:
+    """Return the events of all meters in the order of the readings they came with."""
+    events = EventBatch.concatenate([part.events for part in parts])
+    if not len(events):
+        return events
+    came_with = np.concatenate([_came_with(part) for part in parts])
+    meters = _meters(len(part.events) for part in parts)
+    return events.take(np.lexsort((events.code, events.sequence, events.source, meters, came_with)))
+
+
+def _came_with(part: ReadingBatch) -> np.ndarray[Any, np.dtype[np.int64]]:
+    """Return the time of the capture that each event of one meter came with."""
+    events = part.events
+    at = np.searchsorted(part.captured_at_s, events.raised_at_s)
+    logged = part.captured_at_s[np.minimum(at, len(part) - 1)]
+    return np.where(events.source == EventSource.STATUS, events.sequence.astype(np.int64), logged)
+
+
+def _meters(counts: Iterable[int]) -> np.ndarray[Any, np.dtype[np.intp]]:
+    sizes = list(counts)
+    return np.repeat(np.arange(len(sizes)), sizes)

@@ -1,0 +1,215 @@
+"""A relay's side of a connection that a client opened: many nodes behind one stream.
+
+Theory of operation. Each APDU names the node it is for. A meter behind the relay has an
+association of its own, made when the first APDU for it comes; everything else is for the relay:
+what names the relay or nobody, and what names somebody who is not here, which the relay's own
+association answers with UNKNOWN_APPLICATION_TITLE. Nodes answer in the order in which their
+requests are complete.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Final
+
+from protocols.c12.acse import interpret_header
+from protocols.c12.application import Application
+from protocols.c12.association import Channel, Endpoint, Node, Refused, ServerAssociation
+from protocols.c12.framing import HEAD_SIZE, ApduReader, Oversized
+from protocols.c12.meter import Clearance, Meter, Passwords
+from protocols.c12.options import ServerOptions
+from protocols.c12.plugin.downlink import MAX_ANSWER_SIZE, DeviceVectors, absolute_title
+from protocols.c12.plugin.downlink_relay import RelayServices
+from protocols.c12.plugin.naming import key_id_of
+from protocols.c12.plugin.options import C12Options
+from protocols.c12.relay import Place, Router
+from protocols.c12.services import Request, Response, ResponseCode
+from protocols.c12.titles import ApTitle
+from protocols.errors import CodecError
+from protocols.plugin import ConcentratorModel, Counters, Credentials, SessionOptions
+
+IDLE_S: Final = 600.0
+"""Seconds of silence after which a connection is closed."""
+AT_ONCE: Final = -math.inf
+
+
+class _Noted:
+    """An application, with a note of what it refuses."""
+
+    def __init__(self, application: Application, refusals: list[str]) -> None:
+        self._application = application
+        self._refusals = refusals
+
+    def handle(self, request: Request, *, now: float) -> Response:
+        """Return the application's answer."""
+        response = self._application.handle(request, now=now)
+        if response.code is not ResponseCode.OK:
+            self._refusals.append(response.code.name.lower().replace("_", " "))
+        return response
+
+    def session_ended(self) -> None:
+        """Tell the application."""
+        self._application.session_ended()
+
+
+@dataclass(slots=True)
+class _Server:
+    """A node and its vectors."""
+
+    endpoint: Endpoint
+    vectors: DeviceVectors
+
+
+class C12ServedSession:
+    """The C12.22 servers of a relay and its meters, for one connection.
+
+    ``deadline`` is in the past (at once) until the session has been told the time first, and
+    again when the stream has lost its framing; told the time then, or after `IDLE_S` of silence,
+    it is ``None``: send what is left and close the connection.
+    """
+
+    def __init__(
+        self,
+        model: ConcentratorModel,
+        credentials: Credentials,
+        counters: Counters,
+        options: SessionOptions,
+        random: Callable[[int], bytes],
+    ) -> None:
+        self.deadline: float | None = AT_ONCE
+        self._model = model
+        self._credentials = credentials
+        self._counters = counters
+        self._options = C12Options.of(options)
+        self._reader = ApduReader()
+        self._servers: dict[int | None, _Server] = {}
+        self._refusals: list[str] = []
+        self._outgoing: list[bytes] = []
+        self._idle_at = math.inf
+        self._over = False
+
+    def receive_data(self, data: bytes, *, now: float) -> None:
+        """Take octets of the client, in any split. Never raises for what they hold."""
+        if self._over:
+            return
+        self._idle_at = now + IDLE_S
+        self._reader.feed(data)
+        try:
+            while (apdu := self._reader.next_apdu()) is not None:
+                self._take(apdu, now)
+        except CodecError:
+            self._refusals.append("malformed")
+            self._over = True
+        self._note_deadline()
+
+    def receive_eof(self) -> None:
+        """Take the end of the stream; what it cut off is refused as truncated."""
+        if self._reader.is_cut and not self._over:
+            self._refusals.append("truncated")
+        self._over = True
+        self.deadline = None
+
+    def data_to_send(self) -> bytes:
+        """Return the octets to send now, once."""
+        outgoing, self._outgoing = self._outgoing, []
+        return b"".join(outgoing)
+
+    def handle_deadline(self, now: float) -> None:
+        """Take the time; afterwards the deadline is in the future or ``None``."""
+        if self._over or now >= self._idle_at:
+            self._over = True
+            self.deadline = None
+            return
+        if self._idle_at == math.inf:
+            self._idle_at = now + IDLE_S
+        for server in self._servers.values():
+            server.endpoint.handle_deadline(now)
+            self._collect(server)
+        self._note_deadline()
+
+    def refusals(self) -> Sequence[str]:
+        """Return, once, the causes for which requests were refused since the last call."""
+        causes = tuple(self._refusals)
+        self._refusals.clear()
+        return causes
+
+    def _take(self, apdu: bytes | Oversized, now: float) -> None:
+        server = self._server_for(apdu)
+        server.vectors.begin()
+        if isinstance(apdu, Oversized):
+            server.endpoint.receive_oversized(apdu)
+        else:
+            server.endpoint.receive_apdu(apdu, now)
+        self._collect(server)
+
+    def _server_for(self, apdu: bytes | Oversized) -> _Server:
+        """Return who an APDU is for. Whoever is not here is the relay's to say so."""
+        called = _called(apdu.head if isinstance(apdu, Oversized) else apdu[:HEAD_SIZE])
+        route = self._router.route(called)
+        number = None if isinstance(route, Place) else route
+        server = self._servers.get(number)
+        if server is None:
+            server = self._servers[number] = self._server(number)
+        return server
+
+    @cached_property
+    def _router(self) -> Router:
+        """Who is behind the relay; made when first needed, because it costs every meter's keys."""
+        nodes = {
+            absolute_title(member): meter for meter, member in enumerate(self._credentials.members)
+        }
+        return Router(absolute_title(self._credentials), nodes)
+
+    def _server(self, meter: int | None) -> _Server:
+        """Return the association of a meter, or of the relay."""
+        own = self._credentials if meter is None else self._credentials.members[meter]
+        vectors = DeviceVectors(self._counters, own)
+        key_ids = (None, key_id_of(own.system_title))
+        node = Node(
+            absolute_title(own),
+            lambda _peer, key_id: own.encryption_key if key_id in key_ids else None,
+            vectors,
+            vectors,
+            vectors.utc_s,
+        )
+        channel = Channel(node, self._options.channel)
+
+        def application(_peer: ApTitle) -> Application:
+            if meter is None:
+                return _Noted(RelayServices(own.system_title, self._router), self._refusals)
+            return _Noted(self._meter(meter, own, vectors.accepted_last), self._refusals)
+
+        options = ServerOptions(
+            answers_to_security=self._options.security_answer, max_response_size=MAX_ANSWER_SIZE
+        )
+        association = ServerAssociation(channel, application, options)
+        return _Server(Endpoint(channel, server=association), vectors)
+
+    def _meter(self, number: int, own: Credentials, counter: int) -> Meter:
+        open_to_all = self._options.authentication == "none"
+        granted = Clearance.FULL if open_to_all else Clearance.NONE
+        meter = Meter(self._model, number, Passwords.of(own), granted=granted)
+        meter.request_counter = counter
+        return meter
+
+    def _collect(self, server: _Server) -> None:
+        self._outgoing += server.endpoint.data_to_send()
+        while (event := server.endpoint.next_event()) is not None:
+            if isinstance(event, Refused):
+                self._refusals.append(event.kind.value)
+
+    def _note_deadline(self) -> None:
+        deadlines = (server.endpoint.deadline for server in self._servers.values())
+        earliest = min((at for at in deadlines if at is not None), default=math.inf)
+        self.deadline = AT_ONCE if self._over else min(earliest, self._idle_at)
+
+
+def _called(octets: bytes) -> ApTitle | None:
+    """Return the title of whom an APDU is for; ``None``: it does not say, or cannot be read."""
+    try:
+        return interpret_header(octets).called
+    except CodecError:
+        return None
