@@ -54,14 +54,14 @@ def test_the_newest_entries_come_back(
 def test_events_octet_by_octet() -> None:
     dimensions = Dimensions(log=Log(event_number=True, event_argument_size=1, event_entries=2))
     entry = LogEntry(
-        65_537, FIRST_S, 47, user=2, argument=b"\xaa", manufacturer=True, event_number=3,
+        65_837, FIRST_S, 47, user=2, argument=b"\xaa", manufacturer=True, event_number=3,
         selector=1,
     )  # fmt: skip
     data = encode_log(EVENT_LOG, LogImage((entry,), unread=1), CONFIGURATION, dimensions)
     assert data == bytes.fromhex(
-        "04 0100 0100 01000100 0100"
+        "04 0100 0100 2d010100 0100"
         " 00000000 0000 0000 0000 0000 00"
-        " 00f15365 0300 0100 0200 2f18 aa"
+        " 00f15365 0300 2d01 0200 2f18 aa"
     )  # fmt: skip
     assert decode_log(EVENT_LOG, data, CONFIGURATION, dimensions).entries == (entry,)
 

@@ -372,3 +372,13 @@ def test_a_manufacturer_adds_tables_without_touching_the_others() -> None:
 def test_labels() -> None:
     assert table_label(23) == "ST23"
     assert table_label(2053) == "MT5"
+
+
+def test_every_bit_of_a_procedure_identifier() -> None:
+    values = STANDARD_TABLES.decode(8, bytes.fromhex("01fc 05 06 0708"), CONFIGURATION)
+    assert values == {
+        "procedure": {"number": 1025, "manufacturer": True, "selector": 15},
+        "sequence": 5,
+        "result": 6,
+        "data": b"\x07\x08",
+    }
