@@ -6,7 +6,7 @@ the `Response`. Services without one answer with the code alone.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any, ClassVar, Final, Protocol, TypeVar
 
@@ -15,16 +15,20 @@ from construct import Int8ub, Int16ub, Int24ub, Int32ub, Struct
 from protocols.c12.services.codec import Response
 from protocols.c12.services.codes import Dialect, ResponseCode
 from protocols.c12.services.features import Feature, decode_features, encode_features
-from protocols.c12.services.fields import ADDRESS, ELEMENT
+from protocols.c12.services.fields import (
+    ADDRESS,
+    ELEMENT,
+    FieldCodec,
+    decode_elements,
+    encode_elements,
+    field_codec,
+)
 from protocols.c12.services.table_data import decode_table_data, encode_table_data
 from protocols.c12.services.tails import (
     decode_ticket,
-    decode_titles,
     encode_ticket,
-    encode_titles,
 )
 from protocols.errors import CodecError
-from protocols.lowering import Codec, lower
 
 CODEC: Final = "C12 response"
 
@@ -66,25 +70,20 @@ class DeclaredBody:
     """A body whose fields are all declared, named as in the dataclass."""
 
     __slots__ = ()
-    codec: ClassVar[Codec]
+    fields: ClassVar[FieldCodec]
 
     def encode(self) -> bytes:
         """Return the body as octets; raises `CodecError`."""
-        names = (field.name for field in fields(self))  # type: ignore[arg-type]
-        return self.codec.build({name: getattr(self, name) for name in names})
+        return self.fields.build(self)
 
     @classmethod
     def decode(cls: type[_Declared], body: bytes) -> _Declared:
         """Return exactly one body; raises `CodecError`."""
-        values, end = cls.codec.parse_from(body)
-        if end != len(body):
-            raise CodecError(f"{len(body) - end} trailing octets", codec=cls.codec.name)
-        names = (field.name for field in fields(cls))  # type: ignore[arg-type]
-        return cls(**{name: values[name] for name in names})
+        return cls(**cls.fields.parse(body))
 
 
-def _declare(name: str, *fields: Any) -> Codec:  # noqa: ANN401 - construct's edge
-    return lower(Struct(*fields), f"{CODEC} {name}")
+def _declare(name: str, *fields: Any) -> FieldCodec:  # noqa: ANN401 - construct's edge
+    return field_codec(f"{CODEC} {name}", Struct(*fields))
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +97,7 @@ class IdentifyBody:
 
     def encode(self) -> bytes:
         """Return the body as octets; raises `CodecError`."""
-        head = {"standard": self.standard, "version": self.version, "revision": self.revision}
-        return _IDENTIFY.build(head) + encode_features(self.features)
+        return _IDENTIFY.build(self) + encode_features(self.features)
 
     @classmethod
     def decode(cls, body: bytes) -> IdentifyBody:
@@ -137,14 +135,14 @@ class LogonBody:
 
     def encode(self) -> bytes:
         """Return the body as octets; raises `CodecError`."""
-        return b"" if self.timeout_s is None else _LOGON.build({"timeout_s": self.timeout_s})
+        return b"" if self.timeout_s is None else _LOGON.build(self)
 
     @classmethod
     def decode(cls, body: bytes, dialect: Dialect) -> LogonBody:
         """Return exactly one body of ``dialect``; raises `CodecError`."""
         if len(body) != (2 if dialect is Dialect.C12_22 else 0):
-            raise CodecError(f"{len(body)} octets in {dialect.name}", codec=_LOGON.name)
-        return cls(_LOGON.parse(body)["timeout_s"] if body else None)
+            raise CodecError(f"{len(body)} octets in {dialect.name}", codec=CODEC, path="timeout_s")
+        return cls(**_LOGON.parse(body)) if body else cls()
 
 
 _LOGON: Final = _declare("Logon", "timeout_s" / Int16ub)
@@ -180,17 +178,12 @@ class NegotiateBody:
 
     def encode(self) -> bytes:
         """Return the body as octets; raises `CodecError`."""
-        codec = _NEGOTIATE if self.baud_code is None else _NEGOTIATE_BAUD
-        names = self.__dataclass_fields__
-        return codec.build({name: getattr(self, name) for name in names})
+        return (_NEGOTIATE if self.baud_code is None else _NEGOTIATE_BAUD).build(self)
 
     @classmethod
     def decode(cls, body: bytes) -> NegotiateBody:
         """Return exactly one body; raises `CodecError`."""
-        codec = _NEGOTIATE_BAUD if len(body) > 3 else _NEGOTIATE
-        values, end = codec.parse_from(body)
-        if end != len(body):
-            raise CodecError(f"{len(body) - end} trailing octets", codec=codec.name)
+        values = (_NEGOTIATE_BAUD if len(body) > 3 else _NEGOTIATE).parse(body)
         return cls(**({"baud_code": None} | values))
 
 
@@ -207,7 +200,7 @@ class TimingSetupBody(DeclaredBody):
     inter_character_s: int
     response_s: int
     retries: int
-    codec: ClassVar = _declare(
+    fields: ClassVar = _declare(
         "TimingSetup",
         "traffic_s" / Int8ub,
         "inter_character_s" / Int8ub,
@@ -224,7 +217,7 @@ class RegisterBody(DeclaredBody):
     delay_s: int
     period_s: int
     registration_info: int
-    codec: ClassVar = _declare(
+    fields: ClassVar = _declare(
         "Register",
         "title" / ELEMENT,
         "delay_s" / Int16ub,
@@ -238,7 +231,7 @@ class ResolveBody(DeclaredBody):
     """The native address (at most 255 octets) behind a title."""
 
     address: bytes
-    codec: ClassVar = _declare("Resolve", *ADDRESS.subcons)
+    fields: ClassVar = _declare("Resolve", *ADDRESS.subcons)
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,12 +242,12 @@ class TraceBody:
 
     def encode(self) -> bytes:
         """Return the body as octets; raises `CodecError`."""
-        return encode_titles(self.titles)
+        return encode_elements(self.titles)
 
     @classmethod
     def decode(cls, body: bytes) -> TraceBody:
         """Return exactly one body; raises `CodecError`."""
-        return cls(decode_titles(body))
+        return cls(decode_elements(body))
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,4 +255,4 @@ class SizeLimitBody(DeclaredBody):
     """Behind REQUEST_TOO_LARGE and RESPONSE_TOO_LARGE in C12.22: how many octets would do."""
 
     max_octets: int
-    codec: ClassVar = _declare("size limit", "max_octets" / Int32ub)
+    fields: ClassVar = _declare("size limit", "max_octets" / Int32ub)

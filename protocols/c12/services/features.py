@@ -7,9 +7,8 @@ from typing import Any, Final, TypeAlias
 
 from construct import BitsInteger, BitStruct, Flag, GreedyBytes, Int8ub, Prefixed, Struct
 
-from protocols.c12.services.fields import ELEMENT
+from protocols.c12.services.fields import ELEMENT, FieldCodec, field_codec
 from protocols.errors import CodecError
-from protocols.lowering import Codec, lower
 
 CODEC: Final = "C12 feature"
 END: Final = 0x00
@@ -99,8 +98,8 @@ DECLARATIONS: Final[dict[int, tuple[type[Any], Any]]] = {
 }
 """What follows each feature's first octet."""
 
-_CODECS: Final[dict[int, tuple[type[Any], Codec]]] = {
-    tag: (kind, lower(declaration, f"{CODEC} {kind.__name__}"))
+_CODECS: Final[dict[int, tuple[type[Any], FieldCodec]]] = {
+    tag: (kind, field_codec(f"{CODEC} {kind.__name__}", declaration))
     for tag, (kind, declaration) in DECLARATIONS.items()
 }
 _TAG_OF: Final = {kind: tag for tag, (kind, _) in DECLARATIONS.items()}
@@ -141,6 +140,4 @@ def _encode(feature: Feature) -> bytes:
     tag = _TAG_OF.get(type(feature))
     if tag is None:
         raise CodecError("an unknown feature that is not last", codec=CODEC, path="features")
-    fields = feature.__dataclass_fields__
-    values = {name: getattr(feature, name) for name in fields}
-    return bytes((tag,)) + _CODECS[tag][1].build(values)
+    return bytes((tag,)) + _CODECS[tag][1].build(feature)

@@ -9,8 +9,8 @@ from typing import Any, Final, TypeAlias
 from construct import Struct
 
 from protocols.c12.services.codes import Dialect
+from protocols.c12.services.fields import FieldCodec, field_codec
 from protocols.errors import CodecError
-from protocols.lowering import Codec, lower
 
 CODEC: Final = "C12 service"
 Values: TypeAlias = dict[str, Any]
@@ -36,14 +36,12 @@ class Layout:
     code: int
     kind: type[Any]
     dialects: frozenset[Dialect]
-    fields: tuple[str, ...]
-    codec: Codec | None
+    fields: FieldCodec | None
     tail: Tail | None
 
     def decode(self, data: bytes, dialect: Dialect) -> Any:  # noqa: ANN401 - its dataclass
         """Return the request in ``data``, code included; raises `CodecError`."""
-        values, end = ({}, 1) if self.codec is None else self.codec.parse_from(data, 1)
-        values = {name: _immutable(values[name]) for name in self.fields}
+        values, end = ({}, 1) if self.fields is None else self.fields.parse_from(data, 1)
         if self.tail is not None:
             self.tail.read(values, data[end:], dialect)
         elif end != len(data):
@@ -54,8 +52,8 @@ class Layout:
     def encode(self, request: Any, dialect: Dialect) -> bytes:  # noqa: ANN401 - its dataclass
         """Return ``request`` with its code; raises `CodecError`."""
         octets = bytes((self.code,))
-        if self.codec is not None:
-            octets += self.codec.build({name: getattr(request, name) for name in self.fields})
+        if self.fields is not None:
+            octets += self.fields.build(request)
         return octets if self.tail is None else octets + self.tail.write(request, dialect)
 
 
@@ -66,14 +64,9 @@ def layout(
     dialects: frozenset[Dialect] = EVERYWHERE,
     tail: Tail | None = None,
 ) -> Layout:
-    """Declare a service code: ``fields`` named as in the dataclass, then the ``tail``.
-
-    A declared field that the dataclass does not have is derived when it is built.
-    """
-    known = kind.__dataclass_fields__
-    names = tuple(field.name for field in fields if field.name in known)
-    codec = lower(Struct(*fields), f"{CODEC} {kind.__name__}") if fields else None
-    return Layout(code, kind, dialects, names, codec, tail)
+    """Declare a service code: ``fields`` named as in the dataclass, then the ``tail``."""
+    codec = field_codec(f"{CODEC} {kind.__name__}", Struct(*fields)) if fields else None
+    return Layout(code, kind, dialects, codec, tail)
 
 
 def by_code(layouts: tuple[Layout, ...]) -> Mapping[int, Layout]:
@@ -81,7 +74,3 @@ def by_code(layouts: tuple[Layout, ...]) -> Mapping[int, Layout]:
     table = {layout.code: layout for layout in layouts}
     assert len(table) == len(layouts), "a service code twice"
     return table
-
-
-def _immutable(value: Any) -> Any:  # noqa: ANN401 - any field
-    return tuple(value) if isinstance(value, list) else value

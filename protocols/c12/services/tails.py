@@ -8,7 +8,7 @@ from typing import Any, Final
 from construct import GreedyBytes, Int8ub, Int16ub, Prefixed, Struct
 
 from protocols.c12.services.codes import Dialect
-from protocols.c12.services.fields import ELEMENTS
+from protocols.c12.services.fields import decode_elements, encode_elements
 from protocols.c12.services.layout import CODEC, Tail, Values
 from protocols.c12.services.table_data import decode_table_data, encode_table_data
 from protocols.errors import CodecError
@@ -31,7 +31,6 @@ TICKET_FIELD: Final = Prefixed(
 )
 
 _TICKET: Final = lower(TICKET_FIELD, f"{CODEC} Authenticate")
-_TITLES: Final = lower(ELEMENTS, f"{CODEC} titles")
 
 
 def _whole(codec: Codec, octets: bytes) -> Any:  # noqa: ANN401 - construct's edge
@@ -50,21 +49,11 @@ def _read_message(values: Values, octets: bytes, _dialect: Dialect) -> None:
 
 
 def _read_titles(values: Values, octets: bytes, _dialect: Dialect) -> None:
-    values["titles"] = decode_titles(octets)
+    values["titles"] = decode_elements(octets)
 
 
 def _read_ticket(values: Values, octets: bytes, _dialect: Dialect) -> None:
     values |= decode_ticket(octets)
-
-
-def decode_titles(octets: bytes) -> tuple[bytes, ...]:
-    """Return the BER elements that fill ``octets``; raises `CodecError`."""
-    return tuple(_whole(_TITLES, octets)["titles"])
-
-
-def encode_titles(titles: tuple[bytes, ...]) -> bytes:
-    """Return ``titles`` one behind the other; raises `CodecError`."""
-    return _TITLES.build({"titles": titles})
 
 
 def decode_ticket(octets: bytes) -> dict[str, Any]:
@@ -127,7 +116,7 @@ TABLE_DATA: Final = Tail(_read_data, lambda request, _: encode_table_data(reques
 MESSAGE: Final = Tail(
     _read_message, lambda request, _: _bounded(request.message, MAX_MESSAGE_OCTETS, "message")
 )
-TITLES: Final = Tail(_read_titles, lambda request, _: encode_titles(request.titles))
+TITLES: Final = Tail(_read_titles, lambda request, _: encode_elements(request.titles))
 TICKET: Final = Tail(_read_ticket, lambda request, _: encode_ticket(request.key_id, request.ticket))
 TIMEOUT: Final = _one_field("timeout_s", TIMEOUT_FIELD, _network)
 SECURITY_USER: Final = _one_field("user_id", USER_FIELD, _network_perhaps)

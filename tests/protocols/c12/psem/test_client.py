@@ -178,6 +178,21 @@ def test_no_acknowledgement_ends_the_session(options: LinkOptions, end: float) -
     assert (event.request, event.fault) == (Identify(), Fault.LINK_FAILED)
 
 
+def test_half_a_request_acknowledged_leaves_the_wait_to_the_link() -> None:
+    client = PsemClient()
+    client.negotiate(0.0)
+    answer(client, "00 0040 02 06")
+    client.next_event()
+    client.write(5, bytes(60), 10.0)
+    client.receive_data(ACK, 10.0)
+    while client.deadline is not None:
+        now = client.deadline
+        client.handle_deadline(now)
+    event = client.next_event()
+    assert isinstance(event, Failed)
+    assert (now, event.fault) == (18.0, Fault.LINK_FAILED)
+
+
 def test_an_acknowledgement_and_then_silence_ends_the_session() -> None:
     client = PsemClient()
     client.identify(0.0)
