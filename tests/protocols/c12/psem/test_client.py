@@ -74,7 +74,7 @@ ASKS: list[tuple[Ask, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("ask", "octets"), ASKS, ids=lambda part: str(part)[:8])
+@pytest.mark.parametrize(("ask", "octets"), ASKS, ids=[octets for _, octets in ASKS])
 def test_octets_of_everything_it_asks(ask: Ask, octets: str) -> None:
     client = PsemClient(dialect=Dialect.C12_21)
     ask(client, 0.0)
@@ -141,7 +141,7 @@ WRONG: list[tuple[Ask, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("ask", "octets"), WRONG, ids=lambda part: str(part)[:12])
+@pytest.mark.parametrize(("ask", "octets"), WRONG, ids=[octets for _, octets in WRONG])
 def test_an_answer_that_is_none_ends_the_session(ask: Ask, octets: str) -> None:
     client = PsemClient(dialect=Dialect.C12_21)
     ask(client, 0.0)

@@ -121,7 +121,11 @@ def test_no_line_makes_a_wrong_value(options: LinkOptions, faults: list[Carry]) 
     assert isinstance(again.run(), Answered)
 
 
-@pytest.mark.parametrize("harm", [lose, double, Change(7, 0x10), Cut(5)], ids=str)
+@pytest.mark.parametrize(
+    "harm",
+    [lose, double, Change(7, 0x10), Cut(5)],
+    ids=["lost", "doubled", "changed", "cut"],
+)
 @pytest.mark.parametrize("burst", range(36))
 def test_one_harm_anywhere_is_repaired(harm: Carry, burst: int) -> None:
     """Every burst of a session in turn is harmed once: all answers come, and they are right."""
