@@ -35,8 +35,9 @@ class Application(Protocol):
         """Return the answer to ``request``, whatever it asks; never raises for what it holds.
 
         ``now`` is in seconds of the same clock as the server's. An `Authenticate` comes only when
-        the server has found its ticket right, and the server adds the body to an OK. What the
-        application does not serve it answers with SERVICE_NOT_SUPPORTED.
+        the server has found its ticket right, and the server adds the body to an OK. A `Logon`
+        without ``timeout_s`` is C12.18's or C12.21's, and its OK has no body. What the application
+        does not serve it answers with SERVICE_NOT_SUPPORTED.
         """
         ...
 
