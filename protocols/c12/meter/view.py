@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,17 +12,25 @@ from protocols.c12.meter.schema import MeterSchema
 from protocols.plugin import ConcentratorModel, MeterState
 from protocols.readings import EventBatch, EventSource, ReadingBatch
 
-CHUNK_INTERVALS = 960
+CHUNK_INTERVALS: Final = 960
 """Intervals looked at together in a search backwards."""
 
 
-@dataclass(frozen=True, slots=True)
 class MeterView:
-    """Meter ``number``, counted within the concentrator of ``model``."""
+    """Meter ``number``, counted within the concentrator of ``model``.
 
-    model: ConcentratorModel
-    number: int
-    schema: MeterSchema
+    The captures of the load profile are asked of the model together, and once until a new capture
+    is due: nearly every table is about them, and asking costs more than their number.
+    """
+
+    def __init__(self, model: ConcentratorModel, number: int, schema: MeterSchema) -> None:
+        self.model = model
+        self.number = number
+        self.schema = schema
+        self._recent: ReadingBatch | None = None
+        self._span = (0, -1)
+        self._recent_from_s = 0
+        self._older: list[tuple[int | None, EventBatch]] = []
 
     @property
     def name(self) -> bytes:
@@ -38,19 +46,9 @@ class MeterView:
         """Return its clock, POSIX seconds."""
         return int(self.model.meter_clock_s(self.number))
 
-    def captures(self, from_s: int, to_s: int) -> ReadingBatch:
-        """Return what was captured in [from_s, to_s], oldest first."""
-        return self.model.buffer(from_s, to_s, range(self.number, self.number + 1))
-
     def newest_s(self) -> int | None:
         """Return the time of the newest capture; ``None``: nothing was captured yet."""
-        newest_s = self.model.buffer_span()[1]
-        newest = self.captures(newest_s, newest_s)
-        if len(newest):
-            return newest_s
-        found = (part.captured_at_s for part in self._backwards() if len(part))
-        times = next(found, None)
-        return None if times is None else int(times[-1])
+        return next((newest_s for newest_s, _ in self._backwards() if newest_s is not None), None)
 
     def window(self, newest_s: int) -> tuple[int, int]:
         """Return the first and last capture time that the load profile holds."""
@@ -61,9 +59,10 @@ class MeterView:
     def with_previous(self, from_s: int, to_s: int) -> tuple[ReadingBatch, NDArray[np.uint32]]:
         """Return captures in [from_s, to_s], and the registers (n, k) one period before each.
 
-        Where the capture before is not there, its own registers stand in: nothing rose.
+        Where the capture before is not there, its own registers stand in: nothing rose. The
+        captures come without their events.
         """
-        batch = self.captures(from_s - self.schema.period_s, to_s)
+        batch = self._captures(from_s - self.schema.period_s, to_s)
         times = batch.captured_at_s
         before = np.searchsorted(times, times - self.schema.period_s)
         known = times[before] == times - self.schema.period_s
@@ -80,20 +79,50 @@ class MeterView:
         """Return the newest events of ``source``, at most ``count``, oldest first."""
         found: list[EventBatch] = []
         left = count
-        for part in self._backwards():
+        for _, events in self._backwards():
             if left <= 0:
                 break
-            mine = part.events.take(part.events.source == source)
+            mine = events.take(events.source == source)
             mine = mine.take(np.argsort(mine.sequence, kind="stable")[-left:])
             found.insert(0, mine)
             left -= len(mine)
         return EventBatch.concatenate(found)
 
-    def _backwards(self) -> Iterator[ReadingBatch]:
-        oldest_s, newest_s = self.model.buffer_span()
+    def _captures(self, from_s: int, to_s: int) -> ReadingBatch:
+        recent = self._newest_captures()
+        if from_s < self._recent_from_s:
+            return self._ask(from_s, to_s)
+        times = recent.captured_at_s
+        return _rows(recent, (times >= from_s) & (times <= to_s))
+
+    def _newest_captures(self) -> ReadingBatch:
+        """Return the captures of the newest intervals that the model can hold."""
+        span = self.model.buffer_span()
+        if self._recent is None or span != self._span:
+            width_s = self.schema.settings.blocks * self.schema.period_s
+            self._recent_from_s = span[1] - width_s
+            self._recent = self._ask(self._recent_from_s, span[1])
+            self._span = span
+            self._older = []
+        return self._recent
+
+    def _ask(self, from_s: int, to_s: int) -> ReadingBatch:
+        return self.model.buffer(from_s, to_s, range(self.number, self.number + 1))
+
+    def _backwards(self) -> Iterator[tuple[int | None, EventBatch]]:
+        """Return everything there is, the newest first, in parts: newest capture, and events."""
+        yield _told(self._newest_captures())
         width_s = CHUNK_INTERVALS * self.schema.period_s
-        for to_s in range(newest_s, oldest_s - 1, -width_s):
-            yield self.captures(max(oldest_s, to_s - width_s + 1), to_s)
+        starts = range(self._recent_from_s - 1, self._span[0] - 1, -width_s)
+        for number, to_s in enumerate(starts):
+            if number == len(self._older):
+                part = self._ask(max(self._span[0], to_s - width_s + 1), to_s)
+                self._older.append(_told(part))
+            yield self._older[number]
+
+
+def _told(part: ReadingBatch) -> tuple[int | None, EventBatch]:
+    return int(part.captured_at_s[-1]) if len(part) else None, part.events
 
 
 def _rows(batch: ReadingBatch, which: NDArray[np.bool_]) -> ReadingBatch:
