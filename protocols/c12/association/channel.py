@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
@@ -41,7 +42,7 @@ from protocols.c12.message import (
     seal_of,
 )
 from protocols.c12.options import CHANNEL_OPTIONS, ChannelOptions
-from protocols.c12.segmentation import Fate, Reassembly, segment
+from protocols.c12.segmentation import CannotSegmentError, Fate, Reassembly, segment
 from protocols.c12.services import Response, ResponseCode, SizeLimitBody, encode_response
 from protocols.c12.titles import ApTitle
 from protocols.errors import CodecError
@@ -178,15 +179,20 @@ class Channel:
         if code is ResponseCode.REQUEST_TOO_LARGE:
             body = SizeLimitBody(self.options.max_apdu_size).encode()
         answer = encode_response(Response(code, body))
-        self.send(self.answer_header(header), Epsem((answer,)))
+        # A way too narrow for an error is too narrow to say so.
+        with suppress(CannotSegmentError):
+            self.send(self.answer_header(header), Epsem((answer,)))
 
     def answer_header(
         self, request: Header, authentication: AuthenticationValue | None = None
     ) -> Header:
         """Return the header of the answer to ``request``, its titles in the form they came in."""
+        called = request.called
+        if called is None or self.absolute(called) != self.node.title:
+            called = self.node.title
         return Header(
             request.calling,
-            request.called or self.node.title,
+            called,
             ber.unsigned(self.next_invocation(), "calling_invocation"),
             request.calling_invocation,
             authentication=authentication,
