@@ -444,6 +444,13 @@ def test_identify_in_a_session(restarts: bool) -> None:
     assert talk.application.ended == restarts
 
 
+def test_identify_in_a_session_brings_small_packets_back() -> None:
+    talk = Talk(replace(C12_18_DEVICE, identify_restarts=True))
+    talk.application.tables[64] = bytes(200)
+    talk.ask(Identify(), Negotiate(64, 4), LOGON, Identify(), LOGON)
+    assert talk.ask(FullRead(64)).body == SizeLimitBody(56).encode()
+
+
 def test_two_requests_at_once_are_both_answered() -> None:
     talk = Talk()
     one = Packet(b"\x20").encode()
