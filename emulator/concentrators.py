@@ -98,7 +98,7 @@ class Concentrators:
         if number not in self._push_sessions:
             plugin = self.dialects.plugin(number)
             self._push_sessions[number] = plugin.push_session(
-                self._credentials(number), self[number].push_counters, self.dialects.options
+                self._credentials(number), self[number].push_counters, self.dialects.options(number)
             )
         return self._push_sessions[number]
 
@@ -115,7 +115,7 @@ class Concentrators:
             self[number],
             self._credentials(number),
             self[number].served_counters,
-            self.dialects.options,
+            self.dialects.options(number),
             _octets(self._config.seed, number, connection),
         )
 

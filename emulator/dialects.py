@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
-from emulator.fleet_config import FleetConfig
+from emulator.capture import capture_profile
+from emulator.fleet_config import FleetConfig, part_holding
 from emulator.grid import PROTOCOLS, Grid
+from emulator.identity import head_end_name
 from protocols.plugin import ProtocolPlugin, SessionOptions, load_protocol
 
 MIX: Final = "mix"
@@ -15,6 +17,15 @@ MIX: Final = "mix"
 def spoken(protocol: str) -> tuple[str, ...]:
     """Return the plug-ins of a fleet that speaks ``protocol``."""
     return PROTOCOLS if protocol == MIX else (protocol,)
+
+
+def particular(config: FleetConfig) -> dict[str, Any]:
+    """Return what only single protocols need to know of a fleet, for both ends of its sessions."""
+    registers = capture_profile(config.grid).registers
+    return config.c12.model_dump() | {
+        "capture_period_s": config.behaviour.step_s,
+        "logical_names": " ".join(register.logical_name for register in registers),
+    }
 
 
 class Dialects:
@@ -34,16 +45,24 @@ class Dialects:
         }
         self._only = None if config.protocol == MIX else config.protocol
         self._protocol = grid.protocol
-        self.options = SessionOptions(
-            authentication=config.authentication,
-            protection=config.protection,
-            confirmed=config.confirmed,
-            particular=config.c12.model_dump(),
-        )
+        self._concentrators = grid.concentrators
+        self._options = [
+            SessionOptions(
+                authentication=config.authentication,
+                protection=config.protection,
+                confirmed=config.confirmed,
+                particular=particular(config) | {"head_end": head_end_name(shard).decode()},
+            )
+            for shard in range(max(1, len(config.head_ends)))
+        ]
 
     def name(self, number: int) -> str:
         """Return the name of the protocol that a concentrator speaks."""
         return self._only or PROTOCOLS[self._protocol[number]]
+
+    def options(self, number: int) -> SessionOptions:
+        """Return the options of a concentrator's sessions; they name the head-end it reports to."""
+        return self._options[part_holding(self._concentrators, len(self._options), number)]
 
     def plugin(self, number: int) -> ProtocolPlugin:
         """Return the plug-in of a concentrator."""

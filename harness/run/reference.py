@@ -14,6 +14,7 @@ from hdrh.histogram import HdrHistogram
 from psycopg import sql
 
 from emulator.clock import ScenarioClock
+from emulator.dialects import particular
 from emulator.fleet_config import FleetConfig
 from harness.headend.config import GapFillingRules, HeadEndConfig, KillHook
 from harness.run.api import NAME as API
@@ -237,7 +238,7 @@ def _config(fleet: FleetConfig, target: Reference, number: int) -> HeadEndConfig
         store_url="",
         realtime_offset_s=0.0,
         protocol=fleet.protocol,
-        particular=fleet.c12.model_dump(),
+        particular=particular(fleet),
         registrations_per_s=fleet.c12.registrations_per_s,
         authentication=fleet.authentication,
         protection=fleet.protection,
