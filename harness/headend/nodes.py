@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final, Protocol, TypeAlias
+from typing import Any, Final, Protocol, TypeAlias
 
 import numpy as np
 
@@ -27,6 +27,8 @@ STRANGER: Final = "refused: registration of a stranger"
 NOT_REGISTERED: Final = "refused: deregistration of a node that was not registered"
 """Counters of what was refused; like others that begin so, they are shown as failures."""
 
+NODES_MAX: Final = 10_000
+"""Nodes in one answer."""
 SECOND_US: Final = 1_000_000
 _GONE: Final = (RegistrationKind.DEREGISTERED, RegistrationKind.EXPIRED)
 
@@ -233,6 +235,31 @@ class NodeTable:
                 int(self._expires_at_us[line]),
                 self._holds(line, now_us),
             )
+
+    def told(self, after: int, count: int) -> dict[str, Any]:
+        """Answer ``nodes`` of the control socket: how many there are, and a page of them.
+
+        Raises `ValueError`: a negative ``after``, or a ``count`` beyond 0 to `NODES_MAX`.
+        """
+        if after < 0 or not 0 <= count <= NODES_MAX:
+            raise ValueError(f"after must not be negative, and count 0 to {NODES_MAX}")
+        return {
+            "total": len(self),
+            "registered": self.registered,
+            "nodes": [
+                {
+                    "title": node.title.hex(),
+                    "concentrator": node.place.concentrator,
+                    "meter": None if node.place.is_relay else node.place.meter,
+                    "address": node.address.hex(),
+                    "period_s": node.period_s,
+                    "registered_at_us": node.registered_at_us,
+                    "expires_at_us": node.expires_at_us,
+                    "registered": node.registered,
+                }
+                for node in self.page(after, count)
+            ],
+        }
 
     def _take(
         self, node: NodeRegistration, place: NodePlace, now_us: int

@@ -180,9 +180,9 @@ class DuckDbStore:
         """See `Store.conflict_count`."""
         return int(self._fetch("SELECT count(*) FROM store.conflicts")[0][0])
 
-    def alarms(self, wanted: AlarmFilter, after: int, count: int) -> StoredAlarms:
+    def alarms(self, wanted: AlarmFilter, count: int) -> StoredAlarms:
         """See `Store.alarms`."""
-        return alarms_of(self._columns(page_of_alarms(wanted, after, count, "store.")))
+        return alarms_of(self._columns(page_of_alarms(wanted, count, "store.")))
 
     def alarm_conflict_count(self) -> int:
         """See `Store.alarm_conflict_count`."""

@@ -46,14 +46,19 @@ ExportedTable = Literal["readings", "alarms"]
 class AlarmFilter:
     """Which alarms are wanted: those raised in [from_s, to_s), POSIX seconds.
 
-    ``meter``: of this meter only. ``kinds``: pairs of source and code, one of which it must have;
-    ``None`` leaves either open.
+    ``meter``, ``source`` and ``code``, where given, it must have. ``among`` are pairs of source and
+    code, one of which it must have, and ``but`` such as it must not. ``after`` is an alarm, as
+    (raised_at, meter, source, code, sequence), behind which the wanted ones come in order.
     """
 
     from_s: int
     to_s: int
     meter: int | None = None
-    kinds: tuple[tuple[int, int], ...] | None = None
+    source: int | None = None
+    code: int | None = None
+    among: tuple[tuple[int, int], ...] | None = None
+    but: tuple[tuple[int, int], ...] = ()
+    after: tuple[int, int, int, int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,10 +155,10 @@ class Store(Protocol):
     def conflict_count(self) -> int:
         """Return how many conflicting arrivals of readings are kept aside."""
 
-    def alarms(self, wanted: AlarmFilter, after: int, count: int) -> StoredAlarms:
-        """Return up to ``count`` of the wanted alarms, leaving out the first ``after``.
+    def alarms(self, wanted: AlarmFilter, count: int) -> StoredAlarms:
+        """Return the first ``count`` of the wanted alarms.
 
-        Order: time of raising, then the key (`harness.store.schema.ALARMS`).
+        Order: time of raising, meter, source, code, sequence.
         """
 
     def alarm_conflict_count(self) -> int:

@@ -215,9 +215,9 @@ class PostgresStore:
         """See `Store.conflict_count`."""
         return int(self._fetch("SELECT count(*) FROM conflicts")[0][0])
 
-    def alarms(self, wanted: AlarmFilter, after: int, count: int) -> StoredAlarms:
+    def alarms(self, wanted: AlarmFilter, count: int) -> StoredAlarms:
         """See `Store.alarms`."""
-        query = page_of_alarms(wanted, after, count)
+        query = page_of_alarms(wanted, count)
         with self._holding() as session:
             return alarms_of(copy_out(session, query, column_kinds(ALARMS)))
 

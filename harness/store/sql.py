@@ -5,12 +5,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from harness.store.interface import AlarmFilter, ExportedTable
 from harness.store.schema import ALARMS, listed
 
-BY_RAISING: Final = listed(("raised_at", *ALARMS.key, "stored_at", "argument"))
+_PLACE: Final = ("raised_at", *ALARMS.key)
+BY_RAISING: Final = listed((*_PLACE, "stored_at", "argument"))
 """The order of alarms."""
 
 LAST_REGISTRATIONS: Final = (
@@ -34,15 +36,25 @@ def exported(what: ExportedTable, from_s: int, to_s: int, at: str = "") -> str:
     )
 
 
-def page_of_alarms(wanted: AlarmFilter, after: int, count: int, at: str = "") -> str:
-    """Return the query of ``count`` of the wanted alarms beyond the first ``after``."""
+def page_of_alarms(wanted: AlarmFilter, count: int, at: str = "") -> str:
+    """Return the query of the first ``count`` of the wanted alarms."""
     conditions = [f"raised_at >= {wanted.from_s:d}", f"raised_at < {wanted.to_s:d}"]
-    if wanted.meter is not None:
-        conditions.append(f"meter = {wanted.meter:d}")
-    if wanted.kinds is not None:
-        kinds = (f"(source = {source:d} AND code = {code:d})" for source, code in wanted.kinds)
-        conditions.append(f"({' OR '.join(kinds) or 'FALSE'})")
+    for name in ("meter", "source", "code"):
+        value: int | None = getattr(wanted, name)
+        if value is not None:
+            conditions.append(f"{name} = {value:d}")
+    if wanted.among is not None:
+        conditions.append(_is_one_of(wanted.among))
+    conditions.append(f"NOT {_is_one_of(wanted.but)}")
+    if wanted.after is not None:
+        last = ", ".join(f"{value:d}" for value in wanted.after)
+        conditions.append(f"({listed(_PLACE)}) > ({last})")
     return (
         f"SELECT * FROM {at}alarms WHERE {' AND '.join(conditions)} "
-        f"ORDER BY {BY_RAISING} LIMIT {count:d} OFFSET {after:d}"
+        f"ORDER BY {BY_RAISING} LIMIT {count:d}"
     )
+
+
+def _is_one_of(kinds: Sequence[tuple[int, int]]) -> str:
+    found = (f"(source = {source:d} AND code = {code:d})" for source, code in kinds)
+    return f"({' OR '.join(found) or 'FALSE'})"

@@ -9,7 +9,7 @@ from fastapi.responses import HTMLResponse
 from fastapi.security import HTTPBearer
 
 from harness.facts import version
-from harness.headend.api import commanding, exporting, metrics, queries
+from harness.headend.api import commanding, events, exporting, metrics, queries
 from harness.headend.api.access import TokenGate
 from harness.headend.api.documentation import page
 from harness.headend.api.models import Health
@@ -41,7 +41,8 @@ def application(head_end: HeadEnd, token: str) -> FastAPI:
     app = FastAPI(
         title="Meterstorm head-end",
         version=version(),
-        description="Readings, devices, gaps, commands and exports of the reference head-end.",
+        description="Readings, alarms, devices, nodes, gaps, commands and exports of the reference "
+        "head-end.",
         docs_url=None,
         redoc_url=None,
     )
@@ -49,8 +50,8 @@ def application(head_end: HeadEnd, token: str) -> FastAPI:
     app.state.head_end = head_end
     app.state.request_metrics = noted
     app.include_router(_open)
-    for router in (queries.router, commanding.router, exporting.router, metrics.router):
-        app.include_router(router, dependencies=[_DOCUMENTED], responses=PROBLEMS)
+    for part in (queries, events, commanding, exporting, metrics):
+        app.include_router(part.router, dependencies=[_DOCUMENTED], responses=PROBLEMS)
 
     @app.get("/docs", include_in_schema=False)
     async def docs() -> HTMLResponse:

@@ -1,4 +1,4 @@
-"""Exports: the rows of a span of captures as a file; of several stores as one ZIP of files."""
+"""Exports: the readings or alarms of a span of time; of several stores as one ZIP of files."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from starlette.types import Receive, Scope, Send
 from harness.headend.api.problems import RETRY_AFTER, ProblemError
 from harness.headend.api.queries import Asked, From, To, span
 from harness.headend.api.shards import HeadEnd
-from harness.store.interface import ExportFormat
+from harness.store.interface import ExportedTable, ExportFormat
 
 EXPORT_S: Final = 900.0
 MEDIA_TYPES: Final = {"csv": "text/csv; charset=utf-8", "parquet": "application/vnd.apache.parquet"}
@@ -54,10 +54,13 @@ class PassingFile(FileResponse):
 async def export(
     head_end: Asked,
     file_format: Annotated[ExportFormat, Query(alias="format")] = "parquet",
+    what: ExportedTable = "readings",
     from_s: From = None,
     to_s: To = None,
 ) -> FileResponse:
-    """All rows captured in [from, to) as a file, or a ZIP with a file of each shard's store.
+    """All readings captured, or alarms raised, in [from, to) as a file of each shard's store.
+
+    Of several stores the files come as a ZIP.
 
     One export is made at a time; others are told 503 meanwhile.
     """
@@ -67,8 +70,9 @@ async def export(
             HTTPStatus.SERVICE_UNAVAILABLE, "another export is being made", headers=RETRY_AFTER
         )
     async with head_end.exporting:
-        path = await _made(head_end, {"format": file_format, "from_s": begin, "to_s": end})
-    name = f"readings-{begin}-{end}{path.suffix}"
+        asked = {"format": file_format, "from_s": begin, "to_s": end, "what": what}
+        path = await _made(head_end, asked)
+    name = f"{what}-{begin}-{end}{path.suffix}"
     return PassingFile(path, media_type=MEDIA_TYPES.get(path.suffix[1:], ZIP), filename=name)
 
 

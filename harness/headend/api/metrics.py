@@ -29,6 +29,11 @@ GAUGES: Final = {
         "meterstorm_headend_conflicting_readings",
         "Arrivals kept aside because another reading was there; of the whole store",
     ),
+    "alarm_conflicts": (
+        "meterstorm_headend_conflicting_alarms",
+        "Arrivals kept aside because another alarm was there; of the whole store",
+    ),
+    "nodes_registered": ("meterstorm_headend_registered_nodes", "Nodes registered now"),
     "size_bytes": ("meterstorm_headend_store_bytes", "Octets of the store on disk"),
 }
 
@@ -118,7 +123,8 @@ class _Shards(Collector):
         for key, (name, text) in GAUGES.items():
             gauge = GaugeMetricFamily(name, text, labels=["shard"])
             for shard, told in self._up:
-                gauge.add_metric([shard], told[key])
+                if key in told:
+                    gauge.add_metric([shard], told[key])
             yield gauge
         yield from self._commits()
         yield self._events()

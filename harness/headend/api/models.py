@@ -8,6 +8,7 @@ from typing import Annotated, Any, Final, Literal, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictInt, field_validator
 from pydantic import ValidationInfo as Info
 
+from harness.headend.alarms import describe_alarm
 from harness.headend.api.directory import METER_PATTERN, Directory
 from harness.headend.api.times import MOMENT_MAX_S, moment_text, moment_us_text
 from harness.store.commands import CommandState
@@ -24,6 +25,12 @@ PARAMETERS: Final = {
 Via = Literal["push", "gap filling", "pull"]
 VIA: Final[tuple[Via, ...]] = ("push", "gap filling", "pull")
 """By number, as in `harness.store.rows.Via`."""
+SourceName = Literal["log", "status"]
+SOURCES: Final[tuple[SourceName, ...]] = ("log", "status")
+"""By number, as in `protocols.readings.EventSource`."""
+SeverityName = Literal["info", "warning", "alarm", "critical"]
+SEVERITIES: Final[tuple[SeverityName, ...]] = ("info", "warning", "alarm", "critical")
+"""By number, as in `protocols.c12.tables.status.Severity`."""
 
 
 def _as_text(value: object) -> object:
@@ -108,6 +115,93 @@ class Gaps(BaseModel):
 
     gaps: list[Gap]
     missing: int
+    next: int | None
+
+
+class Alarm(BaseModel):
+    """Something a meter noted: an entry of its event log, or a status bit that was raised.
+
+    ``code`` is that of the entry, or the number of the bit; ``sequence`` the number of the entry,
+    or what tells one raising of the bit from the next.
+    """
+
+    meter: str
+    severity: SeverityName
+    name: str
+    source: SourceName
+    code: int
+    sequence: int
+    raised_at: str
+    argument: int
+    stored_at: str
+
+    @classmethod
+    def of(cls, row: Mapping[str, Any], directory: Directory) -> Self:
+        """Return it from one row of the columns that a shard tells."""
+        named = describe_alarm(row["source"], row["code"])
+        return cls(
+            meter=directory.name(row["meter"]),
+            severity=SEVERITIES[named.severity],
+            name=named.name,
+            source=SOURCES[row["source"]],
+            code=row["code"],
+            sequence=row["sequence"],
+            raised_at=moment_text(row["raised_at_s"]),
+            argument=row["argument"],
+            stored_at=moment_us_text(row["stored_at_us"]),
+        )
+
+
+class Alarms(BaseModel):
+    """A page of alarms by when they were raised; ``next`` is the ``after`` of the next page."""
+
+    alarms: list[Alarm]
+    next: str | None
+
+
+class Node(BaseModel):
+    """One line of the registration table.
+
+    ``title`` is what the node is called on the wire, ``address`` where it is reached, both in
+    hexadecimal digits; ``meter`` is None for a concentrator. ``expires_at`` is when the
+    registration ends or, where ``registered`` is false, ended.
+    """
+
+    title: str
+    shard: int
+    concentrator: int
+    meter: str | None
+    address: str
+    period_s: int
+    registered: bool
+    registered_at: str
+    expires_at: str
+
+    @classmethod
+    def of(cls, line: Mapping[str, Any], shard: int, directory: Directory) -> Self:
+        """Return it from a line that a shard tells."""
+        return cls(
+            title=line["title"],
+            shard=shard,
+            concentrator=line["concentrator"],
+            meter=None if line["meter"] is None else directory.name(line["meter"]),
+            address=line["address"],
+            period_s=line["period_s"],
+            registered=line["registered"],
+            registered_at=moment_us_text(line["registered_at_us"]),
+            expires_at=moment_us_text(line["expires_at_us"]),
+        )
+
+
+class Nodes(BaseModel):
+    """A page of nodes that ever registered, ``total`` of them, ``registered`` of them now.
+
+    ``next`` is the ``first`` of the next page.
+    """
+
+    nodes: list[Node]
+    total: int
+    registered: int
     next: int | None
 
 

@@ -180,6 +180,29 @@ def test_the_table_is_shown_in_pages(table: NodeTable, clock: Clock) -> None:
     assert line.expires_at_us == line.registered_at_us + 10 * SECOND
 
 
+def test_a_page_is_told_with_the_totals(table: NodeTable, clock: Clock) -> None:
+    table.register(3, [asked(RELAY), asked(HOME, 10, b"\x7f\x01")])
+    clock.now += 20 * SECOND
+    told = table.told(1, 5)
+    assert (told["total"], told["registered"]) == (2, 1)
+    assert told["nodes"] == [
+        {
+            "title": HOME.hex(),
+            "concentrator": 3,
+            "meter": 7,
+            "address": "7f01",
+            "period_s": 10,
+            "registered_at_us": 1_000 * SECOND,
+            "expires_at_us": 1_010 * SECOND,
+            "registered": False,
+        }
+    ]
+    assert table.told(0, 1)["nodes"][0]["meter"] is None
+    for after, count in ((-1, 1), (0, 10_001), (0, -1)):
+        with pytest.raises(ValueError, match="count 0 to 10000"):
+            table.told(after, count)
+
+
 def test_the_directory_is_what_was_provisioned() -> None:
     keys = ("00" * 16, "00" * 16, "00" * 8)
     relay = ConcentratorRecord(

@@ -116,7 +116,7 @@ def test_any_sequence_of_puts_leaves_what_the_model_has(
         assert store.slots().tolist() == model.slots()
         assert store.conflict_count() == len(model.conflicts)
         assert store.alarm_conflict_count() == len(model.alarm_conflicts)
-        found_alarms = stored_alarms_of(store.alarms(ALWAYS, 0, 1000))
+        found_alarms = stored_alarms_of(store.alarms(ALWAYS, 1000))
         assert found_alarms == by_raising(list(model.alarms.values()))
         assert tuples_of(store.last_registrations()) == last_of(model.changes)
     finally:
@@ -182,16 +182,20 @@ def test_alarms_are_filtered_and_paged(place: Place) -> None:
     with closing(place.open()) as store:
         store.put(push([], 900), {}, 1, alarms=alarms_of(alarms))
 
-        def wanted(wanted: AlarmFilter, after: int = 0, count: int = 100) -> list[tuple[int, ...]]:
-            return tuples_of(store.alarms(wanted, after, count).alarms)
+        def wanted(wanted: AlarmFilter, count: int = 100) -> list[tuple[int, ...]]:
+            return tuples_of(store.alarms(wanted, count).alarms)
 
         assert wanted(AlarmFilter(900, 2700)) == alarms[:8]
         assert wanted(AlarmFilter(0, 9000, meter=2)) == alarms[4:8]
-        assert wanted(AlarmFilter(0, 9000, kinds=((0, 6), (1, 5)))) == [
-            alarm for alarm in alarms if alarm[1:3] in ((0, 6), (1, 5))
-        ]
-        assert wanted(AlarmFilter(0, 9000, kinds=())) == []
-        assert wanted(AlarmFilter(0, 9000), after=3, count=4) == alarms[3:7]
+        assert wanted(AlarmFilter(0, 9000, source=1, code=6)) == alarms[3::4]
+        some = [alarm for alarm in alarms if alarm[1:3] in ((0, 6), (1, 5))]
+        assert wanted(AlarmFilter(0, 9000, among=((0, 6), (1, 5)))) == some
+        assert wanted(AlarmFilter(0, 9000, but=((0, 5), (1, 6)))) == some
+        assert wanted(AlarmFilter(0, 9000, among=())) == []
+        assert wanted(AlarmFilter(0, 9000), count=4) == alarms[:4]
+        meter, source, code, sequence, raised_at_s, _ = alarms[3]
+        last = (raised_at_s, meter, source, code, sequence)
+        assert wanted(AlarmFilter(0, 9000, after=last), count=4) == alarms[4:8]
 
 
 def test_a_tampered_alarm_is_read_as_it_is(place: Place) -> None:
@@ -333,6 +337,17 @@ def test_both_back_ends_export_the_same_csv(place: Place, tmp_path: Path) -> Non
     )
 
 
+def test_alarms_are_exported_too(place: Place, tmp_path: Path) -> None:
+    with closing(place.open()) as store:
+        alarms: list[Alarm] = [(4, 0, 5, 1, 1800, 9), (3, 1, 8, 900, 900, 0), (3, 0, 5, 1, 2700, 0)]
+        store.put(push([1], 900), {}, 7, alarms=alarms_of(alarms))
+        path = tmp_path / "alarms.csv"
+        store.export(path, file_format="csv", from_s=0, to_s=2700, what="alarms")
+    assert path.read_text() == (
+        "meter,source,code,sequence,raised_at,argument,stored_at\n3,1,8,900,900,0,7\n4,0,5,1,1800,9,7\n"
+    )
+
+
 def test_an_export_that_cannot_be_written_names_its_path(place: Place, tmp_path: Path) -> None:
     with closing(place.open()) as store:
         path = tmp_path / "missing" / "rows.csv"
@@ -413,7 +428,7 @@ def test_a_put_undone_at_a_stage_leaves_nothing(place: Place, last: PutStage) ->
             )
         assert reached == list(PutStage)[: list(PutStage).index(last) + 1]
         assert store.counters() == {}
-        assert len(store.alarms(ALWAYS, 0, 10)) == len(store.last_registrations()) == 0
+        assert len(store.alarms(ALWAYS, 10)) == len(store.last_registrations()) == 0
         again = alarms_of([(1, 0, 5, 1, 900, 1)])
         found = store.put(push([1, 2], 900), {TITLE: 7}, 1, alarms=again)
         assert found == PutResult(2, 0, 0, 1)

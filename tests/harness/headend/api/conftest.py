@@ -61,10 +61,12 @@ def status_told() -> dict[str, Any]:
     commits.record_value(2000)
     return {
         "counts": {"pushes acknowledged": 5, "refused: wrong MAC": 2},
-        "commits": {"commits": 1, "rows_stored": 15},
+        "commits": {"commits": 1, "rows_stored": 15, "alarms_stored": 4},
         "commit_us": commits.encode().decode(),
         "missing": 3,
         "conflicts": 0,
+        "alarm_conflicts": 2,
+        "nodes_registered": 6,
         "size_bytes": 4096,
     }
 
@@ -117,9 +119,55 @@ def devices_told(numbers: range) -> Any:
     return told
 
 
+def alarms_told(shard: int) -> Any:
+    """Return how a shard that stored an alarm a minute answers; the other shard's lie between."""
+
+    def told(question: Mapping[str, Any]) -> dict[str, list[int]]:
+        meters, after = (1, 7), question["after"] or [0, 0, 0, 0, 0]
+        raised_at_s = [
+            at_s for at_s in range(FIRST_S + 60 * shard, FIRST_S + 600, 120) if at_s > after[0]
+        ][: question["count"]]
+        count = len(raised_at_s)
+        return {
+            "meter": [meters[shard]] * count,
+            "source": [shard] * count,
+            "code": [12] * count,
+            "sequence": [5] * count,
+            "raised_at_s": raised_at_s,
+            "argument": [3] * count,
+            "stored_at_us": [FIRST_S * 1_000_000] * count,
+        }
+
+    return told
+
+
+def nodes_told(shard: int) -> Any:
+    """Return how a shard with three nodes, two of them registered, answers."""
+
+    def told(question: Mapping[str, Any]) -> dict[str, Any]:
+        lines = [
+            {
+                "title": f"{shard}{number}",
+                "concentrator": 2 * shard,
+                "meter": 6 * shard + number - 1 if number else None,
+                "address": "7f010001",
+                "period_s": 60,
+                "registered_at_us": FIRST_S * 1_000_000,
+                "expires_at_us": (FIRST_S + 60) * 1_000_000,
+                "registered": number < 2,
+            }
+            for number in range(3)
+        ]
+        page = lines[question["after"] :][: question["count"]]
+        return {"total": 3, "registered": 2, "nodes": page}
+
+    return told
+
+
 def export_told(question: Mapping[str, Any]) -> dict[str, Any]:
     """Write a file as a shard does; its content names what was asked."""
-    Path(question["path"]).write_text(f"{question['from_s']} {question['to_s']}\n")
+    what = "" if question["what"] == "readings" else f" {question['what']}"
+    Path(question["path"]).write_text(f"{question['from_s']} {question['to_s']}{what}\n")
     return {"path": question["path"]}
 
 
@@ -148,6 +196,8 @@ def shards(tmp_path: Path) -> Iterator[tuple[FakeShard, FakeShard]]:
                     "command": {},
                     "commands": journal_told(10 + number, 20 + number, 30 + number),
                     "export": export_told,
+                    "alarms": alarms_told(number),
+                    "nodes": nodes_told(number),
                 },
             )
             for number in range(2)

@@ -13,6 +13,8 @@ PATHS = {
     "/status": {"get"},
     "/commands": {"get", "post"},
     "/commands/{id}": {"get"},
+    "/alarms": {"get"},
+    "/nodes": {"get"},
     "/export": {"get"},
     "/metrics": {"get"},
 }

@@ -39,9 +39,22 @@ def test_one_store_is_one_file(config: ApiConfig, shards: Shards) -> None:
     assert list(config.exports.iterdir()) == []
 
 
+def test_alarms_are_exported_too(config: ApiConfig, shards: Shards) -> None:
+    with serve(config.model_copy(update={"shared_store": True})) as client:
+        query: dict[str, str | int] = {"format": "csv", "what": "alarms", "from": 5, "to": 9}
+        answer = client.get("/export", params=query)
+    assert answer.text == "5 9 alarms\n"
+    assert 'filename="alarms-5-9.csv"' in answer.headers["content-disposition"]
+
+
 @pytest.mark.parametrize(
     ("query", "field"),
-    [({"format": "xlsx"}, "format"), ({"from": 9, "to": 5}, "to"), ({"from": "x"}, "from")],
+    [
+        ({"format": "xlsx"}, "format"),
+        ({"what": "secrets"}, "what"),
+        ({"from": 9, "to": 5}, "to"),
+        ({"from": "x"}, "from"),
+    ],
 )
 def test_a_bad_export_is_told_which_field(
     client: TestClient, shards: Shards, query: dict[str, str], field: str

@@ -181,7 +181,7 @@ def test_the_status_tells_of_every_shard(client: TestClient, shards: Shards) -> 
     told = client.get("/status").json()
     first, second = told["shards"]
     assert first["up"]
-    assert first["commits"] == {"commits": 1, "rows_stored": 15}
+    assert first["commits"] == {"commits": 1, "rows_stored": 15, "alarms_stored": 4}
     assert (first["missing"], first["store_bytes"]) == (3, 4096)
     assert not second["up"]
     assert second["reason"] == "no room"
