@@ -394,11 +394,10 @@ class ClientAssociation:
         self._channel.report(SessionOpened(waiting.peer, timeout_s))
 
     def _end_session(self, peer: ApTitle, cause: ClosingCause) -> None:
-        session = self._sessions.pop(peer, None)
-        if session is None:
+        if self._sessions.pop(peer, None) is None:
             return
-        pending = self._waiting.get(peer, {})
-        for invocation in [i for i, waiting in pending.items() if waiting.session is session]:
+        # All of them belong to the session: Logon went out when there were none.
+        for invocation in list(self._waiting.get(peer, {})):
             self._take(peer, invocation)
             self._channel.report(RequestFailed(invocation, peer, Failure.SESSION_ENDED))
         self._channel.report(SessionClosed(peer, cause))

@@ -75,6 +75,7 @@ def test_a_title_elsewhere_stays_absolute() -> None:
     assert elsewhere.relative_to() == elsewhere
     assert BASE.relative_to() == BASE
     assert str(ApTitle.parse(".7").absolute(elsewhere)) == "1.3.6.1.7"
+    assert str(ApTitle.parse("1.3.6.1.7").relative_to(elsewhere)) == ".7"
 
 
 @pytest.mark.parametrize(

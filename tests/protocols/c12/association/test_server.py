@@ -575,7 +575,7 @@ def test_sessions_are_bounded() -> None:
 def test_answers_of_before_the_session_are_no_answers_in_it() -> None:
     pair = Pair()
     _ask(pair, _message(READ))
-    _logged_on(pair, control=CLEAR)
+    _ask(pair, _message(LOGON, invocation=9))
     pair.application.table = b"new"
     assert _only(pair, _message(READ)) == [read_response(b"new")]
     _ask(pair, _message(Logoff(), invocation=2))
