@@ -10,14 +10,21 @@ import math
 import os
 import tty
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final, TypeAlias
 
 import trio
 from structlog import get_logger
 
-from protocols.c12.psem.server import PsemServer
+from emulator.concentrators import Concentrators
+from emulator.fleet_config import FleetConfig
+from emulator.keys import KeyFileError, key_ring
+from netem.draws import generator
+from protocols.c12.meter import Meter, Passwords
+from protocols.c12.psem import C12_18_DEVICE, PsemServer
+from protocols.c12.services import Dialect
+from protocols.framing import Message
 
 RECEIVE_SIZE: Final = 16_384
 CONNECTIONS_MAX: Final = 4
@@ -35,6 +42,49 @@ class OpticalPort:
     """A port that is open. ``url`` is what serial libraries open: a ``socket://`` or a path."""
 
     url: str
+
+
+def meter_line(
+    concentrators: Concentrators, config: FleetConfig, concentrator: int, meter: int
+) -> MakeLine:
+    """Return what makes the ends of lines to a meter, counted within its concentrator.
+
+    The password that allows everything is the meter's secret, padded with spaces. Raises
+    `KeyFileError`.
+    """
+    model = concentrators[concentrator]
+    name = bytes(model.meter_names[meter])
+    title = concentrators.dialects.plugin(concentrator).title_of(name)
+    passwords = Passwords.of(key_ring(config.seed, config.key_file).of(name, title))
+    draws = generator(config.seed, "optical port", concentrator, meter)
+    # On a terminal nobody sees a client leave, and the next one must not find its session.
+    options = replace(C12_18_DEVICE, identify_restarts=True)
+
+    def line() -> PsemServer:
+        application = Meter(model, meter, passwords, dialect=Dialect.C12_18)
+        return PsemServer(application, random_bytes=draws.bytes, options=options)
+
+    return line
+
+
+async def open_optical_port(
+    order: Message, concentrators: Concentrators, config: FleetConfig, nursery: trio.Nursery
+) -> Message:
+    """Open what an order asks for, in ``nursery``; return what to tell whoever ordered it.
+
+    The order: ``concentrator``, ``meter`` within it, and ``port``: a TCP port, 0 for any free one,
+    or ``None`` for a pseudo-terminal. What is told: its ``url``, or the ``error`` that there was.
+    """
+    try:
+        make_line = meter_line(concentrators, config, order["concentrator"], order["meter"])
+        if order["port"] is None:
+            opened = await nursery.start(serve_optical_terminal, make_line)
+        else:
+            serve = partial(serve_optical_tcp, make_line, port=order["port"])
+            opened = await nursery.start(serve)
+    except (OSError, KeyFileError) as error:
+        return {"state": "optical", "error": str(error)}
+    return {"state": "optical", "url": opened.url}
 
 
 async def serve_optical_tcp(
