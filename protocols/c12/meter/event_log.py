@@ -61,13 +61,11 @@ def log_layout(schema: MeterSchema) -> LogLayout:
 def encode_event_log(
     schema: MeterSchema, events: EventBatch, mark: ListMark | None = None
 ) -> bytes:
-    """Return ST76 with ``events`` of one meter, ascending; those that do not fit are its newest."""
-    layout, room = log_layout(schema), schema.settings.event_entries
-    rows = np.zeros(room, layout.entry)
-    kept = events.take(np.arange(len(events))[-room:])
-    rows[_elements(schema, kept.sequence)] = entry_rows(schema, kept)
-    newest = int(kept.sequence[-1]) if len(kept) else 0
-    return encode_header(schema, newest, len(kept), mark) + rows.tobytes()
+    """Return ST76 with ``events`` of one meter, ascending, no more than there is room for."""
+    rows = np.zeros(schema.settings.event_entries, log_layout(schema).entry)
+    rows[_elements(schema, events.sequence)] = entry_rows(schema, events)
+    newest = int(events.sequence[-1]) if len(events) else 0
+    return encode_header(schema, newest, len(events), mark) + rows.tobytes()
 
 
 def encode_header(

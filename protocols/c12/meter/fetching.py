@@ -3,7 +3,8 @@
 First the lists are asked how they stand (ST63, the header of ST76, the status log), then for the
 blocks and entries themselves. Where a block lies follows from its sequence number, which is that of
 its time (`blocks`), so nothing needs to be searched for. A list may move on between the two: what
-an element holds by then tells its own time, and what was not asked for is left out.
+an element holds by then tells its own time, and is left out when it was captured after the lists
+were asked, because the events that came with it are not known.
 """
 
 from __future__ import annotations
@@ -68,7 +69,7 @@ class MeterFetch:
         self._max_read = max_read
         self._by_index = by_index
         self._with_events = with_events
-        self._newest_event = 0
+        self._newest_event = self._newest_block = 0
         self._pending = self._about_lists()
         self._block_reads: int | None = None
         self._status_events = EventBatch.empty()
@@ -119,6 +120,7 @@ class MeterFetch:
 
     def _about_entries(self, data: Sequence[bytes]) -> list[Request]:
         status = decode_status(data[0], self._schema.configuration)[1]
+        self._newest_block = status.last_block_sequence
         reads = list(self._block_requests(status))
         self._block_reads = len(reads)
         if self._with_events:
@@ -168,9 +170,9 @@ class MeterFetch:
     def _take(self, data: Sequence[bytes], block_reads: int) -> None:
         captures = decode_blocks(self._schema, b"".join(data[:block_reads]))
         times = captures.captured_at_s
-        wanted = np.flatnonzero((times >= self._from_s) & (times <= self._to_s))
-        order = wanted[np.argsort(times[wanted], kind="stable")]
-        self._captures = Captures(times[order], captures.status[order], captures.values[order])
+        wanted = (times >= self._from_s) & (times <= self._to_s)
+        wanted &= times // self._schema.period_s <= self._newest_block
+        self._captures = Captures(times[wanted], captures.status[wanted], captures.values[wanted])
         entries = b"".join(data[block_reads:])
         self._events = decode_entries(self._schema, entries, self._newest_event, self._name)
 

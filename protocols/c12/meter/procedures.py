@@ -21,6 +21,7 @@ from protocols.c12.meter.clearance import Clearance
 from protocols.c12.meter.history import HistoryCode
 from protocols.c12.meter.schema import SET_TARIFF, SWITCH_SEGMENT
 from protocols.c12.meter.tables import DAY_S, MeterTables
+from protocols.c12.meter.view import CLOCK_PERIOD_S
 from protocols.c12.tables.configuration import MANUFACTURER_BASE
 from protocols.c12.tables.procedures import (
     ProcedureResult,
@@ -124,12 +125,11 @@ class Procedures:
         needed = Clearance.READ if number == UPDATE_LAST_READ else Clearance.FULL
         if caller.clearance < needed:
             return Outcome(ProcedureResult.NO_AUTHORIZATION)
-        if len(parameters) > self._schema.configuration.max_procedure_parameter_length:
-            return INVALID
         try:
-            outcome = handler(self._parameters(number, parameters), caller)
+            values = self._parameters(number, parameters)
         except CodecError:
             return INVALID
+        outcome = handler(values, caller)
         # Saying what was read leaves no trace, or there would always be something unread.
         if outcome.result <= ProcedureResult.ACCEPTED and needed is Clearance.FULL:
             self._log(HistoryCode.PROCEDURE_INVOKED, number, caller)
@@ -226,6 +226,8 @@ class Procedures:
         date_s = parameters["clock"] if mask["set_date"] else before_s
         time_s = parameters["clock"] if mask["set_time"] else before_s
         after_s = date_s // DAY_S * DAY_S + time_s % DAY_S
+        if after_s >= CLOCK_PERIOD_S:
+            return INVALID
         if mask["set_date"] or mask["set_time"]:
             if not self._execute(Command(CommandKind.TIME, after_s), caller):
                 return CONFLICT

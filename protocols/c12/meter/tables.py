@@ -30,7 +30,7 @@ from protocols.c12.meter.schema import (
     WRITABLE_TABLES,
     MeterSchema,
 )
-from protocols.c12.meter.view import MeterView
+from protocols.c12.meter.view import CLOCK_PERIOD_S, MeterView
 from protocols.c12.services import ResponseCode
 from protocols.c12.tables.logs import HISTORY_LOG, events_identification, log_control
 from protocols.c12.tables.registry import encode_dimensions
@@ -168,7 +168,7 @@ class MeterTables:
             {
                 "kind": COMMAND_CODES[one.command.kind],
                 "parameter": one.command.parameter,
-                "time": one.at_s,
+                "time": one.at_s % CLOCK_PERIOD_S,
                 "counter": one.counter,
             }
             for one in self.view.model.control_log(self.view.number)

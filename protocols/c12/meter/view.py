@@ -14,6 +14,7 @@ from protocols.readings import EventBatch, EventSource, ReadingBatch
 
 CHUNK_INTERVALS: Final = 960
 """Intervals looked at together in a search backwards."""
+CLOCK_PERIOD_S: Final = 1 << 32
 
 
 class MeterView:
@@ -43,8 +44,8 @@ class MeterView:
         return self.model.meter_state(self.number)
 
     def clock_s(self) -> int:
-        """Return its clock, POSIX seconds."""
-        return int(self.model.meter_clock_s(self.number))
+        """Return its clock, POSIX seconds; it counts in 32 bits, as its tables tell it."""
+        return int(self.model.meter_clock_s(self.number)) % CLOCK_PERIOD_S
 
     def newest_s(self) -> int | None:
         """Return the time of the newest capture; ``None``: nothing was captured yet."""
@@ -64,11 +65,10 @@ class MeterView:
         """
         batch = self._captures(from_s - self.schema.period_s, to_s)
         times = batch.captured_at_s
+        # Where there is none one period before, the next one found is the capture itself.
         before = np.searchsorted(times, times - self.schema.period_s)
-        known = times[before] == times - self.schema.period_s
-        rows = np.where(known, before, np.arange(len(batch)))
         wanted = times >= from_s
-        return _rows(batch, wanted), batch.values[rows][wanted]
+        return _rows(batch, wanted), batch.values[before][wanted]
 
     def hand_over(self, readings: ReadingBatch, which: NDArray[np.bool_]) -> None:
         """Tell the model which of these readings leave on the link."""

@@ -142,6 +142,23 @@ def test_an_event_log_that_is_full_keeps_its_newest_entries() -> None:
     assert [entry.sequence for entry in log.entries] == list(range(65, 321))
 
 
+def test_entries_older_than_the_load_profile_are_kept_too() -> None:
+    intervals = [*range(300), *range(1400, 1500)]
+    raised = [logged(0, at, 47, number) for number, at in enumerate(intervals, 1)]
+    model = AnsiConcentrator(intervals=1500, raised=raised)
+    log = event_log(schema_of(model), granted(model, 0))
+    assert [entry.sequence for entry in log.entries] == list(range(145, 401))
+
+
+def test_the_load_profile_is_full_though_the_newest_captures_did_not_arrive() -> None:
+    model = AnsiConcentrator(intervals=1000, unheard={(0, at) for at in range(990, 1000)})
+    schema = schema_of(model)
+    captures = decode_blocks(schema, valid_blocks(schema, granted(model, 0)))
+    assert captures.captured_at_s[0] == FIRST_S + 30 * STEP_S
+    assert captures.captured_at_s[-1] == FIRST_S + 989 * STEP_S
+    assert len(captures.values) == 960
+
+
 def test_the_history_holds_what_was_written_and_executed() -> None:
     model = AnsiConcentrator()
     schema, meter = schema_of(model), granted(model, 1)

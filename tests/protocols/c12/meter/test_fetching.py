@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from protocols.c12.meter import Meter, MeterFetch, block_layout
+from protocols.c12.meter.event_log import decode_entries, entry_rows
 from protocols.c12.services import IndexRead, OffsetRead, ReadBody, Request, ResponseCode
 from protocols.errors import CodecError
 from protocols.readings import EVENT_TYPES, EventBatch, ReadingBatch
@@ -131,6 +132,30 @@ def test_a_list_that_moves_on_between_two_reads_brings_nothing_wrong() -> None:
     mine = set(events_of(expected.events))
     assert set(events_of(found.events)) <= mine
     assert len(found.events) == 256 - 3
+
+
+def test_what_is_captured_during_a_pull_is_left_for_the_next() -> None:
+    model = AnsiConcentrator(intervals=1000)
+    meter = granted(model, 1)
+    fetching = MeterFetch(schema_of(model), NAME_OF_1, at(30), at(2000))
+    fetching.answered(answers(meter, fetching.requests()))
+    # Its event would not be fetched with it.
+    model.intervals, model.raised = 1001, [logged(1, 1000, 47, 1)]
+    fetching.answered(answers(meter, fetching.requests()))
+    assert same(fetching.result(NAME), model.buffer(at(41), at(999), range(1, 2)))
+
+
+def test_entries_are_told_by_16_bits_of_their_number() -> None:
+    model = AnsiConcentrator(
+        intervals=9, raised=[logged(1, at_, 47, 65_530 + at_) for at_ in range(9)]
+    )
+    found, _ = fetch(model, at(0), at(9))
+    assert sorted(found.events.sequence.tolist()) == list(range(65_530, 65_539))
+    # What was filled anew since the newest was 65,530 is not known.
+    schema = schema_of(model)
+    rows = entry_rows(schema, model.buffer(at(0), at(3), range(1, 2)).events)
+    known = decode_entries(schema, rows.tobytes(), 65_530, NAME_OF_1)
+    assert known.sequence.tolist() == [65_530]
 
 
 def test_an_answer_too_few_is_told() -> None:

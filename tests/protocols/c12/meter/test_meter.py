@@ -127,6 +127,14 @@ class TestSessions:
             end()
             assert ask(meter, FullRead(0)) is ISSS
 
+    def test_whoever_was_logged_on_is_not_named_afterwards(self) -> None:
+        meter = granted(AnsiConcentrator(), 1)
+        ask(meter, LOGON)
+        meter.session_ended()
+        ask(meter, FullWrite(5, bytes(20)))
+        entry = data(meter.handle(IndexRead(74, (5, 1), 1), now=0.0))
+        assert entry[6:8] == bytes(2)
+
     def test_a_ticket_that_the_server_found_right_gives_everything(self) -> None:
         meter = session(AnsiConcentrator(), Dialect.C12_21)
         assert ask(meter, Authenticate(0, bytes(8))) is ISSS

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 
 import numpy as np
@@ -136,12 +137,15 @@ def test_blocks_side_by_side_are_one_write_and_a_list_goes_round() -> None:
     # Element 0 holds interval 391, as the first interval is at element 569.
     writes = notification_writes(schema, of_meter(model, 1, 389, 393))
     size = block_layout(schema).size
-    assert [
-        (write.offset, len(write.data)) for write in writes if isinstance(write, OffsetWrite)
-    ] == [
-        (958 * size, 2 * size),
-        (0, 3 * size),
-    ]
+    assert places(writes) == [(958 * size, 2 * size), (0, 3 * size)]
+
+
+def test_captures_with_others_between_them_are_writes_of_their_own() -> None:
+    model = AnsiConcentrator()
+    schema = schema_of(model)
+    size = block_layout(schema).size
+    writes = notification_writes(schema, model.readings([(1, 0), (1, 1), (1, 5)]))
+    assert places(writes) == [(569 * size, 2 * size), (574 * size, size)]
 
 
 def test_a_status_is_told_by_the_block_before_it() -> None:
@@ -299,6 +303,13 @@ class TestBlocks:
         times = FIRST_S + STEP_S * np.arange(960)
         assert len(set(block_offsets(schema, times).tolist())) == 960
         assert block_offsets(schema, times).max() == 959 * block_layout(schema).size
+
+
+def places(writes: Sequence[FullWrite | OffsetWrite]) -> list[tuple[int, int]]:
+    """Return at which offset how many octets are written."""
+    offsets = [write for write in writes if isinstance(write, OffsetWrite)]
+    assert len(offsets) == len(writes)
+    return [(write.offset, len(write.data)) for write in offsets]
 
 
 def part(readings: ReadingBatch, at: int) -> ReadingBatch:

@@ -158,6 +158,20 @@ class TestClock:
         assert run(granted(model, 1), 10, "04 00000000 17")[:1] == DONE
         assert not model.executed
 
+    def test_a_clock_that_runs_over_its_32_bits_begins_anew(self) -> None:
+        model = AnsiConcentrator()
+        meter = granted(model, 1)
+        assert run(meter, 10, "03 ffffffff 17")[:1] == DONE
+        model.now_s += 5
+        assert values(model, meter, 52)["clock"] == 4
+        assert run(meter, 21, "0000") == DONE
+        assert len(decode_control_log(schema_of(model), table(meter, CONTROL_LOG))) == 2
+
+    def test_a_date_whose_time_of_day_is_beyond_32_bits_is_invalid(self) -> None:
+        model = AnsiConcentrator(now_s=86_399.0)
+        assert run(granted(model, 1), 10, "02 ffffffff 17") == INVALID
+        assert not model.executed
+
     @pytest.mark.parametrize("parameters", ["", "00 00000000 17", "03 0000 17"])
     def test_nothing_to_set_is_invalid(self, parameters: str) -> None:
         assert run(granted(AnsiConcentrator(), 1), 10, parameters) == INVALID
@@ -230,6 +244,8 @@ class TestResets:
         newest = decode_status(table(meter, 63), schema_of(model).configuration)[1]
         assert run(meter, 4, "ff") == DONE
         assert lists(model, meter) == {"profile": (0, 0), "events": (0, 0)}
+        emptied = decode_status(table(meter, 63), schema_of(model).configuration)[1]
+        assert emptied.valid_intervals == 0
         model.intervals = 9
         assert lists(model, meter) == {"profile": (1, 1), "events": (0, 0)}
         status = decode_status(table(meter, 63), schema_of(model).configuration)[1]
@@ -318,6 +334,7 @@ class TestAnswers:
             meter.handle(FullWrite(7, bytes.fromhex(word + "63")), now=0.0)
             assert table(meter, 8) == posted
         assert run(meter, 2, selector=1) == UNRECOGNIZED
+        assert run(meter, 6, "00", selector=1) == INVALID
         assert run(meter, 7, selector=3) == DONE
         assert run(meter, 7, selector=4) == INVALID
 
