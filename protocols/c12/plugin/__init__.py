@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from protocols.c12.framing import PORT
 from protocols.c12.plugin.naming import title_of
 from protocols.c12.plugin.options import C12Options
+from protocols.c12.plugin.packets import ApduPackets
 from protocols.c12.plugin.polling import C12PollSession
 from protocols.c12.plugin.pushing import C12PushSession
 from protocols.c12.plugin.receiving import C12ReceiveSession
@@ -26,6 +28,12 @@ class C12Plugin:
     """Both roles. Keeps nothing of a connection."""
 
     has_nodes = True
+    captured_port = PORT
+    """Registered for C12.22 with IANA."""
+
+    def packet_reader(self) -> ApduPackets:
+        """Return what cuts one direction of a connection into APDUs."""
+        return ApduPackets()
 
     def title_of(self, name: bytes) -> bytes:
         """Return the title of the device called ``name``. Raises `ValueError`."""

@@ -71,7 +71,7 @@ class _Node:
     name: ApTitle
     key: bytes
     membership: Membership = field(default_factory=Membership)
-    templates: dict[_Kind, MessageTemplate] = field(default_factory=dict)
+    template: MessageTemplate | None = None
     waiting: list[_Task] = field(default_factory=list)
 
 
@@ -259,7 +259,10 @@ class C12PushSession:
         if task.kind is _Kind.REGISTRATION or self._options.confirmed:
             self._under_way[self._invocation] = task
         task.vector = self._counters.stamp(node.title) if protected else None
-        template = node.templates.get(task.kind) or self._template(node, task.kind)
+        if task.kind is _Kind.PUSH:
+            template = node.template = node.template or self._template(node, task.kind)
+        else:
+            template = self._template(node, task.kind)
         return template.build(
             task.services,
             ber.unsigned(self._invocation, "calling_invocation"),
@@ -279,9 +282,7 @@ class C12PushSession:
         )
         response = options.response_control if is_push else ResponseControl.ALWAYS
         ed_class = options.schema.configuration.device_class if is_push else None
-        template = MessageTemplate(header, Control(options.security, response), ed_class=ed_class)
-        node.templates[kind] = template
-        return template
+        return MessageTemplate(header, Control(options.security, response), ed_class=ed_class)
 
     def _take(self, octets: bytes, now: float) -> None:
         """Take one answer; what is none, or not to be believed, is counted and changes nothing."""

@@ -176,6 +176,7 @@ class C12ReceiveSession:
     ) -> None:
         self._peers = peers
         self._own_title = own_title
+        self._counters = counters
         self._options = options
         self._nodes = nodes
         self._decoder = PushDecoder(options.schema)
@@ -243,7 +244,7 @@ class C12ReceiveSession:
             header, control = sealed.header, sealed.control
             if header.is_response:
                 raise Refusal(RefusalKind.UNEXPECTED_RESPONSE, "nothing was asked", header, control)
-            peer = header.calling and self._peers(element_of(header.calling.absolute()))
+            peer = header.calling and self._peers(element_of(header.calling))
             if not peer:
                 raise Refusal(RefusalKind.UNKNOWN_TITLE, str(header.calling), header, control)
             self._stamps.begin(peer.system_title)
@@ -308,7 +309,7 @@ class C12ReceiveSession:
     def _is_own(self, request: _Request, title: bytes) -> bool:
         """Tell whether ``title`` is the sender's own, in whatever form."""
         try:
-            return element_of(ApTitle.decode(title).absolute()) == request.title
+            return element_of(ApTitle.decode(title)) == request.title
         except CodecError:
             return False
 
@@ -318,7 +319,7 @@ class C12ReceiveSession:
                 return ok(_IDENTITY)
             case Resolve():
                 return answer_resolve(
-                    service, lambda title: self._nodes.address_of(element_of(title.absolute()))
+                    service, lambda title: self._nodes.address_of(element_of(title))
                 )
             case Trace():
                 return answer_trace(service, self._own_title)
@@ -382,6 +383,9 @@ class C12ReceiveSession:
         self._answer(request, [Response(problem.code)])
 
     def _answer(self, request: _Request, responses: list[Response]) -> None:
+        """Answer at once; the vector is remembered, though it will come back with no rows."""
+        if request.opened.authentication is not None:
+            self._counters.accept(request.title, request.opened.authentication.vector)
         failed = any(response.code is not ResponseCode.OK for response in responses)
         control = request.response
         if control is ResponseControl.ALWAYS or (
