@@ -1,7 +1,7 @@
 """Associations of C12.22 nodes, server and client, with sessions and without."""
 
 from protocols.c12.association.channel import Channel, KeyLookup, Node
-from protocols.c12.association.client import ClientAssociation, Delivery
+from protocols.c12.association.client import ClientAssociation
 from protocols.c12.association.endpoint import Endpoint
 from protocols.c12.association.events import (
     Answered,
@@ -18,6 +18,7 @@ from protocols.c12.association.events import (
     SessionOpened,
 )
 from protocols.c12.association.host import NotificationHost
+from protocols.c12.association.outstanding import Delivery
 from protocols.c12.association.refusals import ANSWERS, Refusal, RefusalKind
 from protocols.c12.association.server import ApplicationFactory, ServerAssociation
 

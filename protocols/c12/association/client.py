@@ -19,11 +19,11 @@ from __future__ import annotations
 import heapq
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Final
+from dataclasses import replace
+from typing import Final, TypeAlias
 
 from protocols.c12 import ber
-from protocols.c12.acse import AeQualifier, AuthenticationValue, Header
+from protocols.c12.acse import Header
 from protocols.c12.association.channel import Channel
 from protocols.c12.association.events import (
     Answered,
@@ -35,6 +35,12 @@ from protocols.c12.association.events import (
     RequestRefused,
     SessionClosed,
     SessionOpened,
+)
+from protocols.c12.association.outstanding import (
+    DELIVERY,
+    ClientSession,
+    Delivery,
+    Outstanding,
 )
 from protocols.c12.association.refusals import Refusal, RefusalKind
 from protocols.c12.epsem import Control, Epsem, ResponseControl, SecurityMode
@@ -77,55 +83,8 @@ _ENDINGS: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Delivery:
-    """How a request travels.
-
-    ``security`` and ``key_id`` say how it is protected; ``response`` when it is answered;
-    ``qualifier``, ``ed_class``, ``recovery`` and ``proxy`` go along as they are. ``timeout_s`` and
-    ``retries`` replace the options' where given.
-    """
-
-    security: SecurityMode = SecurityMode.CLEAR
-    key_id: int | None = None
-    response: ResponseControl = ResponseControl.ALWAYS
-    qualifier: AeQualifier | None = None
-    ed_class: bytes | None = None
-    recovery: bool = False
-    proxy: bool = False
-    timeout_s: float | None = None
-    retries: int | None = None
-
-
-DELIVERY: Final = Delivery()
-
-
-@dataclass(slots=True, eq=False)
-class _Session:
-    timeout_s: int
-    deadline: float
-    ours: AuthenticationValue | None
-    theirs: AuthenticationValue | None
-    invocation: int = 0
-
-
-@dataclass(slots=True, eq=False)
-class _Outstanding:
-    invocation: int
-    peer: ApTitle
-    requests: tuple[Request, ...]
-    header: Header
-    epsem: Epsem
-    key_id: int | None
-    deadline: float
-    timeout_s: float
-    retries: int
-    session: _Session | None
-    sent_under: AuthenticationValue | None = None
-
-    @property
-    def logon(self) -> bool:
-        return any(isinstance(request, Logon) for request in self.requests)
+_Timer: TypeAlias = tuple[float, int, Outstanding | tuple[ApTitle, ClientSession]]
+"""Deadline, order of equal ones, and what it is for."""
 
 
 class ClientAssociation:
@@ -148,10 +107,10 @@ class ClientAssociation:
         title = channel.node.title
         base = channel.options.message.base
         self._calling = title.relative_to(base) if options.relative_titles else title
-        self._waiting: dict[ApTitle, dict[int, _Outstanding]] = {}
+        self._waiting: dict[ApTitle, dict[int, Outstanding]] = {}
         self._outstanding = 0
-        self._sessions: dict[ApTitle, _Session] = {}
-        self._timers: list[tuple[float, int, _Outstanding | tuple[ApTitle, _Session]]] = []
+        self._sessions: dict[ApTitle, ClientSession] = {}
+        self._timers: list[_Timer] = []
         self._order = 0
 
     @property
@@ -246,12 +205,12 @@ class ClientAssociation:
         """Try again, or give up, what was not answered in time; end sessions that fell silent."""
         while (deadline := self.deadline) is not None and deadline <= now:
             _, _, what = heapq.heappop(self._timers)
-            if isinstance(what, _Outstanding):
+            if isinstance(what, Outstanding):
                 self._late(what, now)
             else:
                 self._silent(*what, now)
 
-    def _take(self, peer: ApTitle, invocation: int) -> _Outstanding | None:
+    def _take(self, peer: ApTitle, invocation: int) -> Outstanding | None:
         pending = self._waiting.get(peer, {})
         waiting = pending.pop(invocation, None)
         if waiting is not None:
@@ -264,10 +223,10 @@ class ClientAssociation:
         self,
         called: ApTitle,
         requests: tuple[Request, ...],
-        session: _Session | None,
+        session: ClientSession | None,
         delivery: Delivery,
         now: float,
-    ) -> _Outstanding:
+    ) -> Outstanding:
         if session is None:
             invocation = self._channel.next_invocation()
         else:
@@ -284,7 +243,7 @@ class ClientAssociation:
         once = delivery.response is not ResponseControl.ALWAYS
         retries = self._options.retries if delivery.retries is None else delivery.retries
         timeout_s = self._options.timeout_s if delivery.timeout_s is None else delivery.timeout_s
-        return _Outstanding(
+        return Outstanding(
             invocation,
             self._channel.absolute(called),
             requests,
@@ -297,7 +256,7 @@ class ClientAssociation:
             session,
         )
 
-    def _send(self, waiting: _Outstanding) -> None:
+    def _send(self, waiting: Outstanding) -> None:
         if waiting.epsem.control.security is SecurityMode.CLEAR:
             self._channel.send(waiting.header, waiting.epsem)
             return
@@ -322,7 +281,7 @@ class ClientAssociation:
             # Invocation ids start again with the session: answers could be mistaken.
             raise LocalProtocolError(f"{len(pending)} requests to {peer} outstanding")
 
-    def _refused_on_the_way(self, sealed: Sealed, invocation: int) -> _Outstanding | None:
+    def _refused_on_the_way(self, sealed: Sealed, invocation: int) -> Outstanding | None:
         """Return the one request that a node other than its addressee may be refusing."""
         if sealed.control.security is not SecurityMode.CLEAR:
             return None
@@ -339,7 +298,7 @@ class ClientAssociation:
     def _services(sealed: Sealed) -> tuple[bytes, ...]:
         return sealed.open(None).epsem.services
 
-    def _least(self, waiting: _Outstanding) -> SecurityMode:
+    def _least(self, waiting: Outstanding) -> SecurityMode:
         required = self._channel.options.required_security
         return max(required, waiting.epsem.control.security)
 
@@ -353,7 +312,7 @@ class ClientAssociation:
 
     def _answered(
         self,
-        waiting: _Outstanding,
+        waiting: Outstanding,
         opened: Opened,
         responses: tuple[Response, ...],
         now: float,
@@ -376,7 +335,7 @@ class ClientAssociation:
 
     def _open_session(
         self,
-        waiting: _Outstanding,
+        waiting: Outstanding,
         response: Response,
         opened: Opened,
         now: float,
@@ -387,7 +346,7 @@ class ClientAssociation:
             header = opened.message.header
             raise Refusal(RefusalKind.MALFORMED_SERVICE, str(exc), header) from exc
         deadline = now + timeout_s if timeout_s else math.inf
-        session = _Session(timeout_s, deadline, waiting.sent_under, opened.authentication)
+        session = ClientSession(timeout_s, deadline, waiting.sent_under, opened.authentication)
         self._sessions[waiting.peer] = session
         if timeout_s:
             self._schedule(deadline, (waiting.peer, session))
@@ -402,7 +361,7 @@ class ClientAssociation:
             self._channel.report(RequestFailed(invocation, peer, Failure.SESSION_ENDED))
         self._channel.report(SessionClosed(peer, cause))
 
-    def _late(self, waiting: _Outstanding, now: float) -> None:
+    def _late(self, waiting: Outstanding, now: float) -> None:
         if waiting.retries:
             waiting.retries -= 1
             waiting.deadline = now + waiting.timeout_s
@@ -415,19 +374,21 @@ class ClientAssociation:
         else:
             self._channel.report(RequestFailed(waiting.invocation, waiting.peer, Failure.TIMED_OUT))
 
-    def _silent(self, peer: ApTitle, session: _Session, now: float) -> None:
+    def _silent(self, peer: ApTitle, session: ClientSession, now: float) -> None:
         if session.deadline > now:
             self._schedule(session.deadline, (peer, session))
         else:
             self._end_session(peer, ClosingCause.IDLE)
 
-    def _schedule(self, deadline: float, what: _Outstanding | tuple[ApTitle, _Session]) -> None:
+    def _schedule(self, deadline: float, what: Outstanding | tuple[ApTitle, ClientSession]) -> None:
         self._order += 1
         heapq.heappush(self._timers, (deadline, self._order, what))
 
-    def _is_alive(self, timer: tuple[float, int, _Outstanding | tuple[ApTitle, _Session]]) -> bool:
+    def _is_alive(
+        self, timer: tuple[float, int, Outstanding | tuple[ApTitle, ClientSession]]
+    ) -> bool:
         deadline, _, what = timer
-        if isinstance(what, _Outstanding):
+        if isinstance(what, Outstanding):
             waiting = self._waiting.get(what.peer, {}).get(what.invocation)
             return waiting is what and what.deadline == deadline
         return self._sessions.get(what[0]) is what[1]
