@@ -6,22 +6,29 @@ import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Final
 
 import pytest
 import trio
 import trio.testing
 
+from emulator.identity import meter_name
+from emulator.keys import SeededKeys
 from emulator.optical import (
     ANSWER_S,
     CONNECTIONS_MAX,
     OpticalPort,
+    open_optical_port,
     serve_line,
     serve_optical_tcp,
     serve_optical_terminal,
 )
 from protocols.c12.psem import Answered, ClientEvent, Fault, PsemClient, PsemServer
 from protocols.c12.services import FullRead, ReadBody, Request, Response, ok, read_response
+from protocols.framing import Message
+from protocols.plugin import Credentials
+from tests.support.fleets import Site, clock_at, fleet_config, meters_at, open_site
 
 END_S: Final = 20.0
 TABLE: Final = bytes(range(200))
@@ -186,3 +193,54 @@ async def test_a_line_ends_when_nobody_takes_the_answer(
         await theirs.send_all(client.data_to_send())
     assert trio.current_time() == pytest.approx(ANSWER_S, abs=1.0)
     assert line.closed
+
+
+async def opened_at(site: Site, nursery: trio.Nursery, port: int | None) -> Message:
+    order = {"do": "optical", "concentrator": 1, "meter": 0, "port": port}
+    return await open_optical_port(order, site.shard.concentrators, site.config, nursery)
+
+
+@pytest.mark.parametrize("port", [pytest.param(0, id="TCP"), pytest.param(None, id="terminal")])
+async def test_a_shard_opens_the_port_of_a_meter(tmp_path: Path, port: int | None) -> None:
+    config = fleet_config(protocol="c12")
+    number = meters_at(config, 1)[0]
+    with trio.fail_after(END_S):
+        async with (
+            open_site(tmp_path, config, clock_at(config, 2.5)) as site,
+            trio.open_nursery() as nursery,
+        ):
+            told = await opened_at(site, nursery, port)
+            assert told["state"] == "optical"
+            reached = OpticalPort(told["url"])
+            async with await dial(reached) if port == 0 else opened(reached) as stream:
+                data = await table_5(stream, SeededKeys(config.seed).of(meter_name(number), b""))
+            nursery.cancel_scope.cancel()
+    assert data == meter_name(number).ljust(20)
+
+
+async def test_a_shard_tells_when_a_port_cannot_be_had(tmp_path: Path) -> None:
+    config = fleet_config(protocol="c12")
+    async with (
+        open_site(tmp_path, config, clock_at(config, 2.5)) as site,
+        trio.open_nursery() as nursery,
+    ):
+        told = await opened_at(site, nursery, 0)
+        again = await opened_at(site, nursery, int(told["url"].rpartition(":")[2]))
+        assert "in use" in again["error"]
+        nursery.cancel_scope.cancel()
+
+
+async def table_5(stream: trio.abc.Stream, credentials: Credentials) -> bytes:
+    """Log on with the meter's secret and return its identification."""
+    client = PsemClient()
+    client.identify(trio.current_time())
+    await ask(client, stream)
+    client.logon(2, b"0000", trio.current_time())
+    await ask(client, stream)
+    client.security(credentials.secret, trio.current_time())
+    assert isinstance(await ask(client, stream), Answered)
+    client.read(5, trio.current_time())
+    answered = await ask(client, stream)
+    assert isinstance(answered, Answered)
+    assert isinstance(answered.body, ReadBody)
+    return answered.body.data
