@@ -26,7 +26,7 @@ from harness.store.opening import open_store
 from harness.store.rows import NO_METER, RegistrationKind, Rows
 from reports.recording import Alarms, Metric, RunRecord
 from tests.support.recorded_run import OFFSET_S, START_S, RecordedFolder
-from tests.support.stores import Alarm, Change, alarms_of, registrations_of, tuples_of
+from tests.support.stores import Alarm, Change, alarms_of, registrations_of
 
 REGISTERED, RENEWED, DEREGISTERED, EXPIRED = RegistrationKind
 SPANS = (
@@ -224,4 +224,17 @@ def test_a_storm_lasts_until_the_last_node_is_back(tmp_path: Path) -> None:
     found = judge_run(folder.path).verdict.registrations
     assert found is not None
     assert found.storms[0].last_s == pytest.approx(0.5 * folder.step_s, abs=0.01)
-    assert tuples_of(registrations_of([])) == []
+
+
+def test_who_comes_back_after_the_next_outage_did_not_come_back_after_this_one(
+    tmp_path: Path,
+) -> None:
+    folder = RecordedFolder(tmp_path, {"timeline": [OUTAGE, OUTAGE | {"at": "40 min"}]})
+    told = [(0.1, 0, 0, REGISTERED), (50 / 15 + 0.1, 0, 0, REGISTERED)]
+    put_changes(folder, changes_of(folder, told))
+    found = judge_run(folder.path).verdict.registrations
+    assert found is not None
+    first, second = found.storms
+    assert (first.again, first.last_s) == (0, None)
+    assert second.again == 1
+    assert second.last_s == pytest.approx(0.1 * folder.step_s, abs=0.01)
