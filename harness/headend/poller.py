@@ -86,7 +86,11 @@ class Poller:
     async def _read(self, part: Gap, conversation: Conversation) -> None:
         """Read one part and return once it is durable."""
         shard = self._shard
-        conversation.session.read(part.from_s, part.to_s, now=trio.current_time())
+        missing = shard.presence.missing(part)
+        if not missing:
+            # It was pushed after all while the concentrator was dialled.
+            return
+        conversation.session.read(part.from_s, part.to_s, meters=missing, now=trio.current_time())
         readings = (await conversation.ask(ReadDone)).readings
         if not len(readings) and not len(readings.events):
             return

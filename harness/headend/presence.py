@@ -119,6 +119,22 @@ class Presence:
             for number, begins, ends, readings in spans
         ]
 
+    def missing(self, gap: Gap) -> list[int]:
+        """Return the meters, within their concentrator, that something of ``gap`` is missing of."""
+        number = gap.concentrator - self._first_concentrator
+        members = slice(*np.searchsorted(self._owner, (number, number + 1)))
+        slots = slice(
+            (gap.from_s - self._first_s) // self._step_s,
+            (gap.to_s - self._first_s) // self._step_s + 1,
+        )
+        # Whole octets of bits, of which the first and the last may hold others' meters too.
+        octets = slice(members.start >> 3, (members.stop + 7) >> 3)
+        bits = np.unpackbits(self._arrived[slots, octets], axis=1)
+        first = members.start - octets.start * 8
+        arrived = bits[:, first : first + members.stop - members.start]
+        absent: list[int] = np.flatnonzero(~arrived.astype(np.bool_).all(axis=0)).tolist()
+        return absent
+
     def tried(self, gap: Gap) -> None:
         """Note that ``gap`` was fetched, whatever came of it."""
         begins = (gap.from_s - self._first_s) // self._step_s

@@ -36,7 +36,7 @@ _ALL_BITS: Final = (1 << 8 * BLOCK) - 1
 # Bytes 12 and 14 of the counter lose their highest bit, so that it never carries past 31 bits.
 _COUNTER_MASK: Final = _ALL_BITS ^ (0x80 << 8 * 3 | 0x80 << 8 * 1)
 _MAC_MASK: Final = (1 << 8 * MAC_SIZE) - 1
-_CACHED_KEYS: Final = 1 << 14
+_CACHED_KEYS: Final = 1 << 17
 
 
 class WrongMacError(RemoteProtocolError):

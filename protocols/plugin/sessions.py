@@ -194,8 +194,14 @@ class PollSession(Session, Protocol):
     def open(self, *, now: float) -> None:
         """Ask for an association. Outcome: `Opened` or `Declined`."""
 
-    def read(self, from_s: int, to_s: int, *, now: float) -> None:
-        """Ask for the interval buffer by range, bounds included. Outcome: `ReadDone`."""
+    def read(
+        self, from_s: int, to_s: int, *, meters: Sequence[int] | None = None, now: float
+    ) -> None:
+        """Ask for the interval buffer by range, bounds included. Outcome: `ReadDone`.
+
+        ``meters`` (within the concentrator) are those that are wanted, all of them when left out;
+        where a protocol reads a concentrator's buffer as a whole, more may come.
+        """
 
     def read_log(self, meter: int, *, now: float) -> None:
         """Ask for a meter's control log. Outcome: `LogRead`."""

@@ -110,8 +110,10 @@ class C12PollSession:
         self._require_free()
         self._outcome = Opened()
 
-    def read(self, from_s: int, to_s: int, *, now: float) -> None:
-        """Ask every meter for its captures in [from_s, to_s], POSIX seconds.
+    def read(
+        self, from_s: int, to_s: int, *, meters: Sequence[int] | None = None, now: float
+    ) -> None:
+        """Ask ``meters``, or every meter, for captures in [from_s, to_s], POSIX seconds.
 
         Outcome: `ReadDone` with what the meters have that did not refuse, or `Declined` if all did.
         """
@@ -123,9 +125,12 @@ class C12PollSession:
                     MeterFetch(schema, peer.name, from_s, to_s, max_read=PART_SIZE), self._name
                 ),
             )
-            for peer in self._meters
+            for peer in self._chosen(meters)
         ]
         self._ask(tasks, self._readings, now)
+
+    def _chosen(self, meters: Sequence[int] | None) -> Iterable[Credentials]:
+        return self._meters if meters is None else [self._meters[meter] for meter in meters]
 
     def read_log(self, meter: int, *, now: float) -> None:
         """Ask for a meter's control log. Outcome: `LogRead`, or `Declined`."""

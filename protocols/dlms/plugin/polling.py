@@ -12,7 +12,7 @@ settled together with the command's, and the command's is the last of them.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
@@ -117,8 +117,10 @@ class DlmsPollSession:
         """Associate with the management logical device. Outcome: `Opened` or `Declined`."""
         self._ask(_Request(MANAGEMENT_DEVICE, None, lambda _event: Opened()), now)
 
-    def read(self, from_s: int, to_s: int, *, now: float) -> None:
-        """Ask for the interval buffer by range, bounds included (POSIX seconds).
+    def read(
+        self, from_s: int, to_s: int, *, meters: Sequence[int] | None = None, now: float
+    ) -> None:
+        """Ask for the interval buffer by range, bounds included (POSIX seconds), of all meters.
 
         Outcome: `ReadDone`, or `Declined`. Raises `CodecError` for bounds that are no dates.
         """
