@@ -135,6 +135,8 @@ class MeterEvents:
         if not _between(self.intervals, first, last):
             return _NOTHING
         hit = self._hits[meters]
+        if not hit.any():
+            return _NOTHING
         parts = self._logged(meters, intervals, hit, first, last)
         return RaisedEvents._of([*parts, *self._risen(meters, intervals, hit, first, last)])
 
