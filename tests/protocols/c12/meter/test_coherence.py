@@ -150,6 +150,14 @@ def test_entries_older_than_the_load_profile_are_kept_too() -> None:
     assert [entry.sequence for entry in log.entries] == list(range(145, 401))
 
 
+def test_an_event_stays_when_its_capture_leaves_the_load_profile() -> None:
+    model = AnsiConcentrator(intervals=1000, raised=[logged(0, 40, 47, 1)])
+    schema, meter = schema_of(model), granted(model, 0)
+    assert len(event_log(schema, meter).entries) == 1
+    model.intervals = 1010
+    assert len(event_log(schema, meter).entries) == 1
+
+
 def test_the_load_profile_is_full_though_the_newest_captures_did_not_arrive() -> None:
     model = AnsiConcentrator(intervals=1000, unheard={(0, at) for at in range(990, 1000)})
     schema = schema_of(model)

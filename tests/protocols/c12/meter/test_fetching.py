@@ -151,11 +151,15 @@ def test_entries_are_told_by_16_bits_of_their_number() -> None:
     )
     found, _ = fetch(model, at(0), at(9))
     assert sorted(found.events.sequence.tolist()) == list(range(65_530, 65_539))
-    # What was filled anew since the newest was 65,530 is not known.
+
+
+def test_entries_filled_anew_since_the_header_was_read_are_left_out() -> None:
+    raised = [logged(1, at_, 47, 70_000 + at_) for at_ in range(4)]
+    model = AnsiConcentrator(raised=raised)
     schema = schema_of(model)
     rows = entry_rows(schema, model.buffer(at(0), at(3), range(1, 2)).events)
-    known = decode_entries(schema, rows.tobytes(), 65_530, NAME_OF_1)
-    assert known.sequence.tolist() == [65_530]
+    known = decode_entries(schema, rows.tobytes(), 70_001, NAME_OF_1)
+    assert known.sequence.tolist() == [70_000, 70_001]
 
 
 def test_an_answer_too_few_is_told() -> None:

@@ -164,8 +164,13 @@ class TestClock:
         assert run(meter, 10, "03 ffffffff 17")[:1] == DONE
         model.now_s += 5
         assert values(model, meter, 52)["clock"] == 4
+
+    def test_so_does_the_time_in_the_control_log(self) -> None:
+        model = AnsiConcentrator(now_s=(1 << 32) + 7.0)
+        meter = granted(model, 1)
         assert run(meter, 21, "0000") == DONE
-        assert len(decode_control_log(schema_of(model), table(meter, CONTROL_LOG))) == 2
+        log = decode_control_log(schema_of(model), table(meter, CONTROL_LOG))
+        assert [one.at_s for one in log] == [7]
 
     def test_a_date_whose_time_of_day_is_beyond_32_bits_is_invalid(self) -> None:
         model = AnsiConcentrator(now_s=86_399.0)
