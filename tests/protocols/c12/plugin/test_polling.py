@@ -94,6 +94,17 @@ def test_a_range_is_read_exactly(way: SessionOptions, from_s: int, to_s: int) ->
     assert same_events(readings.events, expected.events)
 
 
+def test_only_the_wanted_meters_are_asked() -> None:
+    place = Place(AnsiConcentrator(raised=RAISED))
+    connection = place.connect()
+    connection.poll.read(FIRST_S, LAST_S, meters=[0, 2], now=0.0)
+    outcome = connection.outcome()
+    assert isinstance(outcome, ReadDone)
+    assert set(outcome.readings.meter_ids) == {place.model.meter_names[m] for m in (0, 2)}
+    assert set(outcome.readings.events.meter_ids) == set(outcome.readings.meter_ids)
+    assert len(list(apdus(connection.requests[0]))) == 2
+
+
 def test_a_meter_that_was_never_heard_has_nothing() -> None:
     place = Place(AnsiConcentrator(unheard={(1, interval) for interval in range(8)}))
     readings = read(place.connect(), FIRST_S, LAST_S)
