@@ -48,7 +48,8 @@ from protocols.plugin import ConcentratorModel
 OK: Final = Response(ResponseCode.OK)
 DECADE_0: Final = range(10)
 """Tables that say what a meter is; they can be read whatever it is busy recording."""
-_ListLength = frozenset({CONTROL_LOG, STATUS_LOG})
+VARIABLE_TABLES: Final = frozenset({CONTROL_LOG, STATUS_LOG})
+"""Lists that are as long as they say, where no index has a fixed place."""
 
 
 class Meter:
@@ -198,7 +199,7 @@ class Meter:
         return 0, size
 
     def _elements(self, table: int, size: int) -> Callable[[tuple[int, ...], int], tuple[int, int]]:
-        if table in _ListLength:
+        if table in VARIABLE_TABLES:
             raise RefusedError(self._switches.outside_table)
         declaration = self._schema.declaration(table)
         options: dict[str, Any] = {

@@ -144,15 +144,15 @@ class Procedures:
         now_s = self._view.clock_s()
         self._tables.history.add(code, argument, at_s=now_s, user=caller.user)
 
-    def _cold_start(self, _parameters: dict[str, Any], _caller: Caller) -> Outcome:
+    def _cold_start(self, _parameters: dict[str, Any], caller: Caller) -> Outcome:
         state = self._view.state
-        state.mode = MeterMode.METERING
         state.status_bits = 0
         state.written.clear()
-        return ACCEPTED
+        return self._warm_start({}, caller)
 
     def _warm_start(self, _parameters: dict[str, Any], _caller: Caller) -> Outcome:
-        self._view.state.mode = MeterMode.METERING
+        state = self._view.state
+        state.mode, state.told_mode = MeterMode.METERING, False
         return ACCEPTED
 
     def _clear_data(self, _parameters: dict[str, Any], caller: Caller) -> Outcome:
@@ -190,7 +190,7 @@ class Procedures:
         if mode is None:
             return INVALID
         state, before = self._view.state, self._view.state.mode
-        state.mode = mode
+        state.mode, state.told_mode = mode, mode is not MeterMode.METERING
         if mode is not before and MeterMode.TEST in (mode, before):
             started = mode is MeterMode.TEST
             code = HistoryCode.TEST_MODE_STARTED if started else HistoryCode.TEST_MODE_STOPPED

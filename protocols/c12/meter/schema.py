@@ -130,7 +130,9 @@ class MeterSchema:
             IntervalFormat.UINT32,
         )
         return Dimensions(
-            sources=Sources(units=channels + 1, constants=1, sources=channels + 1),
+            sources=Sources(
+                block_demand=True, units=channels + 1, constants=1, sources=channels + 1
+            ),
             registers=self._register_sizes(),
             time_of_use=TimeOfUse(),
             load_profile=self._load_profile(),

@@ -278,9 +278,11 @@ class TestModesAndStatus:
         meter = granted(model, 1)
         assert run(meter, 6, "02") == DONE
         assert model.meter_state(1).mode is MeterMode.TEST
+        assert model.meter_state(1).told_mode
         assert values(model, meter, 3)["mode"]["test"]
         assert values(model, meter, 63)["set_1"]["flags"]["test_mode"]
         assert run(meter, 6, "01") == DONE
+        assert not model.meter_state(1).told_mode
         schema = schema_of(model)
         history = decode_log(74, table(meter, 74), schema.configuration, schema.dimensions)
         assert [one.code for one in history.entries] == [32, 9, 33, 9]
@@ -304,6 +306,7 @@ class TestModesAndStatus:
         run(meter, 6, "02")
         assert run(meter, 1) == ACCEPTED
         assert model.meter_state(1).mode is MeterMode.METERING
+        assert not model.meter_state(1).told_mode
         assert table(meter, 5) == b"X" * 20
         assert run(meter, 0) == ACCEPTED
         assert table(meter, 5).startswith(b"MST")
