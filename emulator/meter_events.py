@@ -12,7 +12,7 @@ the truth stays a function of its own (docs/explanation/fidelity.md).
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -63,23 +63,43 @@ class RaisedEvents:
         )
 
     @classmethod
-    def _of(cls, parts: Sequence[tuple[Any, ...]]) -> RaisedEvents:
-        """Return what ``parts`` tell, tuples of columns that fit the first of each, in order."""
-        types = (np.int64, np.int64, np.uint8, np.uint16, np.uint32, np.int64, np.uint32)
-        columns = [
-            np.concatenate(
-                [np.empty(0, kind), *(np.broadcast_to(part[at], len(part[0])) for part in parts)],
-                dtype=kind,
-                casting="unsafe",
-            )
-            for at, kind in enumerate(types)
-        ]
-        rows, _, source, code, sequence = columns[:5]
-        order = np.lexsort((code, sequence, source, rows))
-        return cls(*(column[order] for column in columns))
+    def _of(cls, meters: Int64Array, parts: Sequence[_Part]) -> RaisedEvents:
+        """Return what ``parts`` tell of ``meters``, in order."""
+        total = sum(len(part.rows) for part in parts)
+        columns = {name: np.empty(total, kind) for name, kind in _COLUMNS.items()}
+        begin = 0
+        for part in parts:
+            end = begin + len(part.rows)
+            for name, column in columns.items():
+                column[begin:end] = getattr(part, name)
+            begin = end
+        keys = [columns[name] for name in ("code", "sequence", "source", "rows")]
+        order = np.lexsort(keys)
+        sorted_columns = {name: column[order] for name, column in columns.items()}
+        return cls(meters=meters[sorted_columns["rows"]], **sorted_columns)
 
 
-_NOTHING: Final = RaisedEvents._of(())
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """Events that have all but rows, and perhaps their sequence, in common."""
+
+    rows: Int64Array
+    source: EventSource
+    code: int
+    sequence: NDArray[np.uint32] | int
+    raised_at_s: int
+    argument: int
+
+
+_COLUMNS: Final[dict[str, Any]] = {
+    "rows": np.int64,
+    "source": np.uint8,
+    "code": np.uint16,
+    "sequence": np.uint32,
+    "raised_at_s": np.int64,
+    "argument": np.uint32,
+}
+_NOTHING: Final = RaisedEvents._of(np.zeros(0, np.int64), ())
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,25 +140,26 @@ class MeterEvents:
         self._written = self._entries_by_span()
         self._holds = self._status_holds()
         rises = {hold.interval for holds in self._holds.values() for hold in holds}
-        self._rise_intervals = sorted(rises)
         self.intervals = sorted({*self._entry_intervals, *rises})
         """The intervals in which anything is raised, ascending."""
 
     def of(self, meters: Int64Array, intervals: Int64Array) -> RaisedEvents:
         """Return what is delivered with readings, element by element; (n,) each.
 
-        Of no readings, or where nothing is raised within their intervals: empty, at no cost.
+        Of no readings, or where nothing is raised within their intervals: empty, at next to no cost.
         """
         if not self.intervals or not len(intervals):
             return _NOTHING
         first, last = int(intervals.min()), int(intervals.max())
-        if not _between(self.intervals, first, last):
-            return _NOTHING
-        hit = self._hits[meters]
-        if not hit.any():
-            return _NOTHING
-        parts = self._logged(meters, intervals, hit, first, last)
-        return RaisedEvents._of([*parts, *self._risen(meters, intervals, hit, first, last)])
+        parts: list[_Part] = []
+        for at in _between(self.intervals, first, last):
+            interval = self.intervals[at]
+            here = np.flatnonzero(intervals == interval)
+            hit = self._hits[meters[here]]
+            if hit.any():
+                parts += self._logged(interval, here, hit)
+                parts += self._risen(interval, here, hit)
+        return RaisedEvents._of(meters, parts) if parts else _NOTHING
 
     def of_meter(self, meter: int, from_interval: int, to_interval: int) -> RaisedEvents:
         """Return what one meter raises in ``from_interval`` .. ``to_interval - 1``.
@@ -216,33 +237,27 @@ class MeterEvents:
                     holds.setdefault(bit, []).append(hold)
         return {bit: sorted(found, key=lambda hold: hold.starts_s) for bit, found in holds.items()}
 
-    def _logged(
-        self, meters: Int64Array, intervals: Int64Array, hit: BoolArray, first: int, last: int
-    ) -> list[tuple[Any, ...]]:
-        parts: list[tuple[Any, ...]] = []
-        for at in _between(self._entry_intervals, first, last):
+    def _logged(self, interval: int, rows: Int64Array, hit: BoolArray) -> Iterator[_Part]:
+        """Yield the log entries of one interval; ``hit`` (n, spans) is about ``rows``."""
+        for at in _between(self._entry_intervals, interval, interval):
             entry = self._entries[at]
-            rows = np.flatnonzero((intervals == entry.interval) & hit[:, entry.span])
-            number = hit[rows] @ self._written[at]
-            raised_at_s = self._plan.first_s + entry.at_s
-            argument = self._spans[entry.span].number + 1
-            source = int(EventSource.LOG)
-            parts.append((rows, meters[rows], source, entry.code, number, raised_at_s, argument))
-        return parts
+            mine = np.flatnonzero(hit[:, entry.span])
+            if len(mine):
+                number = hit[mine] @ self._written[at]
+                raised_at_s = self._plan.first_s + entry.at_s
+                argument = self._spans[entry.span].number + 1
+                yield _Part(rows[mine], EventSource.LOG, entry.code, number, raised_at_s, argument)
 
-    def _risen(
-        self, meters: Int64Array, intervals: Int64Array, hit: BoolArray, first: int, last: int
-    ) -> list[tuple[Any, ...]]:
-        parts: list[tuple[Any, ...]] = []
-        for at in _between(self._rise_intervals, first, last):
-            interval = self._rise_intervals[at]
-            here = intervals == interval
-            captured_at_s = self._plan.first_s + interval * self._plan.step_s
-            for bit, holds in self._holds.items():
-                rows = np.flatnonzero(here & _newly_set(hit, holds, interval))
-                source = int(EventSource.STATUS)
-                parts.append((rows, meters[rows], source, bit, captured_at_s, captured_at_s, 0))
-        return parts
+    def _risen(self, interval: int, rows: Int64Array, hit: BoolArray) -> Iterator[_Part]:
+        """Yield the status bits newly set in one interval."""
+        captured_at_s = self._plan.first_s + interval * self._plan.step_s
+        for bit, holds in self._holds.items():
+            if any(hold.interval == interval for hold in holds):
+                mine = np.flatnonzero(_newly_set(hit, holds, interval))
+                if len(mine):
+                    yield _Part(
+                        rows[mine], EventSource.STATUS, bit, captured_at_s, captured_at_s, 0
+                    )
 
 
 def _between(ascending: Sequence[int], first: int, last: int) -> range:
