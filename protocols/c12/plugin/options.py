@@ -11,6 +11,7 @@ from protocols.c12.epsem import ResponseControl, SecurityMode
 from protocols.c12.initialization_vectors import ReplayRule
 from protocols.c12.meter import MeterSchema, meter_schema
 from protocols.c12.options import ChannelOptions
+from protocols.c12.plugin.naming import title_of
 from protocols.errors import LocalProtocolError
 from protocols.plugin import RegisterDescription, SessionOptions
 
@@ -70,7 +71,7 @@ class C12Options:
             _word(given, "unregistered", "refuse", "accept"),
             _flag(given, "register_nodes", True),
             period_s,
-            str(given.get("head_end", "MSH0000000000001")).encode(),
+            _device(given, "head_end", b"MSH0000000000001"),
             _number(given, "capture_period_s", 900, 0xFFFF_FFFF),
             str(given.get("logical_names", DEFAULT_LOGICAL_NAMES)),
             _word(given, "authentication", "password", "none"),
@@ -122,6 +123,15 @@ def _chosen(name: str, word: object, known: Mapping[str, T]) -> T:
     if found is None:
         raise LocalProtocolError(f'{name}: "{word}", known: {", ".join(known)}')
     return found
+
+
+def _device(given: Mapping[str, object], name: str, default: bytes) -> bytes:
+    device = str(given.get(name, default.decode())).encode()
+    try:
+        title_of(device)
+    except ValueError as exc:
+        raise LocalProtocolError(f"{name}: {exc}") from exc
+    return device
 
 
 def _word(given: Mapping[str, object], name: str, default: str, other: str) -> Any:  # noqa: ANN401 - one of two literals

@@ -11,24 +11,30 @@ never come) it is the vector that the answer will go out under, which is the sec
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
 from protocols.c12.acse import AuthenticationValue
 from protocols.c12.association.channel import Channel, Node
-from protocols.c12.association.events import Opened
 from protocols.c12.association.events import Refused as ChannelRefused
 from protocols.c12.association.refusals import Refusal, RefusalKind
 from protocols.c12.epsem import Control, Epsem, ResponseControl, SecurityMode
 from protocols.c12.framing import ApduReader, Oversized
 from protocols.c12.initialization_vectors import ReplayRule
 from protocols.c12.options import ServerOptions
-from protocols.c12.plugin.naming import element_of, key_id_of, name_of
+from protocols.c12.plugin.inbound import (
+    AcceptedHere,
+    Answers,
+    AnswerVectors,
+    Gathered,
+    Inbound,
+    Waiting,
+)
+from protocols.c12.plugin.naming import element_of, name_of
 from protocols.c12.plugin.options import C12Options
-from protocols.c12.plugin.writes import PushDecoder, Pushed, Unfit
+from protocols.c12.plugin.push_decoding import PushDecoder, Pushed, Unfit
 from protocols.c12.relay import answer_resolve, answer_trace, grant
-from protocols.c12.relay.network import RELAY
 from protocols.c12.services import (
     Deregister,
     Dialect,
@@ -48,7 +54,6 @@ from protocols.c12.titles import ApTitle
 from protocols.errors import CodecError, LocalProtocolError
 from protocols.plugin import (
     Counters,
-    Credentials,
     NodeRegistration,
     NodeTable,
     PeerLookup,
@@ -61,98 +66,6 @@ Item: TypeAlias = Received | Registering | Refused
 _WRITES: Final = range(ServiceCode.FULL_WRITE, ServiceCode.OFFSET_WRITE + 1)
 _OK: Final = encode_response(ok())
 _IDENTITY: Final = ServerOptions().identity
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Request:
-    """A message that passed the checks; ``vector`` is what its answer goes out under."""
-
-    opened: Opened
-    peer: Credentials
-    vector: int
-
-    @property
-    def title(self) -> bytes:
-        """What its sender is called."""
-        return self.peer.system_title
-
-    @property
-    def behind(self) -> bytes:
-        """What the concentrator is called that the sender is behind, or is."""
-        return self.peer.behind or self.title
-
-    @property
-    def services(self) -> tuple[bytes, ...]:
-        """Its services."""
-        return self.opened.message.epsem.services
-
-    @property
-    def response(self) -> ResponseControl:
-        """When it wants an answer."""
-        return self.opened.message.epsem.control.response
-
-
-_Waiting: TypeAlias = tuple[_Request, tuple[bytes, ...]]
-"""A request, and the services of its answer."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Answers:
-    """The answers that wait for something durable: requests, and the services of each answer."""
-
-    session: object
-    waiting: list[_Waiting]
-
-
-@dataclass(slots=True)
-class _Gathered:
-    """What one concentrator's nodes said in one call."""
-
-    pushes: list[_Request] = field(default_factory=list)
-    registers: list[tuple[_Request, Register]] = field(default_factory=list)
-    deregisters: list[_Request] = field(default_factory=list)
-
-
-class _Accepted:
-    """The vectors accepted until the last call, and during this one."""
-
-    def __init__(self, counters: Counters) -> None:
-        self._counters = counters
-        self.now: dict[bytes, int] = {}
-
-    def last_accepted(self, peer: bytes) -> int | None:
-        """Return the last vector accepted from ``peer``, the octets of its absolute title."""
-        here = self.now.get(peer)
-        return self._counters.last_accepted(element_of(ApTitle(peer))) if here is None else here
-
-    def accept(self, peer: bytes, counter: int) -> None:
-        """Remember that ``counter`` was accepted from ``peer``."""
-        self.now[peer] = counter
-
-
-class _Stamps:
-    """Vectors for answers, and so the time: one for each request, taken when first asked for."""
-
-    def __init__(self, counters: Counters) -> None:
-        self._counters = counters
-        self._peer = b""
-        self._stamp: int | None = None
-        self.latest = 0
-
-    def begin(self, peer: bytes) -> None:
-        """Go on to a request of ``peer``."""
-        self._peer, self._stamp = peer, None
-
-    def utc_s(self) -> int:
-        """Return the vector of the answer, POSIX seconds."""
-        if self._stamp is None:
-            self._stamp = self._counters.stamp(self._peer)
-            self.latest = max(self.latest, self._stamp)
-        return self._stamp
-
-    def take(self, now_s: int) -> int:
-        """Return the vector of the answer."""
-        return self.utc_s()
 
 
 class C12ReceiveSession:
@@ -181,8 +94,8 @@ class C12ReceiveSession:
         self._nodes = nodes
         self._decoder = PushDecoder(options.schema)
         self._reader = ApduReader()
-        self._accepted = _Accepted(counters)
-        self._stamps = _Stamps(counters)
+        self._accepted = AcceptedHere(counters)
+        self._stamps = AnswerVectors(counters)
         self._problems: list[Refused] = []
         own = ApTitle.decode(own_title).absolute()
         node = Node(own, self._key, self._stamps, self._accepted, self._stamps.utc_s)
@@ -194,8 +107,9 @@ class C12ReceiveSession:
         Raises:
             CodecError: the stream lost its framing.
         """
-        gathered: dict[bytes, _Gathered] = {}
+        gathered: dict[bytes, Gathered] = {}
         self._accepted.now.clear()
+        self._give_up_segments(float(self._stamps.latest))
         self._reader.feed(data)
         while (apdu := self._reader.next_apdu()) is not None:
             if isinstance(apdu, Oversized):
@@ -214,10 +128,11 @@ class C12ReceiveSession:
 
     def receive_eof(self) -> Sequence[Refused]:
         """Take the end of the stream; return what it cut off."""
-        if not self._reader.is_cut:
-            return []
-        detail = f"{self._reader.buffered} octets of an APDU"
-        return [Refused("truncated", detail)]
+        self._give_up_segments(math.inf)
+        if self._reader.is_cut:
+            detail = f"{self._reader.buffered} octets of an APDU"
+            self._problems.append(Refused("truncated", detail))
+        return self._refused()
 
     def confirm(self, received: Received | Registering) -> bytes:
         """Return the octets that confirm pushes or registrations, each protected as it was.
@@ -226,17 +141,21 @@ class C12ReceiveSession:
             LocalProtocolError: nobody asked for that, or it came to another session.
         """
         answers = received.token
-        if not isinstance(answers, _Answers) or answers.session is not self:
+        if not isinstance(answers, Answers) or answers.session is not self:
             raise LocalProtocolError("a push that another session received")
         if not received.wants_confirmation:
             raise LocalProtocolError("nobody asked for a confirmation")
         return b"".join(self._sealed(request, services) for request, services in answers.waiting)
 
+    def _give_up_segments(self, now: float) -> None:
+        for refusal in self._channel.expired(now):
+            self._channel.count(refusal)
+
     def _key(self, title: ApTitle, _key_id: int | None) -> bytes | None:
         known = self._peers(element_of(title))
         return None if known is None else known.encryption_key
 
-    def _receive(self, octets: bytes, gathered: dict[bytes, _Gathered]) -> None:
+    def _receive(self, octets: bytes, gathered: dict[bytes, Gathered]) -> None:
         try:
             sealed = self._channel.receive(octets, float(self._stamps.latest))
             if sealed is None:
@@ -251,12 +170,12 @@ class C12ReceiveSession:
             opened = self._channel.open(sealed)
             self._channel.accept(opened)
             vector = 0 if opened.security is SecurityMode.CLEAR else self._stamps.utc_s()
-            request = _Request(opened, peer, vector)
-            self._sort(request, gathered.setdefault(request.behind, _Gathered()))
+            request = Inbound(opened, peer, vector)
+            self._sort(request, gathered.setdefault(request.behind, Gathered()))
         except Refusal as refusal:
             self._channel.refuse(refusal)
 
-    def _sort(self, request: _Request, gathered: _Gathered) -> None:
+    def _sort(self, request: Inbound, gathered: Gathered) -> None:
         """Answer a request, or gather it if its answer waits for something durable."""
         services = request.services
         if not services:
@@ -270,7 +189,7 @@ class C12ReceiveSession:
         else:
             self._serve(request, gathered)
 
-    def _may_push(self, request: _Request) -> bool:
+    def _may_push(self, request: Inbound) -> bool:
         if not request.peer.behind or name_of(request.title) is None:
             what = "a relay has no tables"
             code = ResponseCode.INAPPROPRIATE_ACTION_REQUESTED
@@ -283,7 +202,7 @@ class C12ReceiveSession:
             return False
         return True
 
-    def _serve(self, request: _Request, gathered: _Gathered) -> None:
+    def _serve(self, request: Inbound, gathered: Gathered) -> None:
         """Serve what is no push; of several services in a message all must be of the network."""
         try:
             asked = [decode_request(service, Dialect.C12_22) for service in request.services]
@@ -297,16 +216,16 @@ class C12ReceiveSession:
             return
         match asked:
             case [Register() as register] if self._is_own(request, register.title):
-                gathered.registers.append((request, register))
-            case [Deregister(title=title)] if self._is_own(request, title):
-                gathered.deregisters.append(request)
+                gathered.registrations.append((request, register))
+            case [Deregister() as deregister] if self._is_own(request, deregister.title):
+                gathered.registrations.append((request, deregister))
             case [Register() | Deregister()]:
                 code = ResponseCode.INAPPROPRIATE_ACTION_REQUESTED
                 self._refuse(request, Unfit(code, "another node's registration", ""))
             case _:
                 self._answer(request, [self._network(service) for service in asked])
 
-    def _is_own(self, request: _Request, title: bytes) -> bool:
+    def _is_own(self, request: Inbound, title: bytes) -> bool:
         """Tell whether ``title`` is the sender's own, in whatever form."""
         try:
             return element_of(ApTitle.decode(title)) == request.title
@@ -326,30 +245,33 @@ class C12ReceiveSession:
             case _:
                 return Response(ResponseCode.SERVICE_NOT_SUPPORTED)
 
-    def _registering(self, behind: bytes, gathered: _Gathered) -> list[Item]:
-        admitted = self._nodes.admits(len(gathered.registers)) if gathered.registers else 0
-        for request, _ in gathered.registers[admitted:]:
-            code = ResponseCode.NETWORK_NOT_REACHABLE
-            self._refuse(request, Unfit(code, "registration not admitted", "too many"))
-        taken = gathered.registers[:admitted]
-        if not taken and not gathered.deregisters:
-            return []
+    def _registering(self, behind: bytes, gathered: Gathered) -> list[Item]:
+        room = sum(isinstance(asked, Register) for _, asked in gathered.registrations)
+        room = self._nodes.admits(room) if room else 0
         nodes: list[NodeRegistration] = []
-        waiting: list[_Waiting] = []
-        for request, register in taken:
-            body = grant(register, self._options.registration_period_s)
-            is_relay = bool(register.node_type & RELAY)
-            nodes.append(NodeRegistration(request.title, register.address, body.period_s, is_relay))
-            waiting.append((request, (encode_response(ok(body)),)))
-        for request in gathered.deregisters:
-            nodes.append(NodeRegistration(request.title, b"", 0, not request.peer.behind))
-            waiting.append((request, (_OK,)))
+        waiting: list[Waiting] = []
+        for request, asked in gathered.registrations:
+            is_relay = not request.peer.behind
+            if isinstance(asked, Deregister):
+                nodes.append(NodeRegistration(request.title, b"", 0, is_relay))
+                waiting.append((request, (_OK,)))
+            elif room:
+                room -= 1
+                body = grant(asked, self._options.registration_period_s)
+                nodes.append(
+                    NodeRegistration(request.title, asked.address, body.period_s, is_relay)
+                )
+                waiting.append((request, (encode_response(ok(body)),)))
+            else:
+                code = ResponseCode.NETWORK_NOT_REACHABLE
+                self._refuse(request, Unfit(code, "registration not admitted", "too many"))
+        if not waiting:
+            return []
         counters = self._counters_of([request for request, _ in waiting])
         wanted = [it for it in waiting if it[0].response is ResponseControl.ALWAYS]
-        token = _Answers(self, wanted)
-        return [Registering(behind, tuple(nodes), counters, token, bool(wanted))]
+        return [Registering(behind, tuple(nodes), counters, Answers(self, wanted), bool(wanted))]
 
-    def _received(self, behind: bytes, requests: list[_Request]) -> list[Item]:
+    def _received(self, behind: bytes, requests: list[Inbound]) -> list[Item]:
         if not requests:
             return []
         readings, unfit = self._decoder.decode(
@@ -361,14 +283,14 @@ class C12ReceiveSession:
         taken = [it for number, it in enumerate(requests) if number not in unfit]
         if not taken:
             return []
-        wanted: list[_Waiting] = [
+        wanted: list[Waiting] = [
             (it, (_OK,) * len(it.services)) for it in taken if it.response is ResponseControl.ALWAYS
         ]
-        token = _Answers(self, wanted)
+        token = Answers(self, wanted)
         return [Received(behind, readings, self._counters_of(taken), bool(wanted), token)]
 
-    def _counters_of(self, requests: list[_Request]) -> dict[bytes, int]:
-        """Return the vectors to remember, where the rule needs memory; the last of each sender."""
+    def _counters_of(self, requests: list[Inbound]) -> dict[bytes, int]:
+        """Return the vectors to remember, where the rule needs memory: the last of each sender."""
         if self._options.replay is not ReplayRule.STRICT:
             return {}
         return {
@@ -377,12 +299,12 @@ class C12ReceiveSession:
             if it.opened.authentication is not None
         }
 
-    def _refuse(self, request: _Request, problem: Unfit) -> None:
+    def _refuse(self, request: Inbound, problem: Unfit) -> None:
         """Answer with an error, protected as the request was, and count it."""
         self._problems.append(Refused(problem.cause, problem.detail, request.title))
         self._answer(request, [Response(problem.code)])
 
-    def _answer(self, request: _Request, responses: list[Response]) -> None:
+    def _answer(self, request: Inbound, responses: list[Response]) -> None:
         """Answer at once; the vector is remembered, though it will come back with no rows."""
         if request.opened.authentication is not None:
             self._counters.accept(request.title, request.opened.authentication.vector)
@@ -394,15 +316,12 @@ class C12ReceiveSession:
             services = tuple(encode_response(response) for response in responses)
             self._channel.send_whole(self._sealed(request, services))
 
-    def _sealed(self, request: _Request, services: tuple[bytes, ...]) -> bytes:
+    def _sealed(self, request: Inbound, services: tuple[bytes, ...]) -> bytes:
         opened = request.opened
         asked = opened.message.epsem.control
         own = None
         if opened.authentication is not None:
-            key_id = opened.authentication.key_id
-            own = AuthenticationValue(
-                request.vector, key_id_of(request.title) if key_id is None else key_id
-            )
+            own = AuthenticationValue(request.vector, opened.authentication.key_id)
         header = self._channel.answer_header(opened.message.header, own)
         control = Control(asked.security, recovery=asked.recovery, proxy=asked.proxy)
         return self._channel.seal(header, Epsem(services, control))

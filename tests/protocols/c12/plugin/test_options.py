@@ -84,6 +84,7 @@ def test_who_wants_no_confirmation_never_wants_a_response(confirmed: bool, contr
         {"registration_period_s": 1 << 24},
         {"capture_period_s": "900"},
         {"authentication": 1},
+        {"head_end": "MSX"},
     ],
 )
 def test_nonsense_is_named(particular: dict[str, object]) -> None:

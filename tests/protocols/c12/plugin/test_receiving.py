@@ -51,6 +51,7 @@ from tests.protocols.c12.plugin.uplink import (
     options,
     ordered,
 )
+from tests.support.c12_meter_model import AnsiConcentrator, logged, risen
 from tests.support.concentrator_model import FIRST_STAMP_S, MemoryCounters
 
 LATER_S = FIRST_STAMP_S + 100
@@ -369,6 +370,22 @@ def test_a_message_is_taken_whole_or_not_at_all() -> None:
     assert not world.received
 
 
+def test_events_that_cannot_be_read_spoil_nothing_else() -> None:
+    raised = [logged(0, 3, 7, 1), risen(2, 3, 8)]
+    world = registered(World(model=AnsiConcentrator(raised=raised)))
+    world.pusher.push(world.model.readings([(0, 3), (1, 3), (2, 3)]), 1, now=0.0)
+    wrong = (service(block_write(world)), service(FullWrite(3, b"\1")))
+    stream = world.asked(1, wrong, vector=LATER_S) + world.pusher.data_to_send()
+    answer = codes(world, world.take(stream))
+    assert sorted(answer) == [
+        *[ResponseCode.OK] * 5,
+        ResponseCode.INAPPROPRIATE_ACTION_REQUESTED,
+        ResponseCode.SECURITY_MECHANISM_ERROR,
+    ]
+    assert world.causes() == ["malformed table", "repeated vector"]
+    assert exactly(world.received[0].readings, ordered(world.model.readings([(0, 3), (2, 3)])))
+
+
 @pytest.mark.parametrize("at", [6, 7, -1])
 def test_a_wrong_count_or_checksum_is_no_service(at: int) -> None:
     world = registered()
@@ -439,6 +456,26 @@ def test_segments_are_put_together_and_doubled_ones_are_counted() -> None:
     assert codes(world, answer) == [ResponseCode.OK]
     assert world.causes() == ["segment doubled"]
     assert exactly(world.received[0].readings, world.model.readings([(1, 3)]))
+
+
+def test_a_segment_that_never_came_is_counted() -> None:
+    world = registered()
+    first, *_ = segment(world.asked(1, block_write(world), vector=LATER_S), 90)
+    world.take(first)
+    world.take(world.asked(0, block_write(world, 0), vector=LATER_S))
+    assert world.causes() == []
+    # Time goes on with what arrives: the vectors of the answers tell it.
+    world.head_end_counters.stamps[world.credentials.members[0].system_title] += 1_000
+    world.take(world.asked(0, block_write(world, 0), vector=LATER_S + 1))
+    world.take(world.asked(0, block_write(world, 0), vector=LATER_S + 2))
+    assert world.causes() == ["segment lost"]
+
+
+def test_a_segment_that_never_came_is_told_at_the_end_of_the_stream() -> None:
+    world = registered()
+    first, *_ = segment(world.asked(1, block_write(world), vector=LATER_S), 90)
+    world.take(first)
+    assert [refused.cause for refused in world.receiver.receive_eof()] == ["segment lost"]
 
 
 def test_an_answer_to_nothing_is_refused_and_not_answered() -> None:
@@ -566,6 +603,20 @@ def test_nobody_registers_or_deregisters_another_node() -> None:
     assert codes(world, answer) == [ResponseCode.INAPPROPRIATE_ACTION_REQUESTED] * 2
     assert world.causes() == ["another node's registration"] * 2
     assert not world.registering
+
+
+def test_what_a_node_said_last_counts() -> None:
+    title = World().credentials.members[1].system_title
+    first: list[Request] = [Deregister(title), register(World())]
+    for asked, periods in ((first, [0, 500]), (first[::-1], [500, 0])):
+        world = registered()
+        stream = [
+            world.asked(1, each, vector=LATER_S + number) for number, each in enumerate(asked)
+        ]
+        world.take(b"".join(stream))
+        (item,) = world.registering
+        assert [node.period_s for node in item.nodes] == periods
+        assert item.counters == {title: LATER_S + 1}
 
 
 def test_a_node_that_deregisters_is_unknown_afterwards() -> None:
