@@ -146,7 +146,7 @@ class MeterEvents:
     def of(self, meters: Int64Array, intervals: Int64Array) -> RaisedEvents:
         """Return what is delivered with readings, element by element; (n,) each.
 
-        Of no readings, or where nothing is raised within their intervals: empty, at next to no cost.
+        Of no readings, or where nothing is raised in their intervals: empty, at next to no cost.
         """
         if not self.intervals or not len(intervals):
             return _NOTHING
