@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
 
-from protocols.c12.acse import interpret_header
+from protocols.c12.acse import decode_apdu, interpret_header
 from protocols.c12.application import Application
 from protocols.c12.association import Channel, Endpoint, Node, Refused, ServerAssociation
-from protocols.c12.framing import HEAD_SIZE, ApduReader, Oversized
+from protocols.c12.framing import ApduReader, Oversized
 from protocols.c12.meter import Clearance, Meter, Passwords
 from protocols.c12.options import ServerOptions
 from protocols.c12.plugin.downlink import MAX_ANSWER_SIZE, DeviceVectors, absolute_title
@@ -147,8 +147,7 @@ class C12ServedSession:
 
     def _server_for(self, apdu: bytes | Oversized) -> _Server:
         """Return who an APDU is for. Whoever is not here is the relay's to say so."""
-        called = _called(apdu.head if isinstance(apdu, Oversized) else apdu[:HEAD_SIZE])
-        route = self._router.route(called)
+        route = self._router.route(_called(apdu))
         number = None if isinstance(route, Place) else route
         server = self._servers.get(number)
         if server is None:
@@ -207,9 +206,11 @@ class C12ServedSession:
         self.deadline = AT_ONCE if self._over else min(earliest, self._idle_at)
 
 
-def _called(octets: bytes) -> ApTitle | None:
+def _called(apdu: bytes | Oversized) -> ApTitle | None:
     """Return the title of whom an APDU is for; ``None``: it does not say, or cannot be read."""
     try:
-        return interpret_header(octets).called
+        if isinstance(apdu, Oversized):
+            return interpret_header(apdu.head).called
+        return decode_apdu(apdu).header.called
     except CodecError:
         return None
