@@ -26,7 +26,7 @@ from structlog import get_logger
 
 from emulator.delivery_record import Mark
 from emulator.identity import concentrator_name, concentrator_system_title, meter_numbers
-from emulator.world import World
+from emulator.world import NEVER, World
 from protocols.plugin import Command, CommandKind, Execution, MeterMode, MeterState
 from protocols.readings import ReadingBatch
 
@@ -127,6 +127,7 @@ class Concentrator:
         sent, stamps = [0], Stamps()
         self.push_counters = DeviceCounters(sent, stamps=stamps)
         self.served_counters = DeviceCounters(sent, stamps=stamps)
+        self._looked_at_step = self._open_step = NEVER
         self._open_switches: set[tuple[int, int]] = set()
         self._rates: dict[int, int] = {}
         self._clock_offset_s: dict[int, float] = {}
@@ -167,10 +168,13 @@ class Concentrator:
 
     def _last_open_step(self) -> int:
         """Return the newest step at which the plan has it reachable, -1 before the first."""
-        step, own = self._world.step(), np.array([self.number])
-        while step >= 0 and not self._world.plan.concentrator_reachable(own, step)[0]:
-            step -= 1
-        return step
+        step = self._world.step()
+        if step != self._looked_at_step:
+            self._looked_at_step, own = step, np.array([self.number])
+            while step >= 0 and not self._world.plan.concentrator_reachable(own, step)[0]:
+                step -= 1
+            self._open_step = step
+        return self._open_step
 
     def handed_over(self, readings: ReadingBatch) -> None:
         """Mark readings of the buffer as handed to the link."""

@@ -17,7 +17,9 @@ devices    first, count                                        number, name, add
 gaps       —                                                   concentrator, from_s, to_s, missing
 command    id, meter, kind, parameter, created_at_us           {}: it is in the journal
 commands   after, count: both may be left out                  lines of the journal, by id
-export     path, format, from_s, to_s                          path
+alarms     from_s, to_s, count, see `tell_alarms`              columns of alarms, stored_at_us
+nodes      after, count                                        total, registered, nodes
+export     path, format, from_s, to_s, what                    path
 stop       —                                                   {}: then the shard ends
 ========== =================================================== =====================================
 """
@@ -35,11 +37,12 @@ from structlog import get_logger
 
 from emulator.messages import MessageStream
 from emulator.tally import RECEIVED, SENT
+from harness.headend.alarms import tell_alarms
 from harness.headend.commands import Commands
 from harness.headend.service import Shard
 from harness.store.commands import Command
 from harness.store.errors import CommandError, StoreError
-from harness.store.interface import ExportFormat
+from harness.store.interface import ExportedTable, ExportFormat
 from protocols.errors import CodecError, ProtocolError
 from protocols.framing import Message
 
@@ -61,6 +64,8 @@ class Control:
             "readings": self._readings,
             "devices": self._devices,
             "gaps": self._gaps,
+            "alarms": self._alarms,
+            "nodes": self._nodes,
             "command": self._command,
             "commands": self._journal,
             "export": self._export,
@@ -127,6 +132,8 @@ class Control:
             "commit_us": shard.totals.commit_us.encode().decode(),
             "missing": shard.presence.missing_total(shard.clock.now_s()),
             "conflicts": await trio.to_thread.run_sync(shard.store.conflict_count),
+            "alarm_conflicts": await trio.to_thread.run_sync(shard.store.alarm_conflict_count),
+            "nodes_registered": shard.nodes.registered,
             "size_bytes": await trio.to_thread.run_sync(shard.store.size_bytes),
         }
 
@@ -171,6 +178,12 @@ class Control:
         gaps = self._shard.presence.gaps(self._shard.clock.now_s(), rules)
         return [asdict(gap) for gap in gaps]
 
+    async def _alarms(self, question: Message) -> dict[str, Any]:
+        return await tell_alarms(self._shard.store, question)
+
+    async def _nodes(self, question: Message) -> dict[str, Any]:
+        return self._shard.nodes.told(int(question["after"]), int(question["count"]))
+
     async def _command(self, question: Message) -> dict[str, Any]:
         command = Command(
             id=int(question["id"]),
@@ -193,12 +206,16 @@ class Control:
     async def _export(self, question: Message) -> dict[str, Any]:
         if question["format"] not in get_args(ExportFormat):
             raise ValueError(f"format must be {' or '.join(get_args(ExportFormat))}")
+        what = question.get("what", "readings")
+        if what not in get_args(ExportedTable):
+            raise ValueError(f"what must be {' or '.join(get_args(ExportedTable))}")
         export = partial(
             self._shard.store.export,
             Path(question["path"]),
             file_format=question["format"],
             from_s=int(question["from_s"]),
             to_s=int(question["to_s"]),
+            what=what,
         )
         return {"path": str(await trio.to_thread.run_sync(export))}
 

@@ -97,6 +97,7 @@ class Shard:
             self.now_us,
             config.registrations_per_s,
             store.last_registrations(),
+            self.totals.counts,
         )
         self.presence = self._presence()
         self.committer = Committer(

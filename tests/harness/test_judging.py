@@ -35,7 +35,9 @@ def limits(**texts: str) -> dict[str, Limit]:
 
 
 def test_every_name_that_a_check_may_have_is_measured() -> None:
-    assert measurements(VERDICT).keys() == MEASURES.keys()
+    # Those of alarms come from the ledger, which knows whether it could look (`harness.check`).
+    known = {name for name in MEASURES if not name.startswith("alarms.")}
+    assert measurements(VERDICT).keys() == known
 
 
 def test_commands_are_counted_once_and_not_again_for_each_link() -> None:
