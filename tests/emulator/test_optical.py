@@ -236,9 +236,9 @@ async def table_5(stream: trio.abc.Stream, credentials: Credentials) -> bytes:
     """Log on with the meter's secret and return its identification."""
     client = PsemClient()
     client.identify(trio.current_time())
-    await ask(client, stream)
+    assert isinstance(await ask(client, stream), Answered)
     client.logon(2, b"0000", trio.current_time())
-    await ask(client, stream)
+    assert isinstance(await ask(client, stream), Answered)
     client.security(credentials.secret, trio.current_time())
     assert isinstance(await ask(client, stream), Answered)
     client.read(5, trio.current_time())
