@@ -154,3 +154,30 @@ def test_attempts_do_not_wrap_around() -> None:
     for _ in range(300):
         known.tried(gap)
     assert gap.concentrator not in {left.concentrator for left in known.gaps(FIRST_S, rules)}
+
+
+@given(
+    pairs=st.sets(st.tuples(st.integers(100, 112), st.integers(0, STEPS - 1))),
+    begins=st.integers(0, STEPS - 1),
+    slots=st.integers(1, STEPS),
+    number=st.integers(0, 2),
+)
+def test_the_meters_of_a_gap_are_those_that_something_is_missing_of(
+    pairs: set[tuple[int, int]], begins: int, slots: int, number: int
+) -> None:
+    present = presence()
+    present.note(rows_of(arrivals(*sorted(pairs))))
+    wanted = range(begins, min(STEPS, begins + slots))
+    gap = Gap(
+        FIRST_CONCENTRATOR + number,
+        FIRST_S + wanted[0] * STEP_S,
+        FIRST_S + wanted[-1] * STEP_S,
+        missing=1,
+    )
+    first, end = FIRST_METER[number], FIRST_METER[number + 1]
+    absent = [
+        meter - first
+        for meter in range(first, end)
+        if any((meter, slot) not in pairs for slot in wanted)
+    ]
+    assert present.missing(gap) == absent
