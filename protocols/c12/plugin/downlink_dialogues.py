@@ -27,9 +27,10 @@ from protocols.c12.services import (
     Response,
     ResponseCode,
     Security,
+    Terminate,
 )
 from protocols.c12.tables.procedures import ProcedureResult
-from protocols.errors import RemoteProtocolError
+from protocols.errors import CodecError, RemoteProtocolError
 from protocols.plugin import Execution
 from protocols.readings import ReadingBatch
 
@@ -46,6 +47,7 @@ USER_ID: Final = 1
 USER: Final = b"METERSTORM"
 SESSION_S: Final = 60
 """Seconds of silence that end a session."""
+LOGON: Final = Logon(USER_ID, USER, SESSION_S)
 
 
 class RefusedByMeter(Exception):
@@ -98,16 +100,23 @@ def sessionless(inner: Dialogue[T], password: bytes | None) -> Dialogue[T]:
         responses = tuple(others)
 
 
-def in_session(inner: Dialogue[T], password: bytes | None) -> Dialogue[T]:
-    """Log on before, and off after, whatever the end."""
-    (logon,) = yield (Logon(USER_ID, USER, SESSION_S),)
+def in_session(inner: Dialogue[T], password: bytes | None, *, resumes: bool = True) -> Dialogue[T]:
+    """Log on before, and off after, whatever the end.
+
+    A session that a lost answer has left open is ended first; not so if ``resumes`` is false,
+    where nothing but the first message may log on.
+    """
+    (logon,) = yield (LOGON,)
+    if resumes and logon.code is ResponseCode.INVALID_SERVICE_SEQUENCE_STATE:
+        yield (Terminate(),)
+        (logon,) = yield (LOGON,)
     _require_ok(logon)
     try:
         if password is not None:
             (security,) = yield (Security(password),)
             _require_ok(security)
         result = yield from inner
-    except RefusedByMeter:
+    except (RefusedByMeter, CodecError, RemoteProtocolError):
         yield (Logoff(),)
         raise
     yield (Logoff(),)

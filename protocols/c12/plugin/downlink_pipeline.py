@@ -128,6 +128,7 @@ class Pipeline(Generic[T]):
             case RequestFailed(invocation=invocation, peer=peer, failure=failure):
                 task = self._under_way.pop((peer, invocation), None)
                 if task is not None:
+                    self._client.forget_session(peer)
                     task.unheard = failure is Failure.TIMED_OUT
                     task.failure = "no answer in time" if task.unheard else "session ended"
 
@@ -183,5 +184,6 @@ def _put(task: Task[T], responses: tuple[Response, ...]) -> tuple[Request, ...]:
         refused = [one.code for one in responses if one.code is not ResponseCode.OK]
         if refused:
             return task.dialogue.throw(RefusedByMeter(refused[0]))
-        raise RemoteProtocolError(f"{len(responses)} responses to {len(requests)} requests")
+        what = f"{len(responses)} responses to {len(requests)} requests"
+        return task.dialogue.throw(RemoteProtocolError(what))
     return task.dialogue.send(responses)

@@ -152,8 +152,7 @@ class C12PollSession:
         except CodecError:
             self._outcome = Executed(False, "parameter out of range")
             return promised
-        task = self._task(peer, commanding(schema, procedure))
-        task.patient = False
+        task = self._task(peer, commanding(schema, procedure), patient=False)
         self._ask([task], _executed, now)
         return promised
 
@@ -203,12 +202,14 @@ class C12PollSession:
 
     # Dialogues
 
-    def _task(self, peer: Credentials, dialogue: Dialogue[T]) -> Task[T]:
+    def _task(self, peer: Credentials, dialogue: Dialogue[T], *, patient: bool = True) -> Task[T]:
+        """Return a dialogue with a meter; if not ``patient``, nothing of it is said twice."""
         self._keys[absolute_title(peer)] = peer.encryption_key
         asks = self._options.authentication == "password"
         password = Passwords.of(peer).full if asks else None
-        wrapped = sessionless if self._options.sessionless else in_session
-        return Task(peer, wrapped(dialogue, password))
+        if self._options.sessionless:
+            return Task(peer, sessionless(dialogue, password), patient)
+        return Task(peer, in_session(dialogue, password, resumes=patient), patient)
 
     def _ask(self, tasks: Sequence[Task[Any]], finish: Finish, now: float) -> None:
         self._require_free()

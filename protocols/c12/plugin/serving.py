@@ -55,6 +55,22 @@ class _Noted:
         self._application.session_ended()
 
 
+class _NotedMeter(_Noted):
+    """A meter for one message or one session, told what each request came under."""
+
+    def __init__(self, meter: Meter, refusals: list[str], vectors: DeviceVectors) -> None:
+        super().__init__(meter, refusals)
+        self._meter = meter
+        self._vectors = vectors
+
+    def handle(self, request: Request, *, now: float) -> Response:
+        """Return the meter's answer."""
+        # Within a session a message may have no vector: then that of the Logon stays.
+        if self._vectors.accepted_last:
+            self._meter.request_counter = self._vectors.accepted_last
+        return super().handle(request, now=now)
+
+
 @dataclass(slots=True)
 class _Server:
     """A node and its vectors."""
@@ -179,7 +195,7 @@ class C12ServedSession:
         def application(_peer: ApTitle) -> Application:
             if meter is None:
                 return _Noted(RelayServices(own.system_title, self._router), self._refusals)
-            return _Noted(self._meter(meter, own, vectors.accepted_last), self._refusals)
+            return _NotedMeter(self._meter(meter, own), self._refusals, vectors)
 
         options = ServerOptions(
             answers_to_security=self._options.security_answer, max_response_size=MAX_ANSWER_SIZE
@@ -187,12 +203,10 @@ class C12ServedSession:
         association = ServerAssociation(channel, application, options)
         return _Server(Endpoint(channel, server=association), vectors)
 
-    def _meter(self, number: int, own: Credentials, counter: int) -> Meter:
+    def _meter(self, number: int, own: Credentials) -> Meter:
         open_to_all = self._options.authentication == "none"
         granted = Clearance.FULL if open_to_all else Clearance.NONE
-        meter = Meter(self._model, number, Passwords.of(own), granted=granted)
-        meter.request_counter = counter
-        return meter
+        return Meter(self._model, number, Passwords.of(own), granted=granted)
 
     def _collect(self, server: _Server) -> None:
         self._outgoing += server.endpoint.data_to_send()

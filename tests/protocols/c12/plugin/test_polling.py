@@ -254,14 +254,15 @@ def test_a_wrong_password_is_no_clearance() -> None:
 # Answers that do not come
 
 
-def test_a_missing_answer_leaves_its_meter_out_once_it_is_overdue() -> None:
-    place = Place()
+@pytest.mark.parametrize("way", WAYS[:2])
+def test_a_missing_answer_leaves_its_meter_out_once_it_is_overdue(way: SessionOptions) -> None:
+    place = Place(options=way)
     connection = place.connect()
     connection.poll.read(FIRST_S, LAST_S, now=0.0)
     requests = list(apdus(connection.poll.data_to_send()))
     connection.ask(requests[0] + requests[2])
     connection.answer(1.0)
-    assert connection.outcome(2.0) is None
+    assert connection.outcome(1.0) is None
     assert connection.poll.deadline == pytest.approx(1.0 + place.options.timeout_s)
     connection.poll.handle_deadline(1.0 + place.options.timeout_s)
     outcome = connection.poll.outcome()
@@ -269,6 +270,26 @@ def test_a_missing_answer_leaves_its_meter_out_once_it_is_overdue() -> None:
     assert set(outcome.readings.meter_ids) == {place.model.meter_names[m] for m in (0, 2)}
     assert connection.poll.left_out == {"no answer in time": 1}
     assert same(read(connection, FIRST_S, LAST_S, 40.0), place.model.buffer(FIRST_S, LAST_S))
+
+
+def test_a_session_that_a_lost_answer_left_open_is_ended_before_the_next() -> None:
+    place = Place(options=options(sessionless=False))
+    connection = place.connect()
+    connection.poll.read(FIRST_S, LAST_S, meters=[0, METER], now=0.0)
+    connection.ask(connection.poll.data_to_send())
+    one, _ = apdus(connection.served.data_to_send())
+    connection.poll.receive_data(one, now=1.0)
+    assert connection.outcome() is None
+    connection.poll.handle_deadline(1.0 + place.options.timeout_s)
+    assert connection.poll.left_out == {"no answer in time": 1}
+    assert isinstance(connection.poll.outcome(), ReadDone)
+    connection.poll.execute(METER, Command(CommandKind.DISCONNECT), now=40.0)
+    assert connection.outcome(40.0) == Declined("invalid service sequence state")
+    connection.poll.read_log(METER, now=41.0)
+    assert connection.outcome(41.0) == LogRead(())
+    promised = connection.poll.execute(METER, Command(CommandKind.DISCONNECT), now=42.0)
+    assert connection.outcome(42.0) == Executed(True, "completed")
+    assert [execution.counter for _, execution in place.model.executed] == [promised]
 
 
 def test_no_answer_at_all_ends_the_session() -> None:
