@@ -24,13 +24,17 @@ from protocols.c12.association import (
 from protocols.c12.epsem import SecurityMode
 from protocols.c12.framing import MAX_SKIPPED, ApduReader
 from protocols.c12.initialization_vectors import ReplayRule, SendVectors, VectorMemory
-from protocols.c12.options import ChannelOptions
+from protocols.c12.meter import command_procedure, meter_schema
+from protocols.c12.options import ChannelOptions, SessionAuthentication
 from protocols.c12.plugin.naming import key_id_of
 from protocols.c12.plugin.serving import IDLE_S, C12ServedSession
 from protocols.c12.services import (
     Deregister,
     FullRead,
+    FullWrite,
     Identify,
+    Logoff,
+    Logon,
     ReadBody,
     Register,
     Request,
@@ -42,10 +46,10 @@ from protocols.c12.services import (
     TraceBody,
 )
 from protocols.c12.titles import ApTitle, decode_title
-from protocols.plugin import Credentials, SessionOptions
+from protocols.plugin import Command, CommandKind, Credentials, SessionOptions
 from tests.support.c12_conversation import HEAD_END, PARTICULAR, Place, options
-from tests.support.c12_meter_model import AnsiConcentrator
-from tests.support.concentrator_model import FIRST_STAMP_S
+from tests.support.c12_meter_model import CAPTURED, AnsiConcentrator
+from tests.support.concentrator_model import FIRST_STAMP_S, STEP_S
 
 METER: Final = 1
 
@@ -57,6 +61,7 @@ class Caller:
     place: Place = field(default_factory=Place)
     max_send_size: int = 2_048
     security: SecurityMode = SecurityMode.CIPHERED
+    session_authentication: SessionAuthentication = SessionAuthentication.FIRST
 
     def __post_init__(self) -> None:
         self.session = self.place.served()
@@ -67,10 +72,13 @@ class Caller:
             VectorMemory(),
             lambda: FIRST_STAMP_S,
         )
-        sizes = ChannelOptions(
-            max_apdu_size=1 << 16, max_send_size=self.max_send_size, replay=ReplayRule.OFF
+        ways = ChannelOptions(
+            max_apdu_size=1 << 16,
+            max_send_size=self.max_send_size,
+            replay=ReplayRule.OFF,
+            session_authentication=self.session_authentication,
         )
-        channel = Channel(node, sizes)
+        channel = Channel(node, ways)
         self.client = ClientAssociation(channel)
         self.endpoint = Endpoint(channel, client=self.client)
 
@@ -94,13 +102,16 @@ class Caller:
         return self.endpoint.data_to_send()
 
     def hear(self, octets: bytes, now: float = 1.0) -> Event | None:
-        """Give the session octets; return what its answer makes the client report."""
+        """Give the session octets; return the first thing its answer makes the client report."""
         self.session.receive_data(octets, now=now)
         reader = ApduReader(max_apdu_size=1 << 16)
         reader.feed(self.session.data_to_send())
         while isinstance(apdu := reader.next_apdu(), bytes):
             self.endpoint.receive_apdu(apdu, now)
-        return self.endpoint.next_event()
+        first = self.endpoint.next_event()
+        while self.endpoint.next_event() is not None:
+            pass
+        return first
 
     def ask(self, meter: int | None, *requests: Request) -> Event | None:
         return self.hear(b"".join(self.send(meter, *requests)))
@@ -203,6 +214,18 @@ def test_a_request_that_comes_twice_is_never_executed_twice(
     caller.hear(octets)
     assert list(caller.session.refusals()) == refusals
     assert len(caller.place.model.handed) == handed == 1
+
+
+def test_commands_of_one_session_count_under_vectors_of_their_own() -> None:
+    caller = Caller(session_authentication=SessionAuthentication.EVERY)
+    schema = meter_schema(CAPTURED, STEP_S)
+    caller.bodies(METER, Logon(1, b"SOMEBODY".ljust(10), 60), security(METER))
+    for number in range(2):
+        procedure = command_procedure(schema, Command(CommandKind.DISCONNECT), number)
+        caller.bodies(METER, FullWrite(7, procedure))
+    caller.bodies(METER, Logoff())
+    counters = [execution.counter for _, execution in caller.place.model.executed]
+    assert counters == [FIRST_STAMP_S + 2, FIRST_STAMP_S + 3]
 
 
 def test_strict_remembers_over_connections_and_by_meter() -> None:
