@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -10,7 +12,8 @@ from hypothesis import strategies as st
 from protocols.c12.acse import AeQualifier
 from protocols.c12.epsem import Control, Epsem, ResponseControl, SecurityMode
 from protocols.c12.message import Message, encode_message, read_message
-from protocols.c12.plugin import C12Plugin
+from protocols.c12.meter import interval_data
+from protocols.c12.plugin import C12Options, C12Plugin
 from protocols.c12.plugin.pushing import ATTEMPTS_MAX, UNDER_WAY_MAX
 from protocols.c12.services import (
     RegisterBody,
@@ -48,7 +51,9 @@ def codes(world: World, octets: bytes) -> list[ResponseCode]:
     return [response.code for _, answer in world.answers(octets) for response in answer]
 
 
-def answered(world: World, apdu: bytes, code: ResponseCode, body: bytes = b"") -> bytes:
+def answered(
+    world: World, apdu: bytes, code: ResponseCode, body: bytes = b"", *, first: int = 0
+) -> bytes:
     """Return another answer to a message of the relay than the head-end would give."""
     sealed = read_message(apdu)
     assert sealed.header.calling is not None
@@ -56,7 +61,8 @@ def answered(world: World, apdu: bytes, code: ResponseCode, body: bytes = b"") -
     head_end = world.receiver
     request = sealed.open(key)
     header = head_end._channel.answer_header(request.header, request.header.authentication)
-    services = (encode_response(Response(code, body)),)
+    fine = encode_response(ok())
+    services = (*[fine] * first, encode_response(Response(code, body)), *[fine] * (first > 0))
     return encode_message(Message(header, Epsem(services, Control(SecurityMode.CIPHERED))), key)
 
 
@@ -153,6 +159,16 @@ def test_events_ride_with_readings() -> None:
     assert not world.refused
 
 
+def test_an_event_after_the_last_capture_rides_with_it() -> None:
+    world = registered(World(model=AnsiConcentrator(raised=[logged(0, 3, 7, 1)])))
+    readings = world.model.readings([(0, 3), (1, 3)])
+    late = replace(readings.events, raised_at_s=readings.events.raised_at_s + 5_000)
+    readings = replace(readings, events=late)
+    world.pusher.push(readings, 1, now=0.0)
+    assert world.converse() == [1]
+    assert exactly(world.received[0].readings, readings)
+
+
 def test_a_long_log_is_spread_over_the_captures() -> None:
     raised = [logged(0, 3, 7, number + 1) for number in range(200)]
     world = registered(World(model=AnsiConcentrator(raised=raised)))
@@ -244,6 +260,8 @@ def test_a_new_relay_wants_attention_and_registers_itself_and_all_meters() -> No
         *((it.system_title, False) for it in world.credentials.members),
     ]
     assert {it.period_s for it in item.nodes} == {PERIOD_S}
+    (request, _), *_ = item.token.waiting  # type: ignore[attr-defined]
+    assert request.opened.message.header.qualifier is None
     assert set(item.counters) == set(world.known)
     assert world.happened == {"nodes registered": 4}
     assert world.pusher.idle
@@ -270,6 +288,51 @@ def test_nodes_register_again_before_their_time_is_over() -> None:
     assert world.happened == {"nodes registered again": 4}
     assert world.pusher.attention_at is not None
     assert world.pusher.attention_at > at + 0.7 * PERIOD_S
+
+
+def test_a_refused_renewal_waits_though_its_time_has_come() -> None:
+    world = registered(World())
+    at = world.pusher.attention_at
+    assert at is not None
+    world.table.room = 0
+    world.pusher.attend(now=at)
+    world.converse(at)
+    world.pusher.attend(now=at + 0.01)
+    assert world.pusher.data_to_send() == b""
+    world.pusher.push(world.model.readings(PAIRS), 1, now=at + 0.01)
+    assert world.converse(at + 0.01) == [1]
+
+
+def test_a_push_does_not_hasten_a_registration_that_was_just_refused() -> None:
+    world = World(table=Table(room=0))
+    world.pusher.attend(now=0.0)
+    world.converse()
+    due_at = world.pusher.attention_at
+    world.pusher.push(world.model.readings([(0, 1)]), 1, now=0.01)
+    assert world.pusher.data_to_send() == b""
+    assert world.pusher.deadline is not None
+    assert due_at is not None
+    assert due_at <= world.pusher.deadline < 0.5
+
+
+def test_after_power_loss_it_is_not_known_what_rose() -> None:
+    world = registered(World())
+
+    def rises(interval: int) -> list[int]:
+        world.pusher.push(world.model.readings([(1, interval)]), interval, now=0.0)
+        (apdu,) = apdus(world.pusher.data_to_send())
+        world.take(apdu)
+        key = world.credentials.members[1].encryption_key
+        (service,) = read_message(apdu).open(key).epsem.services
+        rows = interval_data(C12Options.of(world.options).schema, service[8:-1])
+        return [int(value) for value in rows[0, :4]]
+
+    rises(3)
+    assert any(rises(4))
+    world.pusher.restarted()
+    world.reconnect()
+    world.register_all()
+    assert rises(5) == [0, 0, 0, 0]
 
 
 def test_a_registration_that_ran_out_is_renewed_before_a_push() -> None:
@@ -483,6 +546,17 @@ def test_a_refused_part_is_sent_again_under_another_vector_but_not_for_ever() ->
     assert world.pusher.idle
     assert world.pusher.confirmed() == []
     assert world.pusher.happened()["notifications given up"] == 1
+
+
+@pytest.mark.parametrize("first", [0, 1, 2])
+def test_one_service_that_failed_spoils_the_message(first: int) -> None:
+    world = registered(World())
+    world.pusher.push(world.model.readings([(1, 1)]), 1, now=0.0)
+    (asked,) = apdus(world.pusher.data_to_send())
+    error = ResponseCode.SECURITY_MECHANISM_ERROR
+    world.pusher.receive_data(answered(world, asked, error, first=first), now=0.0)
+    assert world.pusher.confirmed() == []
+    assert world.converse() == [1]
 
 
 def test_an_error_in_clear_is_believed_and_an_ok_is_not() -> None:

@@ -193,6 +193,18 @@ def test_a_repeated_message_is_refused_before_the_first_is_durable_and_on_other_
     assert len(world.received[0].readings) == 1
 
 
+def test_what_another_connection_brought_is_a_replay_here() -> None:
+    world = registered()
+    old = world.receiver
+    old.receive_data(world.asked(1, block_write(world), vector=LATER_S))
+    world.receiver = world.receive_session()
+    later = world.asked(1, block_write(world), vector=LATER_S + 1)
+    world.take(later)
+    world.receiver = old
+    world.take(later)
+    assert world.causes() == ["repeated vector"]
+
+
 def test_what_was_answered_at_once_is_no_less_a_replay() -> None:
     world = World()
     octets = world.asked(0, Identify(), vector=LATER_S)
@@ -333,6 +345,16 @@ def test_less_protection_than_wanted_is_refused(security: SecurityMode) -> None:
             OffsetWrite(64, 0, b"\1\0\0\0" + b"\xff" * (BLOCK - 4)),
             ResponseCode.INAPPROPRIATE_ACTION_REQUESTED,
             "malformed table",
+        ),
+        (
+            OffsetWrite(64, 0, b"\1\0\0\0" + bytes(4) + b"\1" + bytes(BLOCK - 9)),
+            ResponseCode.INAPPROPRIATE_ACTION_REQUESTED,
+            "malformed table",
+        ),
+        (
+            OffsetWrite(64, 1, bytes(2 * BLOCK)),
+            ResponseCode.OPERATION_NOT_POSSIBLE,
+            "outside of the table",
         ),
         (
             FullWrite(3, bytes(5)),
