@@ -11,12 +11,15 @@ from numpy.typing import NDArray
 
 from emulator.schedule import Outage
 from harness.check.recorded import RecordedRun
+from harness.headend.nodes import BEYOND_RATE, STRANGER
 from harness.store.rows import RegistrationKind
 from harness.store.rows import Registrations as Changes
 from reports.recording import Registrations, Storm
 
-REFUSED: Final = "refused: registration"
-"""How the counters of the head-end that tell of refused registrations begin."""
+REFUSED: Final = (BEYOND_RATE, STRANGER)
+"""The counters of the head-end's registration table that tell of refused registrations.
+
+What its listener counts beside them are the same refusals once more."""
 RETRIED: Final = "registrations retried"
 """The counter of the fleet that tells of registrations sent again."""
 MOST: Final = 0.99
@@ -25,7 +28,7 @@ _US: Final = 1_000_000
 
 def count_registrations(run: RecordedRun, changes: Changes) -> Registrations | None:
     """Return the account of registrations; None where no node ever tried to register."""
-    refused = sum(count for name, count in run.facts.head_end.items() if name.startswith(REFUSED))
+    refused = sum(run.facts.head_end.get(name, 0) for name in REFUSED)
     retried = sum(summary["counts"].get(RETRIED, 0) for summary in run.summaries())
     if not len(changes) and not refused and not retried:
         return None

@@ -8,7 +8,6 @@ from typing import Final
 from emulator.event_kinds import TRACES, Ending
 from tests.support.command_line import WholeRun, run_scenario, small_scenario
 
-C12: Final = 'protocol="c12"'
 CONCENTRATORS, METERS = 20, 300
 NODES: Final = CONCENTRATORS + METERS
 CAPTURE: Final = "[capture]\nconcentrators = 1\n"
@@ -27,11 +26,13 @@ drain = "30 s"
 """
 
 
-def ansi_run(folder: Path, *more: str, protocol: str = "c12", steps: int = 3) -> WholeRun:
+def ansi_run(
+    folder: Path, *more: str, protocol: str = "c12", mode: str = "push", steps: int = 3
+) -> WholeRun:
     """Run 20 relays with 300 meters, ``more`` tables in the scenario; over in seconds."""
-    scenario = small_scenario(folder, more="".join(more))
-    words = ("--set", f'protocol="{protocol}"', "--set", f"behaviour.steps={steps}")
-    return run_scenario(scenario, *words)
+    changes = f'protocol="{protocol}"', f'behaviour.mode="{mode}"', f"behaviour.steps={steps}"
+    words = [word for change in changes for word in ("--set", change)]
+    return run_scenario(small_scenario(folder, more="".join(more)), *words)
 
 
 def commands(count: int) -> str:

@@ -179,7 +179,9 @@ def put_changes(folder: RecordedFolder, changes: Sequence[Change]) -> None:
 
 
 def test_registrations_are_counted_and_drawn(tmp_path: Path) -> None:
-    folder = RecordedFolder(tmp_path, facts={"head_end": {BEYOND_RATE: 7, "refused: x": 5}})
+    # The listener counts the refusals of the registration table once more, in its own words.
+    counts = {BEYOND_RATE: 7, "refused: registration not admitted": 7, "refused: x": 5}
+    folder = RecordedFolder(tmp_path, facts={"head_end": counts})
     folder.summary(0, counts={RETRIED: 9})
     told = [
         (0.0, NO_METER, 0, REGISTERED),
