@@ -1,9 +1,10 @@
 """The process of one fleet shard: ``python -m emulator.shard RUN SHARD DESCRIPTOR``.
 
 It obeys whoever started it (Locust's process, or ``meterstorm serve``) over an inherited socket:
-``start`` with the scenario clock, ``begin`` and ``end`` a slice, ``stop``. It answers ``ready``
-once its listener is bound, ``counts`` every half second, ``drained``, and a last ``counts`` before
-it ends. When the other end closes, it ends.
+``start`` with the scenario clock, ``begin`` and ``end`` a slice, ``optical`` to open a meter's
+optical port, ``stop``. It answers ``ready`` once its listener is bound, ``optical``, ``counts``
+every half second, ``drained``, and a last ``counts`` before it ends. When the other end closes, it
+ends.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import gc
 import signal
 import sys
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import trio
 from structlog import get_logger
@@ -22,6 +23,7 @@ from emulator.descriptors import raise_descriptor_limit
 from emulator.fleet import FleetShard, open_shard
 from emulator.logs import log_to_stderr
 from emulator.messages import MessageStream
+from emulator.optical import open_optical_port
 from emulator.run_folder import RunFolder, write_json
 from emulator.serving import listen_on_loopback
 from protocols.framing import Message
@@ -59,6 +61,11 @@ class ShardService:
                         nursery.start_soon(shard.run, listener)
                         nursery.start_soon(self._report_for_ever, shard)
                         nursery.start_soon(self._report_drained, shard)
+                    elif order["do"] == "optical":
+                        opened = open_optical_port(
+                            order, shard.concentrators, self._config, nursery
+                        )
+                        await self._tell(await opened)
                     else:
                         _obey(order, shard)
                 nursery.cancel_scope.cancel()
@@ -92,7 +99,7 @@ class ShardService:
         if batches:
             await self._tell({"state": "counts", "batches": batches})
 
-    async def _tell(self, message: dict[str, Any]) -> None:
+    async def _tell(self, message: Message) -> None:
         try:
             await self._parent.send(message)
         except (trio.BrokenResourceError, trio.ClosedResourceError):

@@ -48,6 +48,17 @@ app = typer.Typer(
 ScenarioArgument = Annotated[
     Path, typer.Argument(metavar="SCENARIO", help="Scenario file (TOML).", show_default=False)
 ]
+OpticalOption = Annotated[
+    list[int],
+    typer.Option(
+        "--optical",
+        metavar="METER",
+        help="Also offer the optical port (ANSI C12.18) of a meter, by its number from 0, so that "
+        "termineter and other optical-port tools can read it; may be given several times.",
+        default_factory=list,
+        show_default=False,
+    ),
+]
 RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a recorded run.")]
 SetOption = Annotated[
     list[str],
@@ -146,19 +157,42 @@ def schema() -> None:
 def serve(
     scenario: ScenarioArgument,
     overrides: SetOption,
+    optical: OpticalOption,
     seed: SeedOption = None,
     out: OutOption = Path("runs"),
+    optical_port: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            max=65_535,
+            help="TCP port on 127.0.0.1 of the first optical port, the others follow; "
+            "0: any free ones.",
+        ),
+    ] = 0,
+    optical_pty: Annotated[
+        bool,
+        typer.Option("--optical-pty", help="Make optical ports pseudo-terminals, not TCP ports."),
+    ] = False,
 ) -> None:
     """Serve a fleet to a head-end of your own.
 
     It runs until interrupted. Devices, addresses, keys and plan are exported to the folder of the
-    run first.
+    run first. How everything is reached is told, optical ports with what termineter wants to know.
     """
     from harness import commands
     from harness.scenario import Scenario
 
     loaded = Scenario.load(scenario, overrides, seed)
-    raise typer.Exit(commands.serve(loaded, scenario_file=scenario, out=out))
+    raise typer.Exit(
+        commands.serve(
+            loaded,
+            scenario_file=scenario,
+            out=out,
+            optical=optical,
+            optical_port=optical_port,
+            optical_terminals=optical_pty,
+        )
+    )
 
 
 @app.command()

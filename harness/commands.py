@@ -30,11 +30,20 @@ def run(
     )
 
 
-def serve(scenario: Scenario, *, scenario_file: Path, out: Path) -> ExitCode:
+def serve(
+    scenario: Scenario,
+    *,
+    scenario_file: Path,
+    out: Path,
+    optical: Sequence[int] = (),
+    optical_port: int = 0,
+    optical_terminals: bool = False,
+) -> ExitCode:
     """Serve the fleet of ``scenario`` to somebody else's head-end until interrupted."""
-    from harness.serve import serve_fleet
+    from harness.serve import OpticalPorts, serve_fleet
 
-    return serve_fleet(scenario, scenario_file=scenario_file, out=out)
+    ports = OpticalPorts(tuple(optical), optical_port, optical_terminals)
+    return serve_fleet(scenario, scenario_file=scenario_file, out=out, optical=ports)
 
 
 def check(run_folder: Path) -> ExitCode:

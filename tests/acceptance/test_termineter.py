@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import re
+import subprocess
 import sys
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any, Final
 
 import pytest
@@ -25,6 +28,7 @@ from protocols.c12.meter.event_log import decode_entries, decode_header, log_lay
 from protocols.c12.psem import Fault, PsemServer
 from protocols.c12.services import Dialect, ResponseCode
 from protocols.plugin import Command, CommandKind
+from tests.harness.test_serve import serving
 from tests.support.c12_meter_model import AnsiConcentrator, logged, risen
 from tests.support.command_line import ROOT
 from tests.support.concentrator_model import FIRST_S, STEP_S
@@ -182,3 +186,21 @@ async def test_what_does_not_fit_its_packets_is_said_so() -> None:
     _, whole, part = await ask(serve_optical_tcp, concentrator(), LOGIN, "read:64", "read:64:0:8")
     assert whole["code"] == ResponseCode.RESPONSE_TOO_LARGE
     assert len(part) == 16
+
+
+@pytest.mark.parametrize("words", [[], ["--optical-pty"]], ids=["TCP", "pseudo-terminal"])
+def test_it_reads_a_meter_of_a_served_fleet_as_it_is_told_to(
+    tmp_path: Path, words: list[str]
+) -> None:
+    with serving(tmp_path, "", "--set", "protocol=c12", "--optical", "4", *words) as served:
+        told = "".join(served.told)
+        (url,) = re.findall(r"set SERIAL_CONNECTION (\S+)", told)
+        (password,) = re.findall(r"set PASSWORD (\S+)", told)
+        command = [sys.executable, str(PROGRAM), url, "start", f"login:2:0000:{password}"]
+        command += ["read:5", "procedure:21:0000", f"read:{CONTROL_LOG}", "logoff"]
+        done = subprocess.run(command, check=True, capture_output=True, timeout=END_S)
+        started, login, name, result, log, logoff = json.loads(done.stdout)
+    assert started is login is logoff is True
+    assert bytes.fromhex(name) == b"MST0000000000005".ljust(20)
+    assert result == [0, ""]
+    assert log
