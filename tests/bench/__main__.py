@@ -9,6 +9,7 @@ from typing import Final
 
 BENCHMARKS: Final = {
     "codec": "readings/s through the codecs, beside gurux-dlms, and what ciphering costs",
+    "c12": "ANSI C12: EAX', tables, notification writes, C12.18 packets",
     "plan": "grid and 288-step plan at 3.5 million meters: time and memory",
     "end_to_end": "a paced run of ciphered pushes: acknowledge latency and CPU of every process",
 }

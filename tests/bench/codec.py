@@ -7,14 +7,12 @@ returned the same values and every encoder the same octets. Ciphering has lines 
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
 from rich.console import Console
-from rich.table import Table
 
 from protocols.dlms.axdr import decode_data, encode_data
 from protocols.dlms.clock import encode_date_time
@@ -49,12 +47,12 @@ from protocols.dlms.security import (
 from protocols.lowering import lower
 from protocols.lowering.codec import plain
 from protocols.readings import ReadingBatch
+from tests.bench.measuring import BUDGET_S, Line, show, timed
 from tests.support.gurux import ask, gurux_is_installed
 
 READINGS: Final = 70
 REGISTERS: Final = 4
 CONCENTRATORS_AT_ONCE: Final = 1000
-BUDGET_S: Final = 0.7
 TARGET_RATIO: Final = 50
 NAME: Final = b"MSC0000000000001"
 TITLE: Final = b"MSC\x00\x00\x00\x00\x01"
@@ -63,14 +61,6 @@ CAPTURED_AT_S: Final = 1_700_000_000
 DATE_TIME: Final = encode_date_time(CAPTURED_AT_S)
 BODY_START: Final = 18
 KEYS: Final = SecurityKeys(bytes(range(16)), bytes(range(16, 32)))
-
-
-@dataclass(frozen=True)
-class Line:
-    """One measured way: readings a second."""
-
-    way: str
-    rate: float
 
 
 def main() -> None:
@@ -83,9 +73,11 @@ def main() -> None:
     judge = gurux_lines(batch, apdu) if gurux else (None, None)
     console = Console()
     console.print(f"push of {READINGS} readings, {REGISTERS} registers: {len(apdu)} octets")
-    show(console, "decode", decoding(apdu), judge[0])
-    show(console, "encode", encoding(batch, apdu), judge[1])
-    show(console, "sealed and opened (AES-128-GCM, tag 12)", ciphering(batch, apdu), None)
+    decoded = decoding(apdu)
+    show_pushes(console, "decode", decoded, judge[0])
+    show_target(console, decoded[-1], judge[0])
+    show_pushes(console, "encode", encoding(batch, apdu), judge[1])
+    show_pushes(console, "sealed and opened (AES-128-GCM, tag 12)", ciphering(batch, apdu))
 
 
 def sample(count: int) -> ReadingBatch:
@@ -180,14 +172,17 @@ def gurux_lines(batch: ReadingBatch, apdu: bytes) -> tuple[Line, Line]:
     return Line("gurux-dlms", decoded), Line("gurux-dlms", encoded["rate"])
 
 
+timed_push = partial(timed, units=READINGS)
+
+
 def decoding(apdu: bytes) -> list[Line]:
     decoder, codec = PushDecoder(), lower(push(REGISTERS, READINGS))
     compiled = push(REGISTERS, READINGS).compile()
     return [
-        timed("construct, compiled", lambda: compiled.parse(apdu)),
-        timed("generic A-XDR", lambda: decode_generic(apdu)),
-        timed("lowered to struct code", lambda: codec.parse(apdu)),
-        timed("lowered to numpy", lambda: decoder.decode_push(apdu)),
+        timed_push("construct, compiled", lambda: compiled.parse(apdu)),
+        timed_push("generic A-XDR", lambda: decode_generic(apdu)),
+        timed_push("lowered to struct code", lambda: codec.parse(apdu)),
+        timed_push("lowered to numpy", lambda: decoder.decode_push(apdu)),
     ]
 
 
@@ -208,10 +203,10 @@ def encoding(batch: ReadingBatch, apdu: bytes) -> list[Line]:
             )
 
     return [
-        timed("construct, compiled", lambda: compiled.build(values)),
-        timed("generic A-XDR", lambda: encode_data(data)),
-        timed("lowered to struct code", lambda: codec.build(values)),
-        timed("lowered to numpy, one push", lambda: as_push(batch)),
+        timed_push("construct, compiled", lambda: compiled.build(values)),
+        timed_push("generic A-XDR", lambda: encode_data(data)),
+        timed_push("lowered to struct code", lambda: codec.build(values)),
+        timed_push("lowered to numpy, one push", lambda: as_push(batch)),
         timed("lowered to numpy, 1,000 pushes", fleet, READINGS * CONCENTRATORS_AT_ONCE),
     ]
 
@@ -219,6 +214,15 @@ def encoding(batch: ReadingBatch, apdu: bytes) -> list[Line]:
 def ciphering(batch: ReadingBatch, apdu: bytes) -> list[Line]:
     secret = (KEYS.unicast_encryption, KEYS.authentication, TITLE)
     content = protect(*secret, 0, AUTHENTICATED_AND_ENCRYPTED, apdu)
+    return [
+        timed_push("seal only", lambda: protect(*secret, 0, AUTHENTICATED_AND_ENCRYPTED, apdu)),
+        timed_push("open only", lambda: unprotect(*secret, content)),
+        timed_push("whole push, both engines", partial(whole_push(), batch)),
+    ]
+
+
+def whole_push() -> Callable[[ReadingBatch], None]:
+    """Return what pushes a batch, ciphered, takes it, and takes the confirmation."""
     sent, peer = SendCounter(), PushPeer(KEYS, ReceiveCounter())
     sender = PushSender(
         system_title=TITLE,
@@ -234,40 +238,22 @@ def ciphering(batch: ReadingBatch, apdu: bytes) -> list[Line]:
         required=AUTHENTICATED_AND_ENCRYPTED,
     )
 
-    def whole() -> None:
+    def whole(batch: ReadingBatch) -> None:
         [received] = receiver.receive_data(sender.push(batch, 1))
         assert isinstance(received, PushReceived)
         sender.receive_data(receiver.confirm(received))
 
-    return [
-        timed("seal only", lambda: protect(*secret, 0, AUTHENTICATED_AND_ENCRYPTED, apdu)),
-        timed("open only", lambda: unprotect(*secret, content)),
-        timed("whole push, both engines", whole),
-    ]
+    return whole
 
 
-def timed(way: str, action: Callable[[], object], readings: int = READINGS) -> Line:
-    """Return the best rate within the budget, so that other work on the machine counts less."""
-    end, best_s = time.perf_counter() + BUDGET_S, float("inf")
-    while time.perf_counter() < end:
-        start = time.perf_counter()
-        action()
-        best_s = min(best_s, time.perf_counter() - start)
-    return Line(way, readings / best_s)
+def show_pushes(console: Console, title: str, lines: list[Line], judge: Line | None = None) -> None:
+    everyone = [judge, *lines] if judge else lines
+    show(console, title, everyone, unit="reading", base=judge, group=("push", READINGS))
 
 
-def show(console: Console, title: str, lines: list[Line], judge: Line | None) -> None:
-    table = Table(title=title, title_justify="left")
-    table.add_column("way")
-    for heading in ("readings/s", "µs per push", "times gurux-dlms"):
-        table.add_column(heading, justify="right")
-    for line in [judge, *lines] if judge else lines:
-        ratio = f"{line.rate / judge.rate:,.1f}" if judge else ""
-        table.add_row(line.way, f"{line.rate:,.0f}", f"{READINGS / line.rate * 1e6:,.1f}", ratio)
-    console.print(table)
-    if judge is not None and title == "decode":
-        times_gurux = lines[-1].rate / judge.rate
-        met = "met" if times_gurux >= TARGET_RATIO else "MISSED"
+def show_target(console: Console, lowered: Line, judge: Line | None) -> None:
+    if judge is not None:
+        met = "met" if lowered.rate / judge.rate >= TARGET_RATIO else "MISSED"
         console.print(f"target: lowered decode at least {TARGET_RATIO} x gurux-dlms: {met}")
 
 
