@@ -64,6 +64,8 @@ async def _serve(shard: Shard) -> None:
     async with trio.open_nursery() as committing:
         committing.start_soon(shard.committer.run)
         committing.start_soon(shard.sending.keep_reserve, shard.committer)
+        if shard.has_nodes:
+            committing.start_soon(shard.stamps.keep_reserve, shard.committer)
         await _work(shard)
         # The store may be away: what nobody was told is stored may be dropped.
         with trio.move_on_after(drain_s):

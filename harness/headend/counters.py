@@ -12,13 +12,15 @@ from typing import Final
 
 import trio
 
-from emulator.device import Stamps
 from harness.headend.committer import Committer, Submission
 from harness.store.interface import Store
 from harness.store.rows import Rows
 from protocols.errors import LocalProtocolError
 
 RESERVED_BLOCK: Final = 65_536
+RESERVED_SECONDS: Final = 60
+RENEWED_AFTER_S: Final = 15.0
+STAMPS_CONTEXT: Final = b"/stamps"
 
 
 class CountersUsedUpError(LocalProtocolError):
@@ -62,6 +64,54 @@ class SendCounters:
             self._reserved = reserved
 
 
+class SendStamps:
+    """The POSIX seconds this shard sends under (C12.22's initialization vectors), by peer.
+
+    A peer may be asked more often than once a second, so stamps run ahead of the clock. What may
+    be given out is reserved in the store before, and the next life begins beyond it: no stamp is
+    given to a peer twice. The reserve is short, because peers refuse stamps of another time; it is
+    renewed in time, used or not.
+
+    Raises:
+        StoreError: nothing can be reserved.
+    """
+
+    def __init__(self, store: Store, own_title: bytes, now_us: Callable[[], int]) -> None:
+        self._name = own_title + STAMPS_CONTEXT
+        self._now_us = now_us
+        self._nothing = Rows.empty(len(store.registers))
+        self._floor = store.counters().get(self._name, 0)
+        self._last: dict[bytes, int] = {}
+        self._highest = self._floor
+        self._reserved = self._next_reserve()
+        self._low = trio.Event()
+        store.put(self._nothing, {self._name: self._reserved}, now_us())
+
+    def next(self, peer: bytes) -> int:
+        """Return a second never given out for ``peer`` before. Raises `CountersUsedUpError`."""
+        stamp = max(self._now_us() // 1_000_000, self._last.get(peer, self._floor) + 1)
+        if stamp > self._reserved:
+            raise CountersUsedUpError(f"no stamp beyond {self._reserved} is reserved")
+        self._last[peer] = stamp
+        self._highest = max(self._highest, stamp)
+        if self._reserved - stamp < RESERVED_SECONDS // 2:
+            self._low.set()
+        return stamp
+
+    async def keep_reserve(self, committer: Committer) -> None:
+        """Renew the reserve until cancelled; it counts once it is durable."""
+        while True:
+            with trio.move_on_after(RENEWED_AFTER_S):
+                await self._low.wait()
+            self._low = trio.Event()
+            reserved = self._next_reserve()
+            await committer.submit(Submission(self._nothing, {self._name: reserved}))
+            self._reserved = reserved
+
+    def _next_reserve(self) -> int:
+        return max(self._now_us() // 1_000_000, self._highest) + RESERVED_SECONDS
+
+
 class ContextCounters:
     """The counters of one security context: pushes, or conversations.
 
@@ -70,7 +120,7 @@ class ContextCounters:
     """
 
     def __init__(
-        self, sending: SendCounters, accepted: dict[bytes, int], context: bytes, stamps: Stamps
+        self, sending: SendCounters, accepted: dict[bytes, int], context: bytes, stamps: SendStamps
     ) -> None:
         self._sending = sending
         self._stamps = stamps

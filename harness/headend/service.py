@@ -14,13 +14,12 @@ from hdrh.histogram import HdrHistogram
 from structlog import get_logger
 
 from emulator.clock import ScenarioClock
-from emulator.device import Stamps
 from emulator.dialects import spoken
 from emulator.identity import head_end_name, head_end_system_title
 from emulator.tally import Tally
 from harness.headend.committer import Committer, Submission
 from harness.headend.config import HeadEndConfig
-from harness.headend.counters import ContextCounters, SendCounters
+from harness.headend.counters import ContextCounters, SendCounters, SendStamps
 from harness.headend.hooks import KillSwitch
 from harness.headend.nodes import NodeTable, ProvisionedNodeDirectory
 from harness.headend.presence import Presence
@@ -88,7 +87,8 @@ class Shard:
             particular=config.particular,
         )
         self.sending = SendCounters(store, head_end_system_title(config.shard), self.now_us)
-        accepted, stamps = store.counters(), Stamps()
+        self.stamps = SendStamps(store, head_end_system_title(config.shard), self.now_us)
+        accepted, stamps = store.counters(), self.stamps
         self.no_rows = Rows.empty(len(store.registers))
         self.push_counters = ContextCounters(self.sending, accepted, b"", stamps)
         self.poll_counters = ContextCounters(self.sending, accepted, b"/poll", stamps)
@@ -108,6 +108,11 @@ class Shard:
             kill_switch=self.kill_switch,
             stored_at_us=self.now_us,
         )
+
+    @property
+    def has_nodes(self) -> bool:
+        """Whether any of its protocols has nodes."""
+        return any(plugin.has_nodes for plugin in self.plugins.values())
 
     def start_clock(self, triple: tuple[float, float, float]) -> None:
         """Set the scenario clock, once it is known: CLOCK_MONOTONIC, POSIX seconds, rate.
@@ -171,7 +176,7 @@ class Shard:
 
     async def expire_nodes(self) -> None:
         """Note registrations that ended, second by second, until cancelled."""
-        while any(plugin.has_nodes for plugin in self.plugins.values()):
+        while self.has_nodes:
             await trio.sleep(EXPIRY_EVERY_S)
             ended = self.nodes.expire()
             if len(ended):

@@ -155,6 +155,7 @@ async def committing(shard: Shard) -> AsyncIterator[None]:
     async with trio.open_nursery() as nursery:
         nursery.start_soon(shard.committer.run)
         nursery.start_soon(shard.sending.keep_reserve, shard.committer)
+        nursery.start_soon(shard.stamps.keep_reserve, shard.committer)
         yield
         nursery.cancel_scope.cancel()
 

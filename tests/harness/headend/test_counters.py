@@ -5,13 +5,15 @@ from __future__ import annotations
 import pytest
 import trio
 
-from emulator.device import Stamps
 from emulator.identity import head_end_system_title
 from harness.headend.counters import (
     RESERVED_BLOCK,
+    RESERVED_SECONDS,
+    STAMPS_CONTEXT,
     ContextCounters,
     CountersUsedUpError,
     SendCounters,
+    SendStamps,
 )
 from harness.store.interface import Store
 from tests.support.headend import committing, shard_of
@@ -63,8 +65,9 @@ async def test_the_next_block_is_reserved_before_the_first_is_used_up(store: Sto
 
 def test_contexts_send_from_one_sequence_and_accept_apart(store: Store) -> None:
     sending, accepted = counters(store), {b"peer5678": 4}
-    pushes = ContextCounters(sending, accepted, b"", Stamps())
-    polls = ContextCounters(sending, accepted, b"/poll", Stamps())
+    stamps = SendStamps(store, TITLE, lambda: 0)
+    pushes = ContextCounters(sending, accepted, b"", stamps)
+    polls = ContextCounters(sending, accepted, b"/poll", stamps)
     assert [pushes.next(), polls.next(), pushes.next()] == [1, 2, 3]
     assert (pushes.last_accepted(b"peer5678"), polls.last_accepted(b"peer5678")) == (4, None)
     polls.accept(b"peer5678", 9)
@@ -72,3 +75,48 @@ def test_contexts_send_from_one_sequence_and_accept_apart(store: Store) -> None:
     assert pushes.to_keep(b"peer5678") == {b"peer5678": 4}
     assert polls.to_keep(b"peer5678") == {b"peer5678/poll": 9}
     assert polls.to_keep(b"nobody78") == {}
+
+
+SECOND_US = 1_000_000
+
+
+def stamps_at(store: Store, now_s: list[int]) -> SendStamps:
+    return SendStamps(store, TITLE, lambda: now_s[0] * SECOND_US)
+
+
+def test_a_stamp_is_the_second_or_the_one_after_the_last_of_the_peer(store: Store) -> None:
+    now_s = [1000]
+    stamps = stamps_at(store, now_s)
+    assert [stamps.next(b"a"), stamps.next(b"a"), stamps.next(b"b")] == [1000, 1001, 1000]
+    now_s[0] = 1010
+    assert [stamps.next(b"a"), stamps.next(b"b"), stamps.next(b"b")] == [1010, 1010, 1011]
+
+
+@pytest.mark.parametrize("pause_s", [0, 1, 30, 90])
+def test_no_life_gives_out_a_stamp_of_an_earlier_one(store: Store, pause_s: int) -> None:
+    now_s, given = [1000], list[int]()
+    for count in (5, RESERVED_SECONDS, 0, 7):
+        stamps = stamps_at(store, now_s)
+        given += [stamps.next(b"meter") for _ in range(count)]
+        now_s[0] += pause_s
+    assert given == sorted(set(given))
+
+
+def test_beyond_its_reserve_no_stamp_is_given(store: Store) -> None:
+    stamps = stamps_at(store, [1000])
+    for _ in range(RESERVED_SECONDS + 1):
+        stamps.next(b"a")
+    with pytest.raises(CountersUsedUpError):
+        stamps.next(b"a")
+
+
+async def test_the_reserve_of_stamps_is_renewed_before_it_is_used_up(store: Store) -> None:
+    shard = shard_of(store)
+    name = head_end_system_title(shard.config.shard) + STAMPS_CONTEXT
+    first = store.counters()[name]
+    async with committing(shard):
+        for _ in range(RESERVED_SECONDS // 2 + 2):
+            shard.stamps.next(b"a")
+        while store.counters()[name] == first:
+            await trio.testing.wait_all_tasks_blocked()
+    assert store.counters()[name] >= first + RESERVED_SECONDS // 2
