@@ -108,10 +108,7 @@ def one(batch: ReadingBatch, number: int) -> ReadingBatch:
 
 def show_messages(console: Console, sample: Messages, mode: str) -> None:
     """Print what messages cost that write one reading each: built, and read to their values."""
-    octets = sample.by_the_rules()
-    assert sample.by_template() == octets
-    for found in (sample.read_together(octets), sample.read_one_by_one(octets)):
-        check(found, sample.batch)
+    octets = sample.checked()
     building = [
         line("by the rules", sample.by_the_rules),
         line("by template", sample.by_template),
@@ -138,6 +135,14 @@ class Messages:
             for it in self._messages
         ]
         self._decoder = PushDecoder(SCHEMA)
+
+    def checked(self) -> list[bytes]:
+        """Return the messages, after all ways were found equal."""
+        octets = self.by_the_rules()
+        assert self.by_template() == octets
+        for found in (self.read_together(octets), self.read_one_by_one(octets)):
+            check(found, self.batch)
+        return octets
 
     def by_the_rules(self) -> list[bytes]:
         """Return the messages."""

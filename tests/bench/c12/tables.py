@@ -5,8 +5,8 @@ The tables are those of an emulated meter: a day of blocks, one interval each; a
 
 from __future__ import annotations
 
-from functools import partial
-from typing import Any, Final
+from collections.abc import Callable
+from typing import Any, Final, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,13 +35,28 @@ COMPILED: Final = "construct, compiled"
 STRUCT: Final = "lowered to struct code"
 NUMPY: Final = "numpy rows"
 FLEET: Final = f"{NUMPY}, {AT_ONCE:,} meters"
-line = partial(timed, budget_s=BUDGET_S)
+
+
+Way: TypeAlias = tuple[str, Callable[[], object], int]
+"""What a way is called, the way, and how many units it does in one call."""
+
+
+class Ways(NamedTuple):
+    """The ways to read and to write a table, after all of them were found equal."""
+
+    title: str
+    unit: str
+    decoding: list[Way]
+    encoding: list[Way]
 
 
 def main(console: Console) -> None:
     """Print the figures."""
-    show_load_profile(console)
-    show_registers(console)
+    for ways in (load_profile(), registers()):
+        for what, which in (("decode", ways.decoding), ("encode", ways.encoding)):
+            lines = [timed(*way, BUDGET_S) for way in which]
+            title = ways.title.format(what)
+            show(console, title, lines, unit=ways.unit, base=lines[0])
 
 
 def day() -> tuple[ReadingBatch, NDArray[np.uint32]]:
@@ -79,8 +94,8 @@ def blocks_of(batch: ReadingBatch, before: NDArray[np.uint32]) -> dict[str, Any]
     }
 
 
-def show_load_profile(console: Console) -> None:
-    """Print a day of one meter, and one interval of 1,000 meters."""
+def load_profile() -> Ways:
+    """Return the ways of ST64: a day of one meter, and one interval of 1,000 meters."""
     (batch, before), declaration = day(), DAY.declaration(64)
     values, compiled = blocks_of(batch, before), declaration.compile()
     octets = encode_blocks(DAY, batch, before).tobytes()
@@ -98,26 +113,27 @@ def show_load_profile(console: Console) -> None:
     fleet = encode_blocks(DAY, many, earlier).tobytes()
     assert np.array_equal(decode_blocks(DAY, fleet).values, many.values)
 
-    decoding = [
-        line(INTERPRETED, lambda: declaration.parse(octets), BLOCKS),
-        line(COMPILED, lambda: compiled.parse(octets), BLOCKS),
-        line(STRUCT, lambda: codec.parse(octets), BLOCKS),
-        line(f"{NUMPY}, one meter", lambda: decode_blocks(DAY, octets), BLOCKS),
-        line(FLEET, lambda: decode_blocks(DAY, fleet), AT_ONCE),
-    ]
-    encoding = [
-        line(INTERPRETED, lambda: declaration.build(values), BLOCKS),
-        line(STRUCT, lambda: codec.build(values), BLOCKS),
-        line(f"{NUMPY}, one meter", lambda: encode_blocks(DAY, batch, before), BLOCKS),
-        line(FLEET, lambda: encode_blocks(DAY, many, earlier), AT_ONCE),
-    ]
-    for what, lines in (("decode", decoding), ("encode", encoding)):
-        title = f"ST64, {what} (a meter's day: {BLOCKS} intervals, {len(octets):,} octets)"
-        show(console, title, lines, unit="interval", base=lines[0])
+    return Ways(
+        f"ST64, {{}} (a meter's day: {BLOCKS} intervals, {len(octets):,} octets)",
+        "interval",
+        [
+            (INTERPRETED, lambda: declaration.parse(octets), BLOCKS),
+            (COMPILED, lambda: compiled.parse(octets), BLOCKS),
+            (STRUCT, lambda: codec.parse(octets), BLOCKS),
+            (f"{NUMPY}, one meter", lambda: decode_blocks(DAY, octets), BLOCKS),
+            (FLEET, lambda: decode_blocks(DAY, fleet), AT_ONCE),
+        ],
+        [
+            (INTERPRETED, lambda: declaration.build(values), BLOCKS),
+            (STRUCT, lambda: codec.build(values), BLOCKS),
+            (f"{NUMPY}, one meter", lambda: encode_blocks(DAY, batch, before), BLOCKS),
+            (FLEET, lambda: encode_blocks(DAY, many, earlier), AT_ONCE),
+        ],
+    )
 
 
-def show_registers(console: Console) -> None:
-    """Print ST23 of an emulated meter: totals and a demand, for all hours and for two rates."""
+def registers() -> Ways:
+    """Return the ways of ST23: totals and a demand, for all hours and for two rates."""
     configuration, dimensions = SCHEMA.configuration, SCHEMA.dimensions
     declaration = SCHEMA.declaration(23)
     compiled, layout = declaration.compile(), register_layout(configuration, dimensions)
@@ -133,20 +149,21 @@ def show_registers(console: Console) -> None:
     found = layout.decode(fleet)
     assert found[:, 0].tolist() == [each["total"]["summations"] for each in meters]
     assert found[:, 2].tolist() == [each["tiers"][1]["summations"] for each in meters]
-    decoding = [
-        line(INTERPRETED, lambda: declaration.parse(octets)),
-        line(COMPILED, lambda: compiled.parse(octets)),
-        line(STRUCT, lambda: codec.parse(octets)),
-        line(FLEET, lambda: layout.decode(fleet), AT_ONCE),
-    ]
-    encoding = [
-        line(INTERPRETED, lambda: declaration.build(values)),
-        line(STRUCT, lambda: codec.build(values)),
-        line(FLEET, lambda: layout.rows.encode(columns, AT_ONCE), AT_ONCE),
-    ]
-    for what, lines in (("decode", decoding), ("encode", encoding)):
-        title = f"ST23, {what} ({len(octets)} octets)"
-        show(console, title, lines, unit="table", base=lines[0])
+    return Ways(
+        f"ST23, {{}} ({len(octets)} octets)",
+        "table",
+        [
+            (INTERPRETED, lambda: declaration.parse(octets), 1),
+            (COMPILED, lambda: compiled.parse(octets), 1),
+            (STRUCT, lambda: codec.parse(octets), 1),
+            (FLEET, lambda: layout.decode(fleet), AT_ONCE),
+        ],
+        [
+            (INTERPRETED, lambda: declaration.build(values), 1),
+            (STRUCT, lambda: codec.build(values), 1),
+            (FLEET, lambda: layout.rows.encode(columns, AT_ONCE), AT_ONCE),
+        ],
+    )
 
 
 def registers_of(meter: int) -> dict[str, Any]:
