@@ -13,6 +13,7 @@ from harness.scenario import (
     External,
     Freeze,
     Kill,
+    MeterEvent,
     Outage,
     Reference,
     Scenario,
@@ -64,6 +65,17 @@ def test_the_quickstart_is_the_one_that_was_promised() -> None:
     assert scenario.security.push == "ciphered"
     assert scenario.security.confirmed
     assert scenario.span_s / scenario.speed == pytest.approx(60)
+
+
+def test_the_quickstart_of_the_ansi_world_is_the_one_that_was_promised() -> None:
+    dlms, ansi = (
+        Scenario.load(SCENARIOS / f"{it}.toml") for it in ("quickstart", "ansi-quickstart")
+    )
+    assert (ansi.protocol, ansi.security.push, ansi.c12.register_nodes) == ("c12", "ciphered", True)
+    assert (ansi.grid.transformer_stations, ansi.grid.meters) == (1000, 70_000)
+    assert ansi.grid.links == dlms.grid.links
+    assert ansi.behaviour == dlms.behaviour
+    assert any(isinstance(event, MeterEvent) for event in ansi.timeline)
 
 
 def test_the_checked_in_json_schema_is_current() -> None:
