@@ -50,9 +50,15 @@ def judge(folder: Path, messages: Iterable[bytes], keys: Mapping[int, bytes]) ->
     capture.write_bytes(
         section() + b"".join(packet(Packet(0, *ends, PORT, octets)) for octets in messages)
     )
+    return judge_capture(capture, keys)
+
+
+def judge_capture(capture: Path, keys: Mapping[int, bytes]) -> list[Judgement]:
+    """Return what tshark says of each message in a capture of C12.22; ``keys`` by key id."""
     options = ["c1222.decrypt:TRUE", "c1222.baseoid:2.16.124.113620.1.22.0"]
+    # It reads a key id as hexadecimal, whatever its documentation says.
     options += [
-        f'uat:c1222_decryption_table:"{key_id}",{key.hex()}' for key_id, key in keys.items()
+        f'uat:c1222_decryption_table:"0x{key_id:02x}",{key.hex()}' for key_id, key in keys.items()
     ]
     command = ["tshark", "-r", str(capture), "-T", "fields", "-E", "separator=|"]
     command += [word for option in options for word in ("-o", option)]
