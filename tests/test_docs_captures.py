@@ -30,7 +30,7 @@ def test_the_recipe_writes_the_keys_by_key_id(tmp_path: Path) -> None:
     )
     environment = {"HOME": str(tmp_path)}
     subprocess.run([sys.executable, "-c", found[1]], cwd=tmp_path, env=environment, check=True)
-    profile = tmp_path / ".config/wireshark/profiles/meterstorm"
+    profile = tmp_path / ".config/wireshark/profiles/ansi-fleet"
     assert (profile / "c1222_decryption_table").read_text().splitlines() == [
         f'"0",{"00" * 16}',
         *(
