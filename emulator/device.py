@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from structlog import get_logger
 
 from emulator.delivery_record import Mark
+from emulator.event_kinds import MeterEventKind
 from emulator.identity import concentrator_name, concentrator_system_title, meter_numbers
 from emulator.world import NEVER, World
 from protocols.plugin import Command, CommandKind, Execution, MeterMode, MeterState
@@ -225,12 +226,17 @@ class Concentrator:
         """
         events, at_s = self._world.events, self.clock_s()
         state = self._states.setdefault(meter, MeterState())
-        if events.intervals:
+        if len(events):
             now = events.status_bits(self._meters[meter], at_s)
             before = self._status_seen.get(meter, 0)
             state.status_bits = (state.status_bits | (now & ~before)) & ~(before & ~now)
             self._status_seen[meter] = now
-            if events.in_test_mode(self._meters[meter], at_s):
+            under_way = events.under_way(self._meters[meter], at_s)
+            state.busy = MeterEventKind.BUSY in under_way
+            state.locked = MeterEventKind.LOCKED in under_way
+            state.ready = MeterEventKind.NOT_READY not in under_way
+            state.reachable = MeterEventKind.IDLE not in under_way
+            if MeterEventKind.TEST_MODE in under_way:
                 state.mode = MeterMode.TEST
             elif state.mode is MeterMode.TEST and not state.told_mode:
                 state.mode = MeterMode.METERING

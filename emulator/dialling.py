@@ -55,7 +55,8 @@ class Connection:
         Args:
             number: of the push or other exchange; keys the link's draws, with ``attempt``.
             attempt: at that exchange, from 0.
-            within_s: real seconds it may take.
+            within_s: real seconds it may take without getting on: many nodes that register one
+                after the other get on, however long it takes in all.
 
         Returns:
             How many octets were sent, and which pushes were confirmed.
@@ -65,12 +66,14 @@ class Connection:
         session, sent, confirmed = self.session, 0, set[int]()
         self.stream.begin_exchange(number, attempt)
         try:
-            with trio.fail_after(within_s):
+            with trio.fail_after(within_s) as patience:
                 while not session.idle:
                     sent += await self._say()
                     if not session.idle:
                         await self._hear()
                     confirmed.update(session.confirmed())
+                    if self._note():
+                        patience.deadline = trio.current_time() + within_s
         finally:
             self._note()
         return sent, confirmed
@@ -96,11 +99,14 @@ class Connection:
         self.tally.carried(received=len(data))
         self.session.receive_data(bytes(data), now=now)
 
-    def _note(self) -> None:
+    def _note(self) -> bool:
+        """Count what happened; tell whether anything did that is no mere refusal."""
         for cause in self.session.refusals():
             self.tally.count(f"push.refused: {cause}")
-        for what, times in self.session.happened().items():
+        happened = self.session.happened()
+        for what, times in happened.items():
             self.tally.count(what, times)
+        return bool(happened)
 
 
 def back_off_s(timers: PushTimers, key: int, number: int, push: int, attempt: int) -> float:

@@ -36,6 +36,10 @@ class MeterEventKind(StrEnum):
     SELF_READ = "self-read"
     READ_ACCESS = "read-access"
     WRITE_ACCESS = "write-access"
+    BUSY = "busy"
+    NOT_READY = "not-ready"
+    LOCKED = "locked"
+    IDLE = "idle"
 
 
 class Ending(Enum):
@@ -82,4 +86,9 @@ TRACES: Final[Mapping[MeterEventKind, Trace]] = {
     MeterEventKind.SELF_READ: Trace(Ending.NEVER, (21,)),
     MeterEventKind.READ_ACCESS: Trace(Ending.NEVER, (7,)),
     MeterEventKind.WRITE_ACCESS: Trace(Ending.NEVER, (8,)),
+    # These leave nothing behind: they are how a meter answers while they last.
+    MeterEventKind.BUSY: Trace(Ending.NEEDED),
+    MeterEventKind.NOT_READY: Trace(Ending.NEEDED),
+    MeterEventKind.LOCKED: Trace(Ending.NEEDED),
+    MeterEventKind.IDLE: Trace(Ending.NEEDED),
 }

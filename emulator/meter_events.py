@@ -195,15 +195,18 @@ class MeterEvents:
                 bits |= 1 << bit
         return bits
 
-    def in_test_mode(self, meter: int, at_s: float) -> bool:
-        """Tell whether a meter is in test mode at a POSIX time."""
+    def under_way(self, meter: int, at_s: float) -> frozenset[MeterEventKind]:
+        """Return what a meter is in the middle of at a POSIX time."""
         since_s = at_s - self._plan.first_s
-        return any(
-            span.kind is MeterEventKind.TEST_MODE
-            and span.starts_s <= since_s < _ends_s(span)
-            and bool(self._hits[meter, number])
+        return frozenset(
+            span.kind
             for number, span in enumerate(self._spans)
+            if span.starts_s <= since_s < _ends_s(span) and bool(self._hits[meter, number])
         )
+
+    def __len__(self) -> int:
+        """The number of events in the scenario."""
+        return len(self._spans)
 
     def _interval(self, since_first_s: int) -> int:
         """Return the interval that ends at or after a moment."""

@@ -110,8 +110,9 @@ class MeterState:
     """What somebody has made of a meter since it was switched on; the only thing it remembers.
 
     ``status_bits``: standard status of C12.19 table 3, bit n for status n. ``busy``, ``locked`` and
-    ``ready`` make it answer that it cannot just now. ``told_mode``: a client has set the mode, so
-    that it stays. ``written`` holds tables that were written, by number.
+    ``ready`` make it answer that it cannot just now; where it is not ``reachable`` it does not
+    answer at all, and whoever carries messages to it says so. ``told_mode``: a client has set the
+    mode, so that it stays. ``written`` holds tables that were written, by number.
     """
 
     mode: MeterMode = MeterMode.METERING
@@ -119,6 +120,7 @@ class MeterState:
     busy: bool = False
     locked: bool = False
     ready: bool = True
+    reachable: bool = True
     told_mode: bool = False
     written: dict[int, bytes] = field(default_factory=dict)
 

@@ -109,7 +109,12 @@ def test_a_condition_without_end_stays_in_the_status() -> None:
 def test_test_mode_begins_and_ends() -> None:
     events = MeterEvents([span(MeterEventKind.TEST_MODE, 100, 50)], plan_of())
     times = (99, 100, 149, 150)
-    assert [events.in_test_mode(0, FIRST_S + at) for at in times] == [False, True, True, False]
+    assert [MeterEventKind.TEST_MODE in events.under_way(0, FIRST_S + at) for at in times] == [
+        False,
+        True,
+        True,
+        False,
+    ]
     assert events.status_bits(0, FIRST_S + 120) == 0
 
 
@@ -274,7 +279,7 @@ def test_without_events_nothing_is_raised_and_nothing_is_kept() -> None:
     assert len(found) == 0
     assert events.intervals == []
     assert events.status_bits(3, FIRST_S) == 0
-    assert not events.in_test_mode(3, FIRST_S)
+    assert not events.under_way(3, FIRST_S)
 
 
 def test_events_go_on_the_wire_under_the_names_of_their_meters() -> None:
