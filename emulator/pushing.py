@@ -83,6 +83,7 @@ class Pushers:
         self._backlogs = Backlogs(world, Mark.ACKNOWLEDGED if config.confirmed else Mark.SENT)
         self._jitter_key = stream_key(config.seed, "back-off")
         self._recovery_key = stream_key(config.seed, "recovery")
+        self._enrolment_key = stream_key(config.seed, "enrolment")
         self._first = concentrators.numbers.start
         self._phase_s: NDArray[np.float64] = (
             world.plan.phase_ns(np.array(concentrators.numbers)) / NANOSECONDS
@@ -102,6 +103,7 @@ class Pushers:
         """
         try:
             async with trio.open_nursery() as self._deliveries:
+                self._enrol(np.flatnonzero(self._concentrators.alive(0)) + self._first)
                 await self._follow_plan(self._deliveries)
         finally:
             self._deliveries = None
@@ -109,15 +111,32 @@ class Pushers:
     def begin(self, numbers: range) -> None:
         """Start at once those of ``numbers`` whose time in this step has passed.
 
-        The others start with the plan. Does nothing unless `run` is running.
+        The others start with the plan; before the first step, those with nodes register them. Does
+        nothing unless `run` is running.
         """
         plan, step = self._world.plan, self._world.step()
-        if self._deliveries is None or step < 0:
+        if self._deliveries is None:
+            return
+        if step < 0:
+            self._enrol(np.array(numbers))
             return
         since_s = self._world.clock.now_s() - (plan.first_s + step * plan.step_s)
         for number in numbers:
             if self._phase_s[number - self._first] <= since_s:
                 self._deliveries.start_soon(self.deliver, number)
+
+    def _enrol(self, numbers: NDArray[np.int64]) -> None:
+        """Let those of ``numbers`` that have nodes register them, spread up to the first step."""
+        assert self._deliveries is not None
+        left_s = self._world.clock.monotonic_at(self._world.plan.first_s) - time.monotonic()
+        delays_s = mix(self._enrolment_key, numbers) / 2.0**64 * max(0.0, left_s)
+        for number, delay_s in zip(numbers.tolist(), delays_s.tolist(), strict=True):
+            if self._concentrators.dialects.plugin(number).has_nodes:
+                self._deliveries.start_soon(self._deliver_later, number, delay_s)
+
+    async def _deliver_later(self, number: int, delay_s: float) -> None:
+        await trio.sleep(delay_s)
+        await self.deliver(number)
 
     async def recover(self, numbers: Iterable[int]) -> None:
         """Start those of ``numbers`` again after an outage, spread over a few real seconds.

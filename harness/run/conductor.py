@@ -38,7 +38,6 @@ from harness.store.opening import duckdb_path, is_postgres, open_reader
 from harness.store.postgres_session import redacted
 from reports.recording import RunRecorder
 
-LEAD_S: Final = 2.0
 """Real seconds between the start of the clock and the first step."""
 STOP_LOAD_S: Final = 60.0
 MIB: Final = 1024 * 1024
@@ -215,7 +214,7 @@ class Conductor:
     async def _start_clock(self, target: Target, load: Load) -> None:
         fleet = self._prepared.fleet
         rate = self._prepared.scenario.speed
-        self._clock.start(time.monotonic() + LEAD_S, float(fleet.first_s), rate)
+        self._clock.start(time.monotonic() + self._prepared.lead_s, float(fleet.first_s), rate)
         self._write_facts(clock=self._clock.triple)
         await target.start_clock(self._clock)
         await load.start(self._clock)

@@ -24,7 +24,7 @@ from emulator.fleet_config import (
     FleetConfig,
     OutageSpan,
 )
-from emulator.grid import Grid, generate_grid
+from emulator.grid import PROTOCOLS, Grid, generate_grid
 from emulator.parameters import first_step_s
 from emulator.plan import Plan
 from emulator.readings import Truth
@@ -38,6 +38,10 @@ from netem.profiles import LinkProfile, load_profiles
 LATEST: Final = "latest"
 PROVISIONING: Final = "provisioning"
 PERFECT: Final = "none"
+LEAD_S: Final = 2.0
+LEAD_MAX_S: Final = 60.0
+NODES_PER_S: Final = 3_000
+"""Registrations for which a run leaves time before its first step, in a real second."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +69,16 @@ class Prepared:
     def confirms(self) -> bool:
         """Whether the fleet pushes and each push is confirmed."""
         return self.fleet.behaviour.mode == "push" and self.fleet.confirmed
+
+    @property
+    def lead_s(self) -> float:
+        """Real seconds from the start of the clock to the first step: time to register nodes."""
+        if not self.fleet.c12.register_nodes:
+            return LEAD_S
+        speaks_c12 = self.grid.protocol == PROTOCOLS.index("c12")
+        nodes = int((np.diff(self.grid.first_meter) + 1)[speaks_c12].sum())
+        per_s = min(NODES_PER_S, self.fleet.c12.registrations_per_s or NODES_PER_S)
+        return LEAD_S + min(LEAD_MAX_S, nodes / per_s)
 
     @property
     def provisioning(self) -> Path:
