@@ -61,6 +61,8 @@ def _lines(verdict: dict[str, Any], facts: dict[str, Any], target: str) -> list[
         f"max {push['max'] * 1e3:.0f} ms; generator lag at most "
         f"{verdict['generator']['lag_s_max'] * 1e3:.0f} ms",
     ]
+    if (registrations := verdict.get("registrations")) is not None:
+        lines.append(f"{registrations['registered']:,} nodes registered meanwhile")
     for name, cpu_s in sorted(facts["cpu_s"].items()):
         memory = facts["rss_bytes_max"].get(name, 0) / 2**20
         lines.append(f"  {name:<12} {cpu_s / lasted_s:6.3f} cores  {memory:7.0f} MiB")

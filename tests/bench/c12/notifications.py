@@ -1,7 +1,8 @@
 """Notification writes: one message, and whole pushes of a relay through both engines.
 
 A push is a reading of each of 70 meters, a message each with a key of its own, registered nodes,
-strict replay rule, confirmed; beside it the same readings as one DLMS push.
+strict replay rule, confirmed; beside it as many readings as one DLMS push. *Events*: every reading
+brings an entry of the event log.
 """
 
 from __future__ import annotations
@@ -60,7 +61,7 @@ PUSHES: Final = (
     ("clear", "clear", False),
     ("authenticated", "authenticated", False),
     ("ciphered", "ciphered", False),
-    ("ciphered, an event each", "ciphered", True),
+    ("ciphered, events", "ciphered", True),
 )
 line = partial(timed, units=METERS, budget_s=BUDGET_S)
 
