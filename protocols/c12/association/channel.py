@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final, TypeAlias
 
 from protocols.c12 import ber
@@ -51,6 +52,7 @@ KeyLookup: TypeAlias = Callable[[ApTitle, int | None], bytes | None]
 """Absolute title of the peer and key id -> the key, 16 octets, or ``None``."""
 
 MAX_INVOCATION: Final = 0xFFFF_FFFF
+_CACHED_TITLES: Final = 1 << 17
 
 _KIND_OF_FATE: Final = {
     Fate.DOUBLED: RefusalKind.SEGMENT_DOUBLED,
@@ -226,7 +228,7 @@ class Channel:
 
     def absolute(self, title: ApTitle) -> ApTitle:
         """Return ``title`` counted from the root."""
-        return title.absolute(self._base) if title.relative else title
+        return _absolute(title, self._base) if title.relative else title
 
     def receive(self, octets: bytes, now: float) -> Sealed | None:
         """Return the message that ``octets`` are or complete, not verified; raises `Refusal`."""
@@ -234,6 +236,10 @@ class Channel:
             apdu = decode_apdu(octets)
         except CodecError as exc:
             raise Refusal(RefusalKind.MALFORMED, str(exc)) from exc
+        return self.receive_read(apdu, now)
+
+    def receive_read(self, apdu: ReadApdu, now: float) -> Sealed | None:
+        """Do the same with an APDU that somebody has read, such as to find out whom it is for."""
         self._check_called(apdu.header)
         if apdu.segment is None:
             return _sealed(apdu)
@@ -353,6 +359,11 @@ class Channel:
         except ReplayError as exc:
             control = opened.message.epsem.control
             raise Refusal(RefusalKind.REPEATED_VECTOR, str(exc), header, control) from exc
+
+
+@lru_cache(_CACHED_TITLES)
+def _absolute(title: ApTitle, base: ApTitle) -> ApTitle:
+    return title.absolute(base)
 
 
 def _sealed(apdu: ReadApdu) -> Sealed:

@@ -13,8 +13,10 @@ Framing is outside, because many nodes share a relay's connection.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
+from protocols.c12.acse import ReadApdu
 from protocols.c12.association.channel import Channel
 from protocols.c12.association.client import ClientAssociation
 from protocols.c12.association.events import Event
@@ -70,8 +72,15 @@ class Endpoint:
 
     def receive_apdu(self, octets: bytes, now: float) -> None:
         """Take one APDU."""
+        self._receive(lambda: self._channel.receive(octets, now), now)
+
+    def receive_read(self, apdu: ReadApdu, now: float) -> None:
+        """Take one APDU that somebody has read, such as to find out whom it is for."""
+        self._receive(lambda: self._channel.receive_read(apdu, now), now)
+
+    def _receive(self, receive: Callable[[], Sealed | None], now: float) -> None:
         try:
-            sealed = self._channel.receive(octets, now)
+            sealed = receive()
             if sealed is None:
                 return
             part = self._client if sealed.header.is_response else self._server

@@ -20,6 +20,7 @@ from protocols.c12.meter.control import (
     decode_outcome,
 )
 from protocols.c12.meter.fetching import MeterFetch
+from protocols.c12.meter.handing_over import HandedOver
 from protocols.c12.meter.meter import Meter
 from protocols.c12.meter.notification import (
     load_profile_writes,
@@ -35,6 +36,7 @@ __all__ = [
     "STATUS_LOG",
     "Captures",
     "Clearance",
+    "HandedOver",
     "Meter",
     "MeterFetch",
     "MeterSchema",

@@ -24,11 +24,11 @@ from protocols.c12.meter.event_log import (
     log_layout,
 )
 from protocols.c12.meter.load_profile import DATA as LOAD_PROFILE
-from protocols.c12.meter.load_profile import SEQUENCES
-from protocols.c12.meter.load_profile import STATUS as LOAD_PROFILE_STATUS
+from protocols.c12.meter.profile_status import SEQUENCES, decode_status
+from protocols.c12.meter.profile_status import STATUS as LOAD_PROFILE_STATUS
 from protocols.c12.meter.schema import STATUS_LOG, MeterSchema
 from protocols.c12.services import FullRead, IndexRead, OffsetRead, Request
-from protocols.c12.tables.load_profile import ProfileStatus, decode_status
+from protocols.c12.tables.load_profile import ProfileStatus
 from protocols.errors import CodecError
 from protocols.readings import EventBatch, EventSource, ReadingBatch
 
@@ -119,7 +119,7 @@ class MeterFetch:
         return lists
 
     def _about_entries(self, data: Sequence[bytes]) -> list[Request]:
-        status = decode_status(data[0], self._schema.configuration)[1]
+        status = decode_status(self._schema, data[0])
         self._newest_block = status.last_block_sequence
         reads = list(self._block_requests(status))
         self._block_reads = len(reads)

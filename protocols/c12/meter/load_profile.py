@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 import numpy as np
 
 from protocols.c12.meter.blocks import block_layout, encode_blocks
 from protocols.c12.meter.lists import ListMark, entries_since
+from protocols.c12.meter.profile_status import (
+    SEQUENCES,
+    STATUS,
+    decode_status,
+    encode_status,
+    status_layout,
+)
+from protocols.c12.meter.relay_captures import Column
 from protocols.c12.meter.view import MeterView
-from protocols.c12.tables.load_profile import ProfileStatus, decode_status, encode_status
+from protocols.c12.tables.load_profile import ProfileStatus
 from protocols.plugin import MeterMode
 
-STATUS: Final = 63
 DATA: Final = 64
-SEQUENCES: Final = 1 << 32
+SHARED_BLOCKS: Final = 32
+"""Blocks in a run up to which those of all meters are made together: others will ask, too."""
 
 
 class LoadProfileList:
@@ -30,6 +38,11 @@ class LoadProfileList:
     def size(self) -> int:
         """The octets of ST64."""
         return self._blocks * block_layout(self._schema).size
+
+    @property
+    def status_size(self) -> int:
+        """The octets of ST63."""
+        return status_layout(self._schema).size
 
     def status(self) -> ProfileStatus:
         """Return what ST63 says."""
@@ -49,7 +62,10 @@ class LoadProfileList:
 
     def status_octets(self) -> bytes:
         """Return ST63."""
-        return self._encoded(self.status())
+        view = self._view
+        if view.state.mode is not MeterMode.TEST and STATUS not in view.state.written:
+            return view.captures.status_octets(view.number)
+        return encode_status(self._schema, self.status())
 
     def reset(self) -> None:
         """Let no block be valid; sequence numbers go on."""
@@ -67,14 +83,43 @@ class LoadProfileList:
         size = block_layout(self._schema).size
         first, last = offset // size, -(-(offset + count) // size)
         whole = range(-(-offset // size), (offset + count) // size)
-        octets = np.zeros((max(0, last - first), size), np.uint8)
+        parts: list[bytes] = []
+        at = first
         for elements, from_s, to_s in self._runs(first, last):
-            readings, previous = self._view.with_previous(from_s, to_s)
-            rows = elements.start + (readings.captured_at_s - from_s) // self._schema.period_s
-            octets[rows - first] = encode_blocks(self._schema, readings, previous)
-            handed = (rows >= whole.start) & (rows < whole.stop)
-            self._view.hand_over(readings, handed)
-        return octets.tobytes()[offset - first * size :][:count]
+            parts.append(bytes((elements.start - at) * size))
+            parts.append(self._run(elements, from_s, to_s, whole))
+            at = elements.stop
+        parts.append(bytes((last - at) * size))
+        return b"".join(parts)[offset - first * size :][:count]
+
+    def _run(self, elements: range, from_s: int, to_s: int, whole: range) -> bytes:
+        """Return the blocks of ``elements``, and hand over those of ``whole`` among them."""
+        if len(elements) <= SHARED_BLOCKS:
+            columns = self._view.columns(from_s, len(elements))
+            if columns is not None:
+                return self._shared(columns, elements, whole)
+        size = block_layout(self._schema).size
+        octets = np.zeros((len(elements), size), np.uint8)
+        readings, previous = self._view.with_previous(from_s, to_s)
+        places = (readings.captured_at_s - from_s) // self._schema.period_s
+        octets[places] = encode_blocks(self._schema, readings, previous)
+        rows = elements.start + places
+        handed = (rows >= whole.start) & (rows < whole.stop)
+        self._view.handed.add(readings, np.flatnonzero(handed).tolist())
+        return octets.tobytes()
+
+    def _shared(self, columns: Sequence[Column], elements: range, whole: range) -> bytes:
+        number, size = self._view.number, block_layout(self._schema).size
+        parts = []
+        for element, column in zip(elements, columns, strict=True):
+            row = column.rows[number]
+            if row < 0:
+                parts.append(bytes(size))
+                continue
+            parts.append(column.octets[row * size : (row + 1) * size])
+            if element in whole:
+                self._view.handed.add(column.readings, (row,))
+        return b"".join(parts)
 
     def _runs(self, first: int, last: int) -> Iterator[tuple[range, int, int]]:
         """Return which elements of ``first`` .. ``last - 1`` hold captures, with their times.
@@ -109,14 +154,10 @@ class LoadProfileList:
         kept = self._view.state.written.get(STATUS)
         if kept is None:
             return None
-        status = decode_status(kept, self._schema.configuration)[1]
+        status = decode_status(self._schema, kept)
         return ListMark(status.last_block_sequence, status.valid_blocks, status.unread_blocks)
 
     def _keep(self, valid: int, unread: int) -> None:
         sequence = self.status().last_block_sequence
-        self._view.state.written[STATUS] = self._encoded(
-            ProfileStatus(valid, sequence % self._blocks, sequence, 1, unread)
-        )
-
-    def _encoded(self, status: ProfileStatus) -> bytes:
-        return encode_status({1: status}, self._schema.configuration)
+        status = ProfileStatus(valid, sequence % self._blocks, sequence, 1, unread)
+        self._view.state.written[STATUS] = encode_status(self._schema, status)

@@ -10,9 +10,11 @@ standard's own answer (`MeterSwitches` where the sources differ), and no request
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any, Final
 
 from protocols.c12.meter.clearance import PUBLIC_TABLES, Clearance, Passwords
+from protocols.c12.meter.handing_over import HandedOver
 from protocols.c12.meter.history import HistoryCode
 from protocols.c12.meter.procedures import INITIATE, Caller, Procedures
 from protocols.c12.meter.refusal import RefusedError
@@ -62,6 +64,7 @@ class Meter:
         granted: the clearance that the network vouches for; ``None``: a Logon is needed.
         dialect: of the session; only C12.22 tells sizes and silences.
         settings: what kind of meter it is.
+        handed: told which readings leave; somebody else then tells the model in time.
 
     ``request_counter`` is the counter of the request that is handled next: what a command is
     executed under.
@@ -76,11 +79,13 @@ class Meter:
         granted: Clearance | None = None,
         dialect: Dialect = Dialect.C12_22,
         settings: MeterSettings = DEFAULT_SETTINGS,
+        handed: HandedOver | None = None,
     ) -> None:
         schema = meter_schema(model.registers, model.capture_period_s, settings)
         self.request_counter = 0
-        self._tables = MeterTables(MeterView(model, number, schema))
-        self._procedures = Procedures(self._tables)
+        self._view = MeterView(model, number, schema, handed)
+        self._tables = MeterTables(self._view)
+        self._tells = handed is None
         self._schema = schema
         self._settings = settings
         self._switches = settings.switches
@@ -93,8 +98,9 @@ class Meter:
     @property
     def clearance(self) -> Clearance | None:
         """What may be done now; ``None``: nobody is logged on."""
-        allowed = [one for one in (self._clearance, self._granted) if one is not None]
-        return max(allowed, default=None)
+        if self._clearance is None or self._granted is None:
+            return self._granted if self._clearance is None else self._clearance
+        return max(self._clearance, self._granted)
 
     def session_ended(self) -> None:
         """Forget who is logged on."""
@@ -107,16 +113,26 @@ class Meter:
         ``now`` is the server's; what a meter records is by the model's clock.
         """
         try:
-            return self._answer(request)
+            if isinstance(request, Security):
+                return self._security(request)
+            self._view.look()
+            response = self._answer(request)
         except RefusedError as refused:
             return Response(refused.code)
+        if self._tells:
+            self._view.handed.tell()
+        return response
+
+    @cached_property
+    def _procedures(self) -> Procedures:
+        return Procedures(self._tables)
 
     def _answer(self, request: Request) -> Response:
         match request:
+            case DefaultRead() | FullRead() | IndexRead() | OffsetRead():
+                return self._read(request)
             case Logon():
                 return self._logon(request)
-            case Security():
-                return self._security(request)
             case Authenticate():
                 self._need_session()
                 self._clearance = Clearance.FULL
@@ -125,8 +141,6 @@ class Meter:
                 self._need_session()
                 self.session_ended()
                 return OK
-            case DefaultRead() | FullRead() | IndexRead() | OffsetRead():
-                return self._read(request)
             case FullWrite() | IndexWrite() | OffsetWrite():
                 return self._write(request)
         return Response(ResponseCode.SERVICE_NOT_SUPPORTED)
@@ -134,7 +148,7 @@ class Meter:
     def _logon(self, request: Logon) -> Response:
         if self._clearance is not None:
             raise RefusedError(self._switches.sequence_error)
-        if self._tables.view.state.busy:
+        if self._view.state.busy:
             raise RefusedError(ResponseCode.DEVICE_BUSY)
         self._clearance, self._user = Clearance.NONE, request.user_id
         return ok(LogonBody(request.timeout_s))
@@ -155,14 +169,15 @@ class Meter:
 
     def _admit(self, table: int, needed: Clearance, *, writes: bool = False) -> None:
         """Refuse what may not be, in this order: no session, busy, no such table, no clearance."""
-        if self.clearance is None:
+        clearance = self.clearance
+        if clearance is None:
             raise RefusedError(self._switches.sequence_error)
-        state = self._tables.view.state
+        state = self._view.state
         if state.busy:
             raise RefusedError(ResponseCode.DEVICE_BUSY)
         if not self._schema.configuration.uses_table(table):
             raise RefusedError(self._switches.unknown_table)
-        if self.clearance < needed:
+        if clearance < needed:
             raise RefusedError(self._switches.no_clearance)
         if table not in DECADE_0 and not state.ready:
             raise RefusedError(ResponseCode.DATA_NOT_READY)
@@ -172,12 +187,16 @@ class Meter:
     def _read(self, request: DefaultRead | FullRead | IndexRead | OffsetRead) -> Response:
         table = self._switches.default_table if isinstance(request, DefaultRead) else request.table
         self._admit(table, Clearance.NONE if table in PUBLIC_TABLES else Clearance.READ)
-        size = self._tables.size(table)
+        size = self._tables.lasting_size(table)
+        whole = self._tables.whole(table) if size is None else b""
+        size = len(whole) if size is None else size
         offset, count = self._span(request, table, size)
         if offset + count > size:
             raise RefusedError(self._switches.outside_table)
         if count > self._settings.max_read:
             return self._too_large()
+        if whole:
+            return read_response(whole[offset : offset + count])
         return read_response(self._tables.part(table, offset, count))
 
     def _span(
@@ -240,10 +259,10 @@ class Meter:
             self._initiate(request)
             return OK
         data = self._merged(request)
-        state = self._tables.view.state
+        state = self._view.state
         state.written[table] = data
         self._tables.history.add(
-            HistoryCode.TABLE_WRITTEN, table, at_s=self._tables.view.clock_s(), user=self._user
+            HistoryCode.TABLE_WRITTEN, table, at_s=self._view.clock_s(), user=self._user
         )
         return OK
 

@@ -6,7 +6,7 @@ Fixed tables are made once for each schema; ST64 part by part, as most of it is 
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any, Final
 
 from protocols.c12.meter.event_log import (
@@ -15,11 +15,13 @@ from protocols.c12.meter.event_log import (
     encode_event_log,
     encode_header,
     encode_status_log,
+    log_layout,
 )
 from protocols.c12.meter.history import History
 from protocols.c12.meter.lists import ListMark
 from protocols.c12.meter.load_profile import LoadProfileList
 from protocols.c12.meter.mode_status import MODE_STATUS, encode_mode_status
+from protocols.c12.meter.profile_status import STATUS
 from protocols.c12.meter.refusal import RefusedError
 from protocols.c12.meter.registers import RegisterTables
 from protocols.c12.meter.schema import (
@@ -58,43 +60,36 @@ class MeterTables:
         self.view = view
         self.schema = view.schema
         self.profile = LoadProfileList(view)
-        self.registers = RegisterTables(view)
-        self.history = History(view.schema, view.state)
-        self._makers: dict[int, Callable[[], bytes]] = {
-            1: self._identification,
-            MODE_STATUS: self._status,
-            5: self._device_identification,
-            6: self._utility_information,
-            7: lambda: self._remembered(7),
-            8: lambda: self._remembered(8),
-            23: lambda: self.schema.encode(23, self.registers.current()),
-            25: self.registers.previous_reset_octets,
-            28: lambda: self.schema.encode(28, self.registers.present()),
-            52: lambda: self.schema.encode(52, self._clock()),
-            55: lambda: self.schema.encode(55, self._clock_state()),
-            63: self.profile.status_octets,
-            HISTORY_LOG: self.history.octets,
-            EVENT_LOG: self._event_log,
-            CONTROL_LOG: self._control_log,
-            STATUS_LOG: self._status_log,
-        }
+
+    @cached_property
+    def registers(self) -> RegisterTables:
+        """Decade 2."""
+        return RegisterTables(self.view)
+
+    @cached_property
+    def history(self) -> History:
+        """ST74."""
+        return History(self.schema, self.view.state)
 
     def whole(self, table: int) -> bytes:
         """Return a table that the meter has. Raises `RefusedError`: it cannot be told yet."""
         if table == LOAD_PROFILE:
             return self.profile.read(0, self.profile.size)
-        maker = self._makers.get(table)
-        return fixed_tables(self.schema)[table] if maker is None else maker()
+        maker = _MAKERS.get(table)
+        return fixed_tables(self.schema)[table] if maker is None else maker(self)
 
-    def size(self, table: int) -> int:
-        """Return the octets of a table that the meter has. Raises `RefusedError`."""
-        return self.profile.size if table == LOAD_PROFILE else len(self.whole(table))
+    def lasting_size(self, table: int) -> int | None:
+        """Return the octets of a table that is best told part by part; ``None`` for all others."""
+        if table == LOAD_PROFILE:
+            return self.profile.size
+        return log_layout(self.schema).whole.size if table == EVENT_LOG else None
 
     def part(self, table: int, offset: int, count: int) -> bytes:
-        """Return octets of a table, as far as it goes. Raises `RefusedError`."""
+        """Return octets of a table, all within it. Raises `RefusedError`."""
         if table == LOAD_PROFILE:
-            end = min(offset + count, self.profile.size)
-            return self.profile.read(offset, max(0, end - offset))
+            return self.profile.read(offset, count)
+        if table == EVENT_LOG and offset + count <= log_layout(self.schema).header_size:
+            return self._event_header()[offset : offset + count]
         return self.whole(table)[offset : offset + count]
 
     def reset_events(self) -> None:
@@ -103,21 +98,35 @@ class MeterTables:
 
     def mark_events_read(self, count: int) -> bool:
         """Let ``count`` more events be read; False: there are not so many unread ones."""
-        header = decode_header(self.schema, self._event_log())
+        header = decode_header(self.schema, self._event_header())
         if count <= header.unread:
             self._keep_events(header.valid, header.unread - count)
         return count <= header.unread
 
     def _keep_events(self, valid: int, unread: int) -> None:
-        newest = decode_header(self.schema, self._event_log()).sequence
+        newest = decode_header(self.schema, self._event_header()).sequence
         mark = ListMark(newest, valid, unread)
         self.view.state.written[EVENT_LOG] = encode_header(self.schema, newest, valid, mark)
 
     def _event_log(self) -> bytes:
+        events = self.view.events(EventSource.LOG)
+        return encode_event_log(self.schema, events, self._events_mark())
+
+    def _event_header(self) -> bytes:
+        """Return ST76 down to its entries."""
+        mark = self._events_mark()
+        if mark is not None:
+            return self._made_header(mark)
+        return self.view.remembered(EVENT_LOG, self._made_header)
+
+    def _made_header(self, mark: ListMark | None = None) -> bytes:
+        events = self.view.events(EventSource.LOG)
+        newest = int(events.sequence[-1]) if len(events) else 0
+        return encode_header(self.schema, newest, len(events), mark)
+
+    def _events_mark(self) -> ListMark | None:
         kept = self.view.state.written.get(EVENT_LOG)
-        mark = None if kept is None else decode_header(self.schema, kept)
-        events = self.view.events(EventSource.LOG, self.schema.settings.event_entries)
-        return encode_event_log(self.schema, events, mark)
+        return None if kept is None else decode_header(self.schema, kept)
 
     def _identification(self) -> bytes:
         settings = self.schema.settings
@@ -176,8 +185,31 @@ class MeterTables:
         return self.schema.encode(CONTROL_LOG, {"entries": entries})
 
     def _status_log(self) -> bytes:
-        count = self.schema.settings.status_entries
-        return encode_status_log(self.schema, self.view.events(EventSource.STATUS, count))
+        def made() -> bytes:
+            return encode_status_log(self.schema, self.view.events(EventSource.STATUS))
+
+        return self.view.remembered(STATUS_LOG, made)
+
+
+_MAKERS: Final[dict[int, Callable[[MeterTables], bytes]]] = {
+    1: MeterTables._identification,
+    MODE_STATUS: MeterTables._status,
+    5: MeterTables._device_identification,
+    6: MeterTables._utility_information,
+    7: lambda tables: tables._remembered(7),
+    8: lambda tables: tables._remembered(8),
+    23: lambda tables: tables.schema.encode(23, tables.registers.current()),
+    25: lambda tables: tables.registers.previous_reset_octets(),
+    28: lambda tables: tables.schema.encode(28, tables.registers.present()),
+    52: lambda tables: tables.schema.encode(52, tables._clock()),
+    55: lambda tables: tables.schema.encode(55, tables._clock_state()),
+    STATUS: lambda tables: tables.profile.status_octets(),
+    HISTORY_LOG: lambda tables: tables.history.octets(),
+    EVENT_LOG: MeterTables._event_log,
+    CONTROL_LOG: MeterTables._control_log,
+    STATUS_LOG: MeterTables._status_log,
+}
+"""How the tables that are a meter's own are made."""
 
 
 @lru_cache(maxsize=64)

@@ -15,11 +15,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
 
-from protocols.c12.acse import decode_apdu, interpret_header
+from protocols.c12.acse import Header, ReadApdu, decode_apdu, interpret_header
 from protocols.c12.application import Application
 from protocols.c12.association import Channel, Endpoint, Node, Refused, ServerAssociation
 from protocols.c12.framing import ApduReader, Oversized
-from protocols.c12.meter import Clearance, Meter, Passwords
+from protocols.c12.meter import Clearance, HandedOver, Meter, Passwords
 from protocols.c12.options import ServerOptions
 from protocols.c12.plugin.downlink import MAX_ANSWER_SIZE, DeviceVectors, absolute_title
 from protocols.c12.plugin.downlink_relay import RelayServices
@@ -104,6 +104,12 @@ class C12ServedSession:
         self._servers: dict[int | None, _Server] = {}
         self._refusals: list[str] = []
         self._outgoing: list[bytes] = []
+        self._handed = HandedOver(model)
+        self._channel_options = self._options.channel
+        self._server_options = ServerOptions(
+            answers_to_security=self._options.security_answer, max_response_size=MAX_ANSWER_SIZE
+        )
+        self._deadlines: dict[int | None, float] = {}
         self._idle_at = math.inf
         self._over = False
 
@@ -119,6 +125,8 @@ class C12ServedSession:
         except CodecError:
             self._refusals.append("malformed")
             self._over = True
+        # Before the octets leave, and all meters together.
+        self._handed.tell()
         self._note_deadline()
 
     def receive_eof(self) -> None:
@@ -141,9 +149,10 @@ class C12ServedSession:
             return
         if self._idle_at == math.inf:
             self._idle_at = now + IDLE_S
-        for server in self._servers.values():
+        for number in list(self._deadlines):
+            server = self._servers[number]
             server.endpoint.handle_deadline(now)
-            self._collect(server)
+            self._collect(number, server)
         self._note_deadline()
 
     def refusals(self) -> Sequence[str]:
@@ -152,23 +161,29 @@ class C12ServedSession:
         self._refusals.clear()
         return causes
 
-    def _take(self, apdu: bytes | Oversized, now: float) -> None:
-        server = self._server_for(apdu)
-        server.vectors.begin()
-        if isinstance(apdu, Oversized):
-            server.endpoint.receive_oversized(apdu)
-        else:
-            server.endpoint.receive_apdu(apdu, now)
-        self._collect(server)
-
-    def _server_for(self, apdu: bytes | Oversized) -> _Server:
-        """Return who an APDU is for. Whoever is not here is the relay's to say so."""
-        route = self._router.route(_called(apdu))
-        number = None if isinstance(route, Place) else route
+    def _take(self, octets: bytes | Oversized, now: float) -> None:
+        apdu = _read(octets)
+        number = self._number(apdu)
         server = self._servers.get(number)
         if server is None:
             server = self._servers[number] = self._server(number)
-        return server
+        server.vectors.begin()
+        if isinstance(octets, Oversized):
+            server.endpoint.receive_oversized(octets)
+        elif isinstance(apdu, ReadApdu):
+            server.endpoint.receive_read(apdu, now)
+        else:
+            server.endpoint.receive_apdu(octets, now)
+        self._collect(number, server)
+
+    def _number(self, apdu: ReadApdu | Header | None) -> int | None:
+        """Return which meter an APDU is for. Whoever is not here is the relay's to say so."""
+        if apdu is None:
+            return None
+        route = self._router.route(
+            apdu.header.called if isinstance(apdu, ReadApdu) else apdu.called
+        )
+        return None if isinstance(route, Place) else route
 
     @cached_property
     def _router(self) -> Router:
@@ -190,41 +205,43 @@ class C12ServedSession:
             vectors,
             vectors.utc_s,
         )
-        channel = Channel(node, self._options.channel)
+        channel = Channel(node, self._channel_options)
 
         def application(_peer: ApTitle) -> Application:
             if meter is None:
                 return _Noted(RelayServices(own.system_title, self._router), self._refusals)
             return _NotedMeter(self._meter(meter, own), self._refusals, vectors)
 
-        options = ServerOptions(
-            answers_to_security=self._options.security_answer, max_response_size=MAX_ANSWER_SIZE
-        )
-        association = ServerAssociation(channel, application, options)
+        association = ServerAssociation(channel, application, self._server_options)
         return _Server(Endpoint(channel, server=association), vectors)
 
     def _meter(self, number: int, own: Credentials) -> Meter:
         open_to_all = self._options.authentication == "none"
         granted = Clearance.FULL if open_to_all else Clearance.NONE
-        return Meter(self._model, number, Passwords.of(own), granted=granted)
+        passwords = Passwords.of(own)
+        return Meter(self._model, number, passwords, granted=granted, handed=self._handed)
 
-    def _collect(self, server: _Server) -> None:
+    def _collect(self, number: int | None, server: _Server) -> None:
         self._outgoing += server.endpoint.data_to_send()
+        deadline = server.endpoint.deadline
+        if deadline is not None:
+            self._deadlines[number] = deadline
+        else:
+            self._deadlines.pop(number, None)
         while (event := server.endpoint.next_event()) is not None:
             if isinstance(event, Refused):
                 self._refusals.append(event.kind.value)
 
     def _note_deadline(self) -> None:
-        deadlines = (server.endpoint.deadline for server in self._servers.values())
-        earliest = min((at for at in deadlines if at is not None), default=math.inf)
+        earliest = min(self._deadlines.values(), default=math.inf)
         self.deadline = AT_ONCE if self._over else min(earliest, self._idle_at)
 
 
-def _called(apdu: bytes | Oversized) -> ApTitle | None:
-    """Return the title of whom an APDU is for; ``None``: it does not say, or cannot be read."""
+def _read(octets: bytes | Oversized) -> ReadApdu | Header | None:
+    """Return an APDU, or the header of one that is too long; ``None``: it cannot be read."""
     try:
-        if isinstance(apdu, Oversized):
-            return interpret_header(apdu.head).called
-        return decode_apdu(apdu).header.called
+        if isinstance(octets, Oversized):
+            return interpret_header(octets.head)
+        return decode_apdu(octets)
     except CodecError:
         return None
