@@ -29,6 +29,8 @@ from protocols.plugin import ReadDone
 ROUNDS_PER_STEP: Final = 4
 PULL_RULES: Final = GapFillingRules(enabled=True, after_s=0.0, attempts=ROUNDS_PER_STEP)
 """For one step; what is silent longer is asked for when it is heard again."""
+GOLDEN_RATIO: Final = 0.618_033_988_749_895
+"""Multiples of it fall evenly on the unit interval, however many there are."""
 ROWS_PER_READ: Final = 16_384
 """About a megabyte of answer: a long gap is read in parts, so that memory stays bounded."""
 log = get_logger(__name__)
@@ -64,12 +66,26 @@ class Poller:
                 for gap in self._shard.presence.gaps(self._shard.clock.now_s(), self._rules):
                     if gap.concentrator not in self._fetching:
                         self._fetching.add(gap.concentrator)
-                        nursery.start_soon(self._fetch, gap, intended)
+                        later_s = self._share(gap) * round_s / self._shard.clock.rate
+                        nursery.start_soon(self._fetch, gap, intended + later_s)
+
+    def _share(self, gap: Gap) -> float:
+        """Return how far into a round a concentrator is asked, 0 to 1.
+
+        What is due is asked for at once; gaps can wait, and all at once they would be a load that
+        no meter pushes against.
+        """
+        if self._via is Via.PULL:
+            return 0.0
+        return gap.concentrator * GOLDEN_RATIO % 1.0
 
     async def _fetch(self, gap: Gap, intended: float) -> None:
-        """Fetch a gap; its latency runs from ``intended``, when CLOCK_MONOTONIC had it due."""
+        """Fetch a gap; its latency runs from ``intended``, when CLOCK_MONOTONIC has it due."""
         totals = self._shard.totals
         try:
+            await trio.sleep(max(0.0, intended - time.monotonic()))
+            if not self._shard.presence.missing(gap):
+                return
             async with self._dialer.converse(gap.concentrator) as conversation:
                 for part in self._parts(gap):
                     await self._read(part, conversation)
@@ -88,7 +104,6 @@ class Poller:
         shard = self._shard
         missing = shard.presence.missing(part)
         if not missing:
-            # It was pushed after all while the concentrator was dialled.
             return
         conversation.session.read(part.from_s, part.to_s, meters=missing, now=trio.current_time())
         readings = (await conversation.ask(ReadDone)).readings
