@@ -19,8 +19,16 @@ from protocols.c12.meter.control import (
     decode_control_log,
     decode_outcome,
 )
+from protocols.c12.meter.direct_fetch import (
+    DirectBlocks,
+    DirectFetch,
+    EventsSeen,
+    Gathered,
+    MeterAnswer,
+)
 from protocols.c12.meter.fetching import MeterFetch
 from protocols.c12.meter.handing_over import HandedOver
+from protocols.c12.meter.keepsakes import Keepsakes
 from protocols.c12.meter.meter import Meter
 from protocols.c12.meter.notification import (
     load_profile_writes,
@@ -36,8 +44,14 @@ __all__ = [
     "STATUS_LOG",
     "Captures",
     "Clearance",
+    "DirectBlocks",
+    "DirectFetch",
+    "EventsSeen",
+    "Gathered",
     "HandedOver",
+    "Keepsakes",
     "Meter",
+    "MeterAnswer",
     "MeterFetch",
     "MeterSchema",
     "MeterSettings",

@@ -165,6 +165,19 @@ def status_word(bits: NDArray[np.uint16]) -> int:
     return sum(1 << int(bit) for bit in np.unique(bits) if bit < STATUS_BITS)
 
 
+def came_with(
+    events: EventBatch, captured_at_s: NDArray[np.int64], period_s: int
+) -> NDArray[np.bool_]:
+    """Tell which events came with one of these captures, ascending: those of its interval."""
+    if not len(captured_at_s):
+        return np.zeros(len(events), np.bool_)
+    at = np.searchsorted(captured_at_s, events.raised_at_s)
+    next_s = captured_at_s[np.minimum(at, len(captured_at_s) - 1)]
+    came = (events.raised_at_s <= next_s) & (next_s - events.raised_at_s < period_s)
+    status = events.source == EventSource.STATUS
+    return np.asarray(np.where(status, np.isin(events.sequence, captured_at_s), came))
+
+
 def event_batch(
     name: bytes,
     source: EventSource,

@@ -2,38 +2,45 @@
 
 First the lists are asked how they stand (ST63, the header of ST76, the status log), then for the
 blocks and entries themselves. Where a block lies follows from its sequence number, which is that of
-its time (`blocks`), so nothing needs to be searched for. A list may move on between the two: what
-an element holds by then tells its own time, and is left out when it was captured after the lists
-were asked, because the events that came with it are not known.
+its time (`blocks`), so nothing needs to be searched for. A meter that numbers its blocks otherwise,
+or has another number of them, is asked for its newest block first, whose time says where the others
+lie. A list may move on between the two: what an element holds by then tells its own time, and is
+left out when it was captured after the lists were asked, because the events that came with it are
+not known.
+
+A meter need not have the status log, which is no standard table: its data is then empty.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from protocols.c12.meter.blocks import Captures, block_layout, decode_blocks
 from protocols.c12.meter.event_log import (
     EVENT_LOG,
+    came_with,
     decode_entries,
     decode_header,
     decode_status_log,
     log_layout,
 )
+from protocols.c12.meter.lists import ListMark
 from protocols.c12.meter.load_profile import DATA as LOAD_PROFILE
-from protocols.c12.meter.profile_status import SEQUENCES, decode_status
 from protocols.c12.meter.profile_status import STATUS as LOAD_PROFILE_STATUS
+from protocols.c12.meter.profile_status import decode_status
+from protocols.c12.meter.reads import Element, reads_of
 from protocols.c12.meter.schema import STATUS_LOG, MeterSchema
-from protocols.c12.services import FullRead, IndexRead, OffsetRead, Request
+from protocols.c12.services import FullRead, OffsetRead, Request
 from protocols.c12.tables.load_profile import ProfileStatus
 from protocols.errors import CodecError
-from protocols.readings import EventBatch, EventSource, ReadingBatch
+from protocols.readings import EventBatch, ReadingBatch
 
 MAX_READ: Final = 0xFFFF
 """Octets one offset read can ask for."""
+LOAD_PROFILE_SIZES: Final = 61
 BLOCKS_MEMBER, ENTRIES_MEMBER = 0, 5
 """The index of the array in ST64 and in ST76."""
 
@@ -69,9 +76,12 @@ class MeterFetch:
         self._max_read = max_read
         self._by_index = by_index
         self._with_events = with_events
-        self._newest_event = self._newest_block = 0
         self._pending = self._about_lists()
-        self._block_reads: int | None = None
+        self._take_next: Callable[[Sequence[bytes]], list[Request]] = self._take_lists
+        self._profile = ProfileStatus(0, 0, 0, 0)
+        self._log = ListMark(0, 0, 0)
+        self._newest_block = self._shift = 0
+        self._blocks = schema.settings.blocks
         self._status_events = EventBatch.empty()
         self._captures = Captures(
             np.zeros(0, np.int64),
@@ -92,11 +102,12 @@ class MeterFetch:
         """
         if len(data) != len(self._pending):
             raise CodecError(f"{len(data)} answers to {len(self._pending)}", codec="C12 fetch")
-        if self._block_reads is None:
-            self._pending = self._about_entries(data)
-        else:
-            self._take(data, self._block_reads)
-            self._pending = []
+        self._pending = self._take_next(data)
+
+    @staticmethod
+    def may_lack(request: Request) -> bool:
+        """Return whether a meter may do without what ``request`` asks for."""
+        return request == FullRead(STATUS_LOG)
 
     def result(self, concentrator: bytes) -> ReadingBatch:
         """Return what was fetched, ascending in time; events that came with these captures only."""
@@ -108,7 +119,7 @@ class MeterFetch:
             captures.captured_at_s,
             captures.status,
             captures.values,
-            events.take(_came_with(events, captures.captured_at_s, self._schema.period_s)),
+            events.take(came_with(events, captures.captured_at_s, self._schema.period_s)),
         )
 
     def _about_lists(self) -> list[Request]:
@@ -118,54 +129,84 @@ class MeterFetch:
             lists += [OffsetRead(EVENT_LOG, 0, header_size), FullRead(STATUS_LOG)]
         return lists
 
-    def _about_entries(self, data: Sequence[bytes]) -> list[Request]:
-        status = decode_status(self._schema, data[0])
+    def _take_lists(self, data: Sequence[bytes]) -> list[Request]:
+        schema = self._schema
+        self._profile = status = decode_status(schema, data[0])
         self._newest_block = status.last_block_sequence
-        reads = list(self._block_requests(status))
-        self._block_reads = len(reads)
         if self._with_events:
-            header = decode_header(self._schema, data[1])
-            self._newest_event = header.sequence
-            self._status_events = decode_status_log(self._schema, data[2], self._name)
-            if reads:
-                reads += self._entry_requests(header.sequence, header.valid)
+            self._log = decode_header(schema, data[1])
+            if data[2]:
+                self._status_events = decode_status_log(schema, data[2], self._name)
+        if not status.valid_blocks or is_placed_by_time(status, self._blocks):
+            return self._about_entries()
+        if status.descending or status.intervals_descending:
+            raise CodecError("a list in descending order", codec="ST63", path="flags")
+        self._take_next = self._take_newest
+        last = status.last_block_element
+        newest = reads_of(
+            LOAD_PROFILE, self._block, last, last, last + 1, 1, by_index=self._by_index
+        )
+        return [FullRead(LOAD_PROFILE_SIZES), *newest]
+
+    def _take_newest(self, data: Sequence[bytes]) -> list[Request]:
+        """Learn from the newest block which of them belongs to which time."""
+        schema = self._schema
+        sizes = schema.decode(LOAD_PROFILE_SIZES, data[0])
+        self._blocks = sizes["set_1"]["blocks"]
+        newest = decode_blocks(schema, data[1]).captured_at_s
+        if not len(newest) or not self._blocks:
+            return []
+        self._newest_block = int(newest[0]) // schema.period_s
+        self._shift = self._profile.last_block_element - self._newest_block
+        return self._about_entries()
+
+    def _about_entries(self) -> list[Request]:
+        reads = list(self._block_requests())
+        block_reads = len(reads)
+
+        def take(data: Sequence[bytes]) -> list[Request]:
+            self._take(data, block_reads)
+            return []
+
+        self._take_next = take
+        if self._with_events and reads:
+            reads += self._entry_requests()
         return reads
 
-    def _block_requests(self, status: ProfileStatus) -> Iterator[Request]:
+    def _block_requests(self) -> Iterator[Request]:
         """Return reads of the valid blocks whose times may be in the range.
 
         A sequence number is a time in whole periods: where captures do not lie on whole periods,
         the block before the first may be one of them.
         """
-        newest = status.last_block_sequence
-        period_s, blocks = self._schema.period_s, self._schema.settings.blocks
-        first = max(self._from_s // period_s, newest - status.valid_blocks + 1)
+        newest, period_s = self._newest_block, self._schema.period_s
+        first = max(self._from_s // period_s, newest - self._profile.valid_blocks + 1)
         last = min(self._to_s // period_s, newest)
-        return self._reads(LOAD_PROFILE, first, last, blocks)
+        return reads_of(
+            LOAD_PROFILE,
+            self._block,
+            first + self._shift,
+            last + self._shift,
+            self._blocks,
+            self._max_read,
+            by_index=self._by_index,
+        )
 
-    def _entry_requests(self, newest: int, valid: int) -> Iterator[Request]:
-        entries = self._schema.settings.event_entries
-        return self._reads(EVENT_LOG, newest - valid + 1, newest, entries)
+    @property
+    def _block(self) -> Element:
+        return Element(BLOCKS_MEMBER, 0, block_layout(self._schema).size)
 
-    def _reads(self, table: int, first: int, last: int, room: int) -> Iterator[Request]:
-        """Return reads of the elements with sequence numbers ``first`` to ``last``."""
-        member, start, size = self._array(table)
-        most = max(1, self._max_read // size)
-        while first <= last:
-            element = first % SEQUENCES % room
-            count = min(last - first + 1, room - element, most)
-            if self._by_index:
-                yield IndexRead(table, (member, element), count)
-            else:
-                yield OffsetRead(table, start + element * size, count * size)
-            first += count
-
-    def _array(self, table: int) -> tuple[int, int, int]:
-        """Return of a list's array the member index, the offset, and the octets of an element."""
-        if table == LOAD_PROFILE:
-            return BLOCKS_MEMBER, 0, block_layout(self._schema).size
-        layout = log_layout(self._schema)
-        return ENTRIES_MEMBER, layout.header_size, layout.entry.itemsize
+    def _entry_requests(self) -> Iterator[Request]:
+        layout, log = log_layout(self._schema), self._log
+        return reads_of(
+            EVENT_LOG,
+            Element(ENTRIES_MEMBER, layout.header_size, layout.entry.itemsize),
+            log.sequence - log.valid + 1,
+            log.sequence,
+            self._schema.settings.event_entries,
+            self._max_read,
+            by_index=self._by_index,
+        )
 
     def _take(self, data: Sequence[bytes], block_reads: int) -> None:
         captures = decode_blocks(self._schema, b"".join(data[:block_reads]))
@@ -174,17 +215,10 @@ class MeterFetch:
         wanted &= times // self._schema.period_s <= self._newest_block
         self._captures = Captures(times[wanted], captures.status[wanted], captures.values[wanted])
         entries = b"".join(data[block_reads:])
-        self._events = decode_entries(self._schema, entries, self._newest_event, self._name)
+        self._events = decode_entries(self._schema, entries, self._log.sequence, self._name)
 
 
-def _came_with(
-    events: EventBatch, captured_at_s: NDArray[np.int64], period_s: int
-) -> NDArray[np.bool_]:
-    """Tell which events came with one of these captures, ascending: those of its interval."""
-    if not len(captured_at_s):
-        return np.zeros(len(events), np.bool_)
-    at = np.searchsorted(captured_at_s, events.raised_at_s)
-    next_s = captured_at_s[np.minimum(at, len(captured_at_s) - 1)]
-    came = (events.raised_at_s <= next_s) & (next_s - events.raised_at_s < period_s)
-    status = events.source == EventSource.STATUS
-    return np.asarray(np.where(status, np.isin(events.sequence, captured_at_s), came))
+def is_placed_by_time(status: ProfileStatus, blocks: int) -> bool:
+    """Return whether a meter's newest block lies where those of our own meters do."""
+    ascending = status.circular and not (status.descending or status.intervals_descending)
+    return ascending and status.last_block_element == status.last_block_sequence % blocks

@@ -6,11 +6,15 @@ returns what came of it. It knows neither titles nor time. `RefusedByMeter` ends
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
+from functools import partial
 from typing import Final, TypeAlias, TypeVar
 
 from protocols.c12.meter import (
     CONTROL_LOG,
+    DirectBlocks,
+    DirectFetch,
+    MeterAnswer,
     MeterFetch,
     MeterSchema,
     decode_control_log,
@@ -47,6 +51,16 @@ USER_ID: Final = 1
 USER: Final = b"METERSTORM"
 SESSION_S: Final = 60
 """Seconds of silence that end a session."""
+LACKING: Final = frozenset(
+    {
+        ResponseCode.SERVICE_NOT_SUPPORTED,
+        ResponseCode.OPERATION_NOT_POSSIBLE,
+        ResponseCode.INAPPROPRIATE_ACTION_REQUESTED,
+        ResponseCode.REQUEST_TOO_LARGE,
+        ResponseCode.RESPONSE_TOO_LARGE,
+    }
+)
+"""How a meter says that it does not have what was asked for, or not so much of it at once."""
 LOGON: Final = Logon(USER_ID, USER, SESSION_S)
 
 
@@ -63,9 +77,35 @@ def reading(fetch: MeterFetch, concentrator: bytes) -> Dialogue[ReadingBatch]:
     while requests := fetch.requests():
         data: list[bytes] = []
         for part in _parts(requests):
-            data += [_data(response) for response in (yield part)]
+            responses = yield part
+            for request, response in zip(part, responses, strict=True):
+                lacks = response.code in LACKING and fetch.may_lack(request)
+                data.append(b"" if lacks else _data(response))
         fetch.answered(data)
     return fetch.result(concentrator)
+
+
+def reading_at_once(
+    fetch: DirectFetch, name: bytes, otherwise: Callable[[], Dialogue[ReadingBatch]]
+) -> Dialogue[DirectBlocks | ReadingBatch]:
+    """Fetch captures and events of the meter ``name``, in one message where it fits the meter.
+
+    Raises `CodecError` for answers that are none.
+    """
+    try:
+        responses = yield fetch.requests
+        answer = MeterAnswer(fetch, name, [_data(response) for response in responses])
+    except RefusedByMeter as refused:
+        if refused.code not in LACKING:
+            raise
+        return (yield from otherwise())
+    if not answer.fits:
+        return (yield from otherwise())
+    requests = answer.entry_requests(PART_SIZE)
+    if requests:
+        responses = yield tuple(requests)
+        answer.take_entries([_data(response) for response in responses])
+    return answer.result()
 
 
 def control_log(schema: MeterSchema) -> Dialogue[tuple[Execution, ...]]:
@@ -88,16 +128,20 @@ def sessionless(inner: Dialogue[T], password: bytes | None) -> Dialogue[T]:
     """Put the password before the requests of every message; ``None``: there is none."""
     if password is None:
         return (yield from inner)
-    responses: tuple[Response, ...] | None = None
+    go_on: Callable[[], tuple[Request, ...]] = partial(next, inner)
     while True:
         try:
-            requests = next(inner) if responses is None else inner.send(responses)
+            requests = go_on()
         except StopIteration as stopped:
             result: T = stopped.value
             return result
-        security, *others = yield (Security(password, USER_ID), *requests)
-        _require_ok(security)
-        responses = tuple(others)
+        try:
+            security, *others = yield (Security(password, USER_ID), *requests)
+            _require_ok(security)
+        except RefusedByMeter as refused:
+            go_on = partial(inner.throw, refused)
+        else:
+            go_on = partial(inner.send, tuple(others))
 
 
 def in_session(inner: Dialogue[T], password: bytes | None, *, resumes: bool = True) -> Dialogue[T]:

@@ -15,13 +15,20 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, Final, TypeAlias, TypeVar
-
-import numpy as np
 
 from protocols.c12.association import Channel, ClientAssociation, Endpoint, Node, Refused
 from protocols.c12.framing import ApduReader
-from protocols.c12.meter import MeterFetch, Passwords, command_procedure
+from protocols.c12.meter import (
+    DirectBlocks,
+    DirectFetch,
+    EventsSeen,
+    Keepsakes,
+    MeterFetch,
+    Passwords,
+    command_procedure,
+)
 from protocols.c12.plugin.downlink import MAX_ANSWER_SIZE, HeadEndVectors, absolute_title
 from protocols.c12.plugin.downlink_dialogues import (
     Dialogue,
@@ -29,8 +36,10 @@ from protocols.c12.plugin.downlink_dialogues import (
     control_log,
     in_session,
     reading,
+    reading_at_once,
     sessionless,
 )
+from protocols.c12.plugin.downlink_merging import merged
 from protocols.c12.plugin.downlink_pipeline import Pipeline, Task
 from protocols.c12.plugin.options import C12Options
 from protocols.c12.tables.procedures import ProcedureResult
@@ -49,12 +58,14 @@ from protocols.plugin import (
     ReadDone,
     SessionOptions,
 )
-from protocols.readings import EventBatch, EventSource, ReadingBatch
+from protocols.readings import ReadingBatch
 
 T = TypeVar("T")
 Finish: TypeAlias = Callable[[Sequence[Task[Any]]], Outcome]
 PART_SIZE: Final = 16_384
 """Octets that one read asks for."""
+EVENTS_SEEN: Final = Keepsakes(EventsSeen)
+"""What a head-end has seen of meters' event logs; it lasts as long as the head-end's counters."""
 
 
 class C12PollSession:
@@ -80,6 +91,7 @@ class C12PollSession:
         self._name = credentials.name
         self._meters = credentials.members
         self._keys: dict[ApTitle, bytes] = {}
+        self._counters = counters
         self._vectors = HeadEndVectors(counters)
         node = Node(
             decode_title(own_title).absolute(),
@@ -117,17 +129,18 @@ class C12PollSession:
 
         Outcome: `ReadDone` with what the meters have that did not refuse, or `Declined` if all did.
         """
-        schema = self._options.schema
+        direct = DirectFetch(self._options.schema, from_s, to_s, EVENTS_SEEN.of(self._counters))
         tasks = [
-            self._task(
-                peer,
-                reading(
-                    MeterFetch(schema, peer.name, from_s, to_s, max_read=PART_SIZE), self._name
-                ),
-            )
-            for peer in self._chosen(meters)
+            self._task(peer, self._reading(direct, peer.name)) for peer in self._chosen(meters)
         ]
-        self._ask(tasks, self._readings, now)
+        self._ask(tasks, partial(self._readings, direct), now)
+
+    def _reading(self, direct: DirectFetch, name: bytes) -> Dialogue[DirectBlocks | ReadingBatch]:
+        def general() -> Dialogue[ReadingBatch]:
+            schema, span = self._options.schema, (direct.from_s, direct.to_s)
+            return reading(MeterFetch(schema, name, *span, max_read=PART_SIZE), self._name)
+
+        return reading_at_once(direct, name, general) if direct.worthwhile else general()
 
     def _chosen(self, meters: Sequence[int] | None) -> Iterable[Credentials]:
         return self._meters if meters is None else [self._meters[meter] for meter in meters]
@@ -250,13 +263,13 @@ class C12PollSession:
             else:
                 self._outcome = finish(pipeline.tasks)
 
-    def _readings(self, tasks: Sequence[Task[ReadingBatch]]) -> Outcome:
+    def _readings(self, direct: DirectFetch, tasks: Sequence[Task[Any]]) -> Outcome:
+        readings = merged(direct, self._name, tasks)
         causes = Counter(task.failure for task in tasks if task.failure is not None)
         self._left_out.update(causes)
-        parts = [task.result for task in tasks if task.result is not None]
-        if tasks and not parts:
+        if tasks and all(task.result is None for task in tasks):
             return Declined(_told(causes))
-        return ReadDone(_merged(self._name, parts, len(self._options.schema.registers)))
+        return ReadDone(readings)
 
 
 def _log(tasks: Sequence[Task[Any]]) -> Outcome:
@@ -276,44 +289,3 @@ def _executed(tasks: Sequence[Task[Any]]) -> Outcome:
 
 def _told(causes: Mapping[str, int]) -> str:
     return ", ".join(f"{cause} ({count} meters)" for cause, count in sorted(causes.items()))
-
-
-def _merged(name: bytes, parts: Sequence[ReadingBatch], registers: int) -> ReadingBatch:
-    """Return the readings of all meters by time of capture, then meter."""
-    if not parts:
-        nothing = np.zeros((0, registers), np.uint32)
-        times, status = np.zeros(0, np.int64), np.zeros(0, np.uint8)
-        return ReadingBatch(name, np.zeros(0, "S16"), times, status, nothing)
-    times = np.concatenate([part.captured_at_s for part in parts])
-    order = np.lexsort((_meters(map(len, parts)), times))
-    return ReadingBatch(
-        name,
-        np.concatenate([part.meter_ids for part in parts])[order],
-        times[order],
-        np.concatenate([part.status for part in parts])[order],
-        np.concatenate([part.values for part in parts])[order],
-        _merged_events(parts),
-    )
-
-
-def _merged_events(parts: Sequence[ReadingBatch]) -> EventBatch:
-    """Return the events of all meters in the order of the readings they came with."""
-    events = EventBatch.concatenate([part.events for part in parts])
-    if not len(events):
-        return events
-    came_with = np.concatenate([_came_with(part) for part in parts])
-    meters = _meters(len(part.events) for part in parts)
-    return events.take(np.lexsort((events.code, events.sequence, events.source, meters, came_with)))
-
-
-def _came_with(part: ReadingBatch) -> np.ndarray[Any, np.dtype[np.int64]]:
-    """Return the time of the capture that each event of one meter came with."""
-    events = part.events
-    at = np.searchsorted(part.captured_at_s, events.raised_at_s)
-    logged = part.captured_at_s[np.minimum(at, len(part) - 1)]
-    return np.where(events.source == EventSource.STATUS, events.sequence.astype(np.int64), logged)
-
-
-def _meters(counts: Iterable[int]) -> np.ndarray[Any, np.dtype[np.intp]]:
-    sizes = list(counts)
-    return np.repeat(np.arange(len(sizes)), sizes)
