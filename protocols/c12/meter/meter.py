@@ -18,7 +18,7 @@ from protocols.c12.meter.handing_over import HandedOver
 from protocols.c12.meter.history import HistoryCode
 from protocols.c12.meter.procedures import INITIATE, Caller, Procedures
 from protocols.c12.meter.refusal import RefusedError
-from protocols.c12.meter.schema import CONTROL_LOG, STATUS_LOG, meter_schema
+from protocols.c12.meter.schema import CONTROL_LOG, STATUS_LOG, schema_of
 from protocols.c12.meter.settings import DEFAULT_SETTINGS, MeterSettings
 from protocols.c12.meter.tables import MeterTables
 from protocols.c12.meter.view import MeterView
@@ -64,7 +64,8 @@ class Meter:
         granted: the clearance that the network vouches for; ``None``: a Logon is needed.
         dialect: of the session; only C12.22 tells sizes and silences.
         settings: what kind of meter it is.
-        handed: told which readings leave; somebody else then tells the model in time.
+        handed: told which readings leave. Whoever gives it tells the model in time, and says
+            `look` before the requests of every message but the first.
 
     ``request_counter`` is the counter of the request that is handled next: what a command is
     executed under.
@@ -81,11 +82,11 @@ class Meter:
         settings: MeterSettings = DEFAULT_SETTINGS,
         handed: HandedOver | None = None,
     ) -> None:
-        schema = meter_schema(model.registers, model.capture_period_s, settings)
+        schema = schema_of(model, settings)
         self.request_counter = 0
         self._view = MeterView(model, number, schema, handed)
         self._tables = MeterTables(self._view)
-        self._tells = handed is None
+        self._stands_alone = handed is None
         self._schema = schema
         self._settings = settings
         self._switches = settings.switches
@@ -115,13 +116,18 @@ class Meter:
         try:
             if isinstance(request, Security):
                 return self._security(request)
-            self._view.look()
+            if self._stands_alone:
+                self.look()
             response = self._answer(request)
         except RefusedError as refused:
             return Response(refused.code)
-        if self._tells:
+        if self._stands_alone:
             self._view.handed.tell()
         return response
+
+    def look(self) -> None:
+        """Look at the model again."""
+        self._view.look()
 
     @cached_property
     def _procedures(self) -> Procedures:

@@ -19,6 +19,7 @@ import numpy as np
 from construct import Array, Rebuild, len_, this
 from numpy.typing import NDArray
 
+from protocols.c12.meter.keepsakes import Keepsakes
 from protocols.c12.meter.settings import DEFAULT_SETTINGS, MeterSettings
 from protocols.c12.tables.configuration import MANUFACTURER_BASE, Configuration
 from protocols.c12.tables.defaults import CONFIGURATION
@@ -41,7 +42,7 @@ from protocols.c12.tables.registry import TableRegistry, manufacturer_tables
 from protocols.c12.tables.types import Types
 from protocols.errors import CodecError, LocalProtocolError
 from protocols.lowering import Codec
-from protocols.plugin import RegisterDescription
+from protocols.plugin import ConcentratorModel, RegisterDescription
 
 CONTROL_LOG: Final = MANUFACTURER_BASE + 1
 """Manufacturer table 1: what the meter was made to do, newest last."""
@@ -286,3 +287,15 @@ def meter_schema(
 ) -> MeterSchema:
     """Return the layout of meters that capture ``registers`` every ``period_s`` seconds."""
     return _schema(tuple(registers), period_s, settings)
+
+
+def schema_of(model: ConcentratorModel, settings: MeterSettings = DEFAULT_SETTINGS) -> MeterSchema:
+    """Return the layout of the meters behind a concentrator."""
+    kept = _SCHEMAS.of(model)
+    if settings not in kept:
+        kept[settings] = meter_schema(model.registers, model.capture_period_s, settings)
+    return kept[settings]
+
+
+_SCHEMAS: Final = Keepsakes[dict[MeterSettings, MeterSchema]](dict)
+"""Kept, because finding one costs a hash of all registers."""

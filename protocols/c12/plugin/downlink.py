@@ -36,6 +36,8 @@ class DeviceVectors:
     def __init__(self, counters: Counters, credentials: Credentials) -> None:
         self.accepted_last = 0
         """The vector of the last message accepted; 0 in clear, which has none."""
+        self.messages = 0
+        """How many messages have come."""
         self._counters = counters
         self._title = credentials.system_title
         self._now_s: int | None = None
@@ -45,6 +47,7 @@ class DeviceVectors:
         """Another message has come: the time is to be asked again."""
         self._now_s = None
         self.accepted_last = 0
+        self.messages += 1
 
     def utc_s(self) -> float:
         """Return the time, POSIX seconds."""

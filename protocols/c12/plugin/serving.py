@@ -62,9 +62,13 @@ class _NotedMeter(_Noted):
         super().__init__(meter, refusals)
         self._meter = meter
         self._vectors = vectors
+        self._message = vectors.messages
 
     def handle(self, request: Request, *, now: float) -> Response:
         """Return the meter's answer."""
+        if self._message != self._vectors.messages:
+            self._message = self._vectors.messages
+            self._meter.look()
         # Within a session a message may have no vector: then that of the Logon stays.
         if self._vectors.accepted_last:
             self._meter.request_counter = self._vectors.accepted_last
