@@ -19,6 +19,9 @@ ABSOLUTE: Final = 0x06
 RELATIVE: Final = 0x80
 RELATIVE_UNIVERSAL: Final = 0x0D
 MAX_TITLE_SIZE: Final = 64
+"""Content octets of a relative title."""
+MAX_BASE_SIZE: Final = 63
+"""Content octets that an absolute title may have before them: its length stays one octet."""
 _CACHED_TITLES: Final = 1 << 16
 CODEC: Final = "ApTitle"
 
@@ -31,7 +34,10 @@ _ROOT_ARCS: Final = 40
 
 @dataclass(frozen=True, slots=True)
 class ApTitle:
-    """The name of a node: the content octets of its object identifier (1..64 of them).
+    """The name of a node: the content octets of its object identifier.
+
+    1 to 64 of a relative one, 1 to 127 of an absolute one, so that every relative title below a
+    base of at most 63 has an absolute form.
 
     Compare and look up titles in their `absolute` form: a node has one absolute title.
     """
@@ -41,7 +47,8 @@ class ApTitle:
 
     def __post_init__(self) -> None:
         """Refuse what is no object identifier: `CodecError`."""
-        if len(self.octets) > MAX_TITLE_SIZE or not _SUBIDENTIFIERS.fullmatch(self.octets):
+        most = MAX_TITLE_SIZE if self.relative else MAX_TITLE_SIZE + MAX_BASE_SIZE
+        if len(self.octets) > most or not _SUBIDENTIFIERS.fullmatch(self.octets):
             raise CodecError(f"no object identifier: {self.octets[:80].hex()}", codec=CODEC)
 
     @classmethod
@@ -80,9 +87,12 @@ class ApTitle:
         return ApTitle((base or BASE).octets + self.octets)
 
     def relative_to(self, base: ApTitle | None = None) -> ApTitle:
-        """Return the title counted from ``base``, or itself where it does not lie below it."""
+        """Return the title counted from ``base``, or itself where it does not lie below it.
+
+        Nor does it become relative where that would be too long for a relative title.
+        """
         prefix = (base or BASE).octets
-        if self.relative or len(self.octets) <= len(prefix):
+        if self.relative or not 0 < len(self.octets) - len(prefix) <= MAX_TITLE_SIZE:
             return self
         if not self.octets.startswith(prefix):
             return self

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from protocols.c12.titles import (
     BASE,
+    MAX_BASE_SIZE,
     MAX_TITLE_SIZE,
     RELATIVE_UNIVERSAL,
     ApTitle,
@@ -95,9 +96,27 @@ def test_what_is_no_title_on_the_wire(wire: str) -> None:
         ApTitle.decode(bytes.fromhex(wire))
 
 
+def test_whatever_is_a_title_has_an_absolute_form() -> None:
+    longest = ApTitle.decode(bytes((0x80, MAX_TITLE_SIZE)) + b"\1" * MAX_TITLE_SIZE)
+    absolute = longest.absolute()
+    assert absolute.octets == BASE.octets + longest.octets
+    assert ApTitle.decode(absolute.encode()) == absolute
+    assert (
+        longest.absolute(ApTitle(bytes(MAX_BASE_SIZE))).relative_to(ApTitle(bytes(MAX_BASE_SIZE)))
+        == longest
+    )
+
+
+def test_what_is_too_long_to_be_relative_stays_absolute() -> None:
+    long = ApTitle(BASE.octets + b"\1" * (MAX_TITLE_SIZE + 1))
+    assert long.relative_to() == long
+
+
 def test_an_endless_title_is_refused() -> None:
     with pytest.raises(CodecError):
-        ApTitle(bytes(MAX_TITLE_SIZE + 1))
+        ApTitle(bytes(MAX_TITLE_SIZE + 1), relative=True)
+    with pytest.raises(CodecError):
+        ApTitle(bytes(MAX_TITLE_SIZE + MAX_BASE_SIZE + 1))
 
 
 @given(st.binary(max_size=40))
