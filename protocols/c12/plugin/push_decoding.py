@@ -187,7 +187,8 @@ class PushDecoder:
         if write.table not in _WRITTEN:
             return Unfit(_MALFORMED, "unknown table", f"table {write.table}")
         if isinstance(write, OffsetWrite) and (size := self._sizes.get(write.table)) is not None:
-            ragged = write.table == LOAD_PROFILE and write.offset % self._block.size
+            blocks = write.table == LOAD_PROFILE
+            ragged = blocks and (not write.data or write.offset % self._block.size)
             if ragged or write.offset + len(write.data) > size:
                 detail = f"ST{write.table}: {len(write.data)} octets at {write.offset}"
                 return Unfit(_OUTSIDE, "outside of the table", detail)

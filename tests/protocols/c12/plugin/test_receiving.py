@@ -392,6 +392,16 @@ def test_a_message_is_taken_whole_or_not_at_all() -> None:
     assert not world.received
 
 
+@pytest.mark.parametrize("ending", [(OffsetWrite(64, 0, b""), FullWrite(3, bytes(4))), ()])
+def test_a_write_of_no_blocks_is_no_write(ending: tuple[Request, ...]) -> None:
+    world = registered()
+    writes = (block_write(world), *ending) if ending else (OffsetWrite(64, 0, b""),)
+    stream = world.asked(1, tuple(map(service, writes)), vector=LATER_S)
+    assert codes(world, world.take(stream)) == [ResponseCode.OPERATION_NOT_POSSIBLE]
+    assert world.causes() == ["outside of the table"]
+    assert not world.received
+
+
 def test_events_that_cannot_be_read_spoil_nothing_else() -> None:
     raised = [logged(0, 3, 7, 1), risen(2, 3, 8)]
     world = registered(World(model=AnsiConcentrator(raised=raised)))
