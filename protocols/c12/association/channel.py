@@ -93,6 +93,7 @@ class Channel:
         "_outgoing",
         "_reassembly",
         "_taken",
+        "_titles",
         "counts",
         "node",
         "options",
@@ -110,6 +111,7 @@ class Channel:
         self.options = options
         self.counts: Counter[RefusalKind] = Counter() if counts is None else counts
         self._base = options.message.base
+        self._titles = ((node.title, node.title),) * 2
         self._invocation = last_invocation
         self._outgoing: list[bytes] = []
         # A list and an index, because a deque takes 600 octets and there are many nodes.
@@ -228,7 +230,16 @@ class Channel:
 
     def absolute(self, title: ApTitle) -> ApTitle:
         """Return ``title`` counted from the root."""
-        return _absolute(title, self._base) if title.relative else title
+        if not title.relative:
+            return title
+        # A channel mostly has to do with two titles, and titles read twice are the same object.
+        newer, older = self._titles
+        if title is newer[0]:
+            return newer[1]
+        if title is not older[0]:
+            older = title, _absolute(title, self._base)
+        self._titles = older, newer
+        return older[1]
 
     def receive(self, octets: bytes, now: float) -> Sealed | None:
         """Return the message that ``octets`` are or complete, not verified; raises `Refusal`."""

@@ -20,6 +20,7 @@ import heapq
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import lru_cache
 from typing import Final, TypeAlias
 
 from protocols.c12 import ber
@@ -49,9 +50,11 @@ from protocols.c12.options import CLIENT_OPTIONS, ClientOptions, SessionAuthenti
 from protocols.c12.services import (
     Dialect,
     Disconnect,
+    FullRead,
     Logoff,
     Logon,
     LogonBody,
+    OffsetRead,
     Request,
     Response,
     ResponseCode,
@@ -76,6 +79,7 @@ ABOUT_THE_MESSAGE: Final = frozenset(
 )
 """Errors that are about a whole message, however many services it had."""
 
+_CACHED_READS: Final = 1024
 _ENDINGS: Final = {
     Logoff: ClosingCause.LOGGED_OFF,
     Terminate: ClosingCause.TERMINATED,
@@ -145,7 +149,7 @@ class ClientAssociation:
             raise LocalProtocolError(f"{self._outstanding} requests outstanding")
         self._check_logon(peer, requests)
         session = self._sessions.get(peer)
-        waiting = self._prepare(called, tuple(requests), session, delivery, now)
+        waiting = self._prepare(called, peer, tuple(requests), session, delivery, now)
         self._send(waiting)
         if delivery.response is not ResponseControl.NEVER:
             self._waiting.setdefault(peer, {})[waiting.invocation] = waiting
@@ -222,6 +226,7 @@ class ClientAssociation:
     def _prepare(
         self,
         called: ApTitle,
+        peer: ApTitle,
         requests: tuple[Request, ...],
         session: ClientSession | None,
         delivery: Delivery,
@@ -239,13 +244,13 @@ class ClientAssociation:
             qualifier=delivery.qualifier,
         )
         control = Control(delivery.security, delivery.response, delivery.recovery, delivery.proxy)
-        services = tuple(encode_request(request, Dialect.C12_22) for request in requests)
+        services = tuple(_encoded(request) for request in requests)
         once = delivery.response is not ResponseControl.ALWAYS
         retries = self._options.retries if delivery.retries is None else delivery.retries
         timeout_s = self._options.timeout_s if delivery.timeout_s is None else delivery.timeout_s
         return Outstanding(
             invocation,
-            self._channel.absolute(called),
+            peer,
             requests,
             header,
             Epsem(services, control, delivery.ed_class),
@@ -392,3 +397,15 @@ class ClientAssociation:
             waiting = self._waiting.get(what.peer, {}).get(what.invocation)
             return waiting is what and what.deadline == deadline
         return self._sessions.get(what[0]) is what[1]
+
+
+def _encoded(request: Request) -> bytes:
+    if isinstance(request, FullRead | OffsetRead):
+        return _encoded_read(request)
+    return encode_request(request, Dialect.C12_22)
+
+
+@lru_cache(_CACHED_READS)
+def _encoded_read(request: FullRead | OffsetRead) -> bytes:
+    """Return a read as octets, kept: all meters are asked for the same."""
+    return encode_request(request, Dialect.C12_22)

@@ -20,6 +20,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Final, TypeAlias
 
 from protocols.c12.acse import AuthenticationValue
@@ -44,6 +45,7 @@ from protocols.c12.services import (
     Response,
     ResponseCode,
     Security,
+    ServiceCode,
     SizeLimitBody,
     Terminate,
     TimingSetup,
@@ -59,6 +61,10 @@ from protocols.errors import CodecError
 ApplicationFactory: TypeAlias = Callable[[ApTitle], Application]
 """Absolute title of the peer -> a fresh application object for it."""
 
+_READS: Final = frozenset(
+    bytes((code,)) for code in (ServiceCode.FULL_READ, ServiceCode.OFFSET_READ)
+)
+_CACHED_READS: Final = 1024
 _OUT_OF_PLACE: Final = Response(ResponseCode.INVALID_SERVICE_SEQUENCE_STATE)
 
 
@@ -155,7 +161,7 @@ class ServerAssociation:
         responses = []
         for service in turn.opened.message.epsem.services:
             try:
-                request = decode_request(service, Dialect.C12_22)
+                request = _decoded(service)
             except UnknownServiceError as exc:
                 self._count(RefusalKind.UNKNOWN_SERVICE, str(exc), turn.opened)
                 responses.append(Response(ResponseCode.SERVICE_NOT_SUPPORTED))
@@ -376,6 +382,18 @@ class ServerAssociation:
 
     def _count(self, kind: RefusalKind, detail: str, opened: Opened) -> None:
         self._channel.count(Refusal(kind, detail, opened.message.header))
+
+
+def _decoded(service: bytes) -> Request:
+    if service[:1] in _READS:
+        return _decoded_read(service)
+    return decode_request(service, Dialect.C12_22)
+
+
+@lru_cache(_CACHED_READS)
+def _decoded_read(service: bytes) -> Request:
+    """Return a read, kept: whoever pulls asks all meters for the same."""
+    return decode_request(service, Dialect.C12_22)
 
 
 def _invocation(opened: Opened) -> int:

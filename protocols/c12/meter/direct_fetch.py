@@ -35,7 +35,7 @@ from protocols.c12.services import FullRead, OffsetRead, Request
 from protocols.c12.tables.load_profile import ProfileStatus
 from protocols.readings import EventBatch, ReadingBatch
 
-OCTETS_AHEAD: Final = 1_024
+OCTETS_AHEAD: Final = 1_664
 """Blocks that are asked for on a guess; their answer stays within one APDU of 2,048 octets."""
 METERS_REMEMBERED: Final = 1 << 17
 NO_STATUS_LOG: Final = b"\0\0"
