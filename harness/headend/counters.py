@@ -18,7 +18,8 @@ from harness.store.rows import Rows
 from protocols.errors import LocalProtocolError
 
 RESERVED_BLOCK: Final = 65_536
-RESERVED_SECONDS: Final = 60
+RESERVED_SECONDS: Final = 300
+"""More than one peer may have under way at once, and well below what peers bear: 15 minutes."""
 RENEWED_AFTER_S: Final = 15.0
 STAMPS_CONTEXT: Final = b"/stamps"
 
@@ -148,7 +149,35 @@ class ContextCounters:
         name = self.name(peer)
         self._accepted[name] = max(counter, self._accepted.get(name, counter))
 
-    def to_keep(self, peer: bytes) -> dict[bytes, int]:
-        """Return what the store must keep of ``peer``: its last counter, if there is one."""
-        last = self.last_accepted(peer)
-        return {} if last is None else {self.name(peer): last}
+
+class ConversationCounters:
+    """The counters of one conversation: its context's, and a note of whom something came from.
+
+    A conversation may be with many peers: the nodes behind a concentrator count for themselves.
+    """
+
+    def __init__(self, context: ContextCounters) -> None:
+        self._context = context
+        self._heard: set[bytes] = set()
+
+    def next(self) -> int:
+        """Return the counter to send under. Raises `CountersUsedUpError`."""
+        return self._context.next()
+
+    def stamp(self, peer: bytes) -> int:
+        """Return POSIX seconds never returned for ``peer`` before."""
+        return self._context.stamp(peer)
+
+    def last_accepted(self, peer: bytes) -> int | None:
+        """Return the last counter accepted from ``peer``."""
+        return self._context.last_accepted(peer)
+
+    def accept(self, peer: bytes, counter: int) -> None:
+        """Remember a counter; a lower one than before changes nothing."""
+        self._context.accept(peer, counter)
+        self._heard.add(peer)
+
+    def to_keep(self) -> dict[bytes, int]:
+        """Return what the store must keep: the last counter of everybody heard."""
+        last = {peer: self.last_accepted(peer) for peer in self._heard}
+        return {self._context.name(peer): at for peer, at in last.items() if at is not None}

@@ -16,6 +16,7 @@ from structlog import get_logger
 
 from emulator.tally import Tally
 from harness.headend.committer import Submission
+from harness.headend.counters import ConversationCounters
 from harness.headend.registry import Registry
 from harness.headend.service import Shard
 from harness.provisioning import ConcentratorRecord
@@ -143,10 +144,10 @@ class Dialer:
     @asynccontextmanager
     async def _converse(self, record: ConcentratorRecord) -> AsyncIterator[Conversation]:
         async with await self._connect(record) as stream:
+            counters = ConversationCounters(self._shard.poll_counters)
             try:
-                conversation = Conversation(
-                    record.name, stream, self._session(record), self._shard.tally
-                )
+                session = self._session(record, counters)
+                conversation = Conversation(record.name, stream, session, self._shard.tally)
                 # A session associates with whom a request is for, when it goes out: associating
                 # here would cost a command two round trips with a device it is not for.
                 self._shard.totals.count("conversations opened")
@@ -156,20 +157,19 @@ class Dialer:
                 # What the body put to the session was refused there: it is over, or out of counters
                 raise _broken_protocol(record.name, error) from error
             finally:
-                self._keep_counter(record.system_title)
+                self._keep(counters.to_keep())
 
-    def _session(self, record: ConcentratorRecord) -> PollSession:
+    def _session(self, record: ConcentratorRecord, counters: ConversationCounters) -> PollSession:
         return self._shard.plugins[record.protocol].poll_session(
             self._registry.with_members(record),
             self._shard.own_titles[record.protocol],
-            self._shard.poll_counters,
+            counters,
             self._shard.options,
             secrets.token_bytes,
         )
 
-    def _keep_counter(self, peer: bytes) -> None:
-        """Let the next commit keep the last counter accepted: no replay after a restart."""
-        counters = self._shard.poll_counters.to_keep(peer)
+    def _keep(self, counters: dict[bytes, int]) -> None:
+        """Let the next commit keep the last counters accepted: no replay after a restart."""
         if counters:
             nothing = Rows.empty(len(self._shard.store.registers))
             self._shard.committer.add(Submission(nothing, counters))

@@ -7,15 +7,18 @@ import trio
 
 from emulator.identity import head_end_system_title
 from harness.headend.counters import (
+    RENEWED_AFTER_S,
     RESERVED_BLOCK,
     RESERVED_SECONDS,
     STAMPS_CONTEXT,
     ContextCounters,
+    ConversationCounters,
     CountersUsedUpError,
     SendCounters,
     SendStamps,
 )
 from harness.store.interface import Store
+from protocols.c12.plugin.pushing import UNDER_WAY_MAX
 from tests.support.headend import committing, shard_of
 
 TITLE = b"MSH\0\0\0\0\1"
@@ -72,9 +75,18 @@ def test_contexts_send_from_one_sequence_and_accept_apart(store: Store) -> None:
     assert (pushes.last_accepted(b"peer5678"), polls.last_accepted(b"peer5678")) == (4, None)
     polls.accept(b"peer5678", 9)
     pushes.accept(b"peer5678", 3)
-    assert pushes.to_keep(b"peer5678") == {b"peer5678": 4}
-    assert polls.to_keep(b"peer5678") == {b"peer5678/poll": 9}
-    assert polls.to_keep(b"nobody78") == {}
+    assert (pushes.last_accepted(b"peer5678"), polls.last_accepted(b"peer5678")) == (4, 9)
+
+
+def test_a_conversation_keeps_what_everybody_in_it_was_heard_under(store: Store) -> None:
+    accepted: dict[bytes, int] = {b"quiet/poll": 3, b"old/poll": 7}
+    polls = ContextCounters(counters(store), accepted, b"/poll", SendStamps(store, TITLE, int))
+    conversation = ConversationCounters(polls)
+    assert conversation.to_keep() == {}
+    for peer, counter in ((b"one", 5), (b"two", 6), (b"one", 8), (b"old", 2)):
+        conversation.accept(peer, counter)
+    assert conversation.to_keep() == {b"one/poll": 8, b"two/poll": 6, b"old/poll": 7}
+    assert (polls.last_accepted(b"one"), conversation.last_accepted(b"quiet")) == (8, 3)
 
 
 SECOND_US = 1_000_000
@@ -100,6 +112,15 @@ def test_no_life_gives_out_a_stamp_of_an_earlier_one(store: Store, pause_s: int)
         given += [stamps.next(b"meter") for _ in range(count)]
         now_s[0] += pause_s
     assert given == sorted(set(given))
+
+
+def test_as_much_as_one_peer_has_under_way_is_reserved_just_before_it_is_renewed(
+    store: Store,
+) -> None:
+    now_s = [1000]
+    stamps = stamps_at(store, now_s)
+    now_s[0] += int(RENEWED_AFTER_S)
+    assert len({stamps.next(b"meter") for _ in range(UNDER_WAY_MAX)}) == UNDER_WAY_MAX
 
 
 def test_beyond_its_reserve_no_stamp_is_given(store: Store) -> None:

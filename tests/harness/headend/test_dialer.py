@@ -13,7 +13,15 @@ from emulator.identity import concentrator_system_title
 from harness.headend.counters import CountersUsedUpError
 from harness.headend.dialer import Conversation, ConversationError, DeclinedError, Dialer
 from harness.store.interface import Store
-from protocols.plugin import LogRead, ReadDone
+from protocols.dlms.plugin import DlmsPlugin
+from protocols.plugin import (
+    Counters,
+    Credentials,
+    LogRead,
+    PollSession,
+    ReadDone,
+    SessionOptions,
+)
 from tests.support.concentrator_model import FIRST_S, STEP_S
 from tests.support.headend import (
     METERS,
@@ -54,6 +62,32 @@ async def test_the_last_counter_accepted_survives_the_head_end(store: Store) -> 
     title = concentrator_system_title(0)
     assert shard_of(store).poll_counters.last_accepted(title) == served.counters.sent
     assert shard_of(store).push_counters.last_accepted(title) is None
+
+
+class _HearsNode(DlmsPlugin):
+    """Hears a node behind the concentrator as well."""
+
+    def poll_session(
+        self,
+        credentials: Credentials,
+        own_title: bytes,
+        counters: Counters,
+        options: SessionOptions,
+        random: Callable[[int], bytes],
+    ) -> PollSession:
+        counters.accept(b"node", 7)
+        return super().poll_session(credentials, own_title, counters, options, random)
+
+
+async def test_the_last_counters_of_nodes_survive_the_head_end(store: Store) -> None:
+    async with serving(Served()) as port:
+        shard = shard_of(store, provisioned(1, ports=[port]))
+        shard.plugins["dlms"] = _HearsNode()
+        async with committing(shard):
+            async with Dialer(shard).converse(0) as conversation:
+                await read(conversation)
+            await shard.committer.flush()
+    assert shard_of(store).poll_counters.last_accepted(b"node") == 7
 
 
 async def test_nobody_listens(store: Store) -> None:
