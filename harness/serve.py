@@ -235,7 +235,8 @@ def summary(prepared: Prepared, ports: Mapping[int, str] = NO_PORTS) -> str:
     lines = [
         f"fleet      {len(records):,} concentrators, {prepared.grid.meters:,} meters",
         f"exported   {prepared.provisioning}",
-        "           concentrators.csv (addresses and keys), meters.csv, head-end.json,",
+        "           concentrators.csv (addresses and keys), nodes.csv (ANSI meters' keys),",
+        "           meters.csv, head-end.json,",
         "           plan.csv (when each reading is due), expected.csv (what it must be)",
         f"keys       {known.shared.keys}",
         f"clock      starts at {starts}, {prepared.scenario.speed:g} x real time, "

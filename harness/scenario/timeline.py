@@ -72,8 +72,9 @@ class MeterEvent(Part):
     at: ScenarioTime
     """Scenario time since the start at which it happens or begins, in whole seconds."""
     lasts: Duration | None = Field(default=None, alias="for", gt=0)
-    """Scenario time it lasts, in whole seconds: needed for power-failure and test-mode; conditions
-    without it stay to the end of the run; what is over at once takes none."""
+    """Scenario time it lasts, in whole seconds: needed for power-failure, test-mode, busy,
+    not-ready, locked and idle; conditions without it stay to the end of the run; what is over at
+    once takes none."""
     share: PartsPerMillion = Field(default="100 %", gt=0, validate_default=True)
     """Share of the ANSI meters it befalls, drawn from the seed."""
 

@@ -1,4 +1,4 @@
-"""The configuration of this project's emulated meters.
+"""A usual configuration of tables, which `protocols.c12.meter` builds upon (with INT64 registers).
 
 Little endian, because that is what public readers default to; ISO 7-bit texts; NI_FMAT1 is INT48 in
 whole watt-hours (a 32-bit register never overflows it, and it stays exact), NI_FMAT2 INT32;
