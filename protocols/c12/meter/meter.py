@@ -10,7 +10,7 @@ standard's own answer (`MeterSwitches` where the sources differ), and no request
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, Final
 
 from protocols.c12.meter.clearance import PUBLIC_TABLES, Clearance, Passwords
@@ -50,6 +50,8 @@ from protocols.plugin import ConcentratorModel
 OK: Final = Response(ResponseCode.OK)
 DECADE_0: Final = range(10)
 """Tables that say what a meter is; they can be read whatever it is busy recording."""
+SMALL: Final = 32
+"""Octets of an answer that many meters may give alike: how their lists stand."""
 VARIABLE_TABLES: Final = frozenset({CONTROL_LOG, STATUS_LOG})
 """Lists that are as long as they say, where no index has a fixed place."""
 
@@ -201,9 +203,10 @@ class Meter:
             raise RefusedError(self._switches.outside_table)
         if count > self._settings.max_read:
             return self._too_large()
-        if whole:
-            return read_response(whole[offset : offset + count])
-        return read_response(self._tables.part(table, offset, count))
+        data = whole[offset : offset + count] if whole else None
+        if data is None:
+            data = self._tables.part(table, offset, count)
+        return _small_response(data) if count <= SMALL else read_response(data)
 
     def _span(
         self,
@@ -302,3 +305,6 @@ class Meter:
             return Response(ResponseCode.OPERATION_NOT_POSSIBLE)
         limit = SizeLimitBody(self._settings.max_read)
         return Response(ResponseCode.RESPONSE_TOO_LARGE, limit.encode())
+
+
+_small_response: Final = lru_cache(1024)(read_response)

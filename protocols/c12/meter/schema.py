@@ -88,6 +88,14 @@ class MeterSchema:
     period_s: int
     settings: MeterSettings = DEFAULT_SETTINGS
 
+    def __hash__(self) -> int:
+        """Return a hash, worked out once: layouts are looked up by schema all the time."""
+        return self._hash
+
+    @cached_property
+    def _hash(self) -> int:
+        return hash((self.registers, self.period_s, self.settings))
+
     @cached_property
     def plan(self) -> RegisterPlan:
         """Which columns are totals and rates."""
