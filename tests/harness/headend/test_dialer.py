@@ -14,11 +14,11 @@ from harness.headend.counters import CountersUsedUpError
 from harness.headend.dialer import Conversation, ConversationError, DeclinedError, Dialer
 from harness.store.interface import Store
 from protocols.dlms.plugin import DlmsPlugin
+from protocols.dlms.plugin.polling import DlmsPollSession
 from protocols.plugin import (
     Counters,
     Credentials,
     LogRead,
-    PollSession,
     ReadDone,
     SessionOptions,
 )
@@ -74,7 +74,7 @@ class _HearsNode(DlmsPlugin):
         counters: Counters,
         options: SessionOptions,
         random: Callable[[int], bytes],
-    ) -> PollSession:
+    ) -> DlmsPollSession:
         counters.accept(b"node", 7)
         return super().poll_session(credentials, own_title, counters, options, random)
 
