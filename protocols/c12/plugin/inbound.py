@@ -86,7 +86,17 @@ class AnswerVectors:
         self._counters = counters
         self._peer = b""
         self._stamp: int | None = None
-        self.latest = 0
+        self._first = 0
+        self._latest = 0
+
+    @property
+    def elapsed_s(self) -> float:
+        """Seconds from the first vector to the latest; 0 before there is any."""
+        return float(self._latest - self._first)
+
+    def latest_s(self) -> int:
+        """Return the latest vector, POSIX seconds, without taking one; 0 before there is any."""
+        return self._latest
 
     def begin(self, peer: bytes) -> None:
         """Go on to a request of ``peer``."""
@@ -96,7 +106,8 @@ class AnswerVectors:
         """Return the vector of the answer, POSIX seconds."""
         if self._stamp is None:
             self._stamp = self._counters.stamp(self._peer)
-            self.latest = max(self.latest, self._stamp)
+            self._first = self._first or self._stamp
+            self._latest = max(self._latest, self._stamp)
         return self._stamp
 
     def take(self, now_s: int) -> int:

@@ -98,7 +98,11 @@ class C12ReceiveSession:
         self._stamps = AnswerVectors(counters)
         self._problems: list[Refused] = []
         own = ApTitle.decode(own_title).absolute()
-        node = Node(own, self._key, self._stamps, self._accepted, self._stamps.utc_s)
+        # A vector is taken for the time only where that decides: replays, which are refused, would
+        # push the vectors of answers ahead of the clock, until nobody believes them.
+        in_time = options.replay is ReplayRule.WINDOW
+        utc_s = self._stamps.utc_s if in_time else self._stamps.latest_s
+        node = Node(own, self._key, self._stamps, self._accepted, utc_s)
         self._channel = Channel(node, options.channel)
 
     def receive_data(self, data: bytes) -> Sequence[Item]:
@@ -109,7 +113,7 @@ class C12ReceiveSession:
         """
         gathered: dict[bytes, Gathered] = {}
         self._accepted.now.clear()
-        self._give_up_segments(float(self._stamps.latest))
+        self._give_up_segments(self._stamps.elapsed_s)
         self._reader.feed(data)
         while (apdu := self._reader.next_apdu()) is not None:
             if isinstance(apdu, Oversized):
@@ -157,7 +161,7 @@ class C12ReceiveSession:
 
     def _receive(self, octets: bytes, gathered: dict[bytes, Gathered]) -> None:
         try:
-            sealed = self._channel.receive(octets, float(self._stamps.latest))
+            sealed = self._channel.receive(octets, self._stamps.elapsed_s)
             if sealed is None:
                 return
             header, control = sealed.header, sealed.control

@@ -213,6 +213,17 @@ def test_what_was_answered_at_once_is_no_less_a_replay() -> None:
     assert world.causes() == ["repeated vector"]
 
 
+def test_replays_do_not_push_ahead_the_time_of_answers() -> None:
+    world = registered()
+    world.take(world.asked(1, block_write(world), vector=LATER_S))
+    title = world.credentials.members[1].system_title
+    before = world.head_end_counters.stamps[title]
+    for _ in range(3):
+        world.take(world.asked(1, block_write(world), vector=LATER_S) * 5)
+    assert world.causes() == ["repeated vector"] * 15
+    assert world.head_end_counters.stamps[title] == before
+
+
 @pytest.mark.parametrize(
     ("rule", "vector", "taken"),
     [
@@ -488,6 +499,16 @@ def test_segments_are_put_together_and_doubled_ones_are_counted() -> None:
     assert codes(world, answer) == [ResponseCode.OK]
     assert world.causes() == ["segment doubled"]
     assert exactly(world.received[0].readings, world.model.readings([(1, 3)]))
+
+
+def test_other_messages_may_come_between_the_first_segments_of_a_connection() -> None:
+    world = registered()
+    world.receiver = world.receive_session()
+    first, *rest = segment(world.asked(1, block_write(world), vector=LATER_S), 90)
+    for octets in (first, world.asked(0, block_write(world, 0), vector=LATER_S), *rest):
+        world.take(octets)
+    assert world.causes() == []
+    assert [len(it.readings) for it in world.received] == [1, 1]
 
 
 def test_a_segment_that_never_came_is_counted() -> None:
