@@ -208,8 +208,7 @@ class MeterAnswer:
     def fits(self) -> bool:
         """Whether the blocks lie where they were taken to."""
         status = self._status
-        blocks = self._fetch.schema.settings.blocks
-        return not status.valid_blocks or is_placed_by_time(status, blocks)
+        return not status.valid_blocks or is_placed_by_time(status, self._fetch.schema)
 
     def entry_requests(self, max_read: int) -> list[Request]:
         """Return reads of the entries of ST76 that may belong to the range."""

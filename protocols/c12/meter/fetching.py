@@ -40,6 +40,8 @@ from protocols.readings import EventBatch, ReadingBatch
 
 MAX_READ: Final = 0xFFFF
 """Octets one offset read can ask for."""
+YEAR_2000_S: Final = 946_684_800
+"""A number that counts blocks from 1 on is not taken for a time: it takes 30 years to get there."""
 LOAD_PROFILE_SIZES: Final = 61
 BLOCKS_MEMBER, ENTRIES_MEMBER = 0, 5
 """The index of the array in ST64 and in ST76."""
@@ -137,7 +139,7 @@ class MeterFetch:
             self._log = decode_header(schema, data[1])
             if data[2]:
                 self._status_events = decode_status_log(schema, data[2], self._name)
-        if not status.valid_blocks or is_placed_by_time(status, self._blocks):
+        if not status.valid_blocks or is_placed_by_time(status, schema):
             return self._about_entries()
         if status.descending or status.intervals_descending:
             raise CodecError("a list in descending order", codec="ST63", path="flags")
@@ -218,7 +220,9 @@ class MeterFetch:
         self._events = decode_entries(self._schema, entries, self._log.sequence, self._name)
 
 
-def is_placed_by_time(status: ProfileStatus, blocks: int) -> bool:
-    """Return whether a meter's newest block lies where those of our own meters do."""
+def is_placed_by_time(status: ProfileStatus, schema: MeterSchema) -> bool:
+    """Return whether a meter's newest block lies where its time says, as our own meters' do."""
     ascending = status.circular and not (status.descending or status.intervals_descending)
-    return ascending and status.last_block_element == status.last_block_sequence % blocks
+    sequence = status.last_block_sequence
+    in_place = status.last_block_element == sequence % schema.settings.blocks
+    return ascending and in_place and sequence * schema.period_s >= YEAR_2000_S
