@@ -18,8 +18,8 @@ from harness.store.rows import Rows
 from protocols.errors import LocalProtocolError
 
 RESERVED_BLOCK: Final = 65_536
-RESERVED_SECONDS: Final = 300
-"""More than one peer may have under way at once, and well below what peers bear: 15 minutes."""
+RESERVED_SECONDS: Final = 60
+"""Every short life puts the next one so much further ahead of the clock; peers bear 15 minutes."""
 RENEWED_AFTER_S: Final = 15.0
 STAMPS_CONTEXT: Final = b"/stamps"
 

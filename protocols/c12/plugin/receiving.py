@@ -22,6 +22,7 @@ from protocols.c12.association.refusals import Refusal, RefusalKind
 from protocols.c12.epsem import Control, Epsem, ResponseControl, SecurityMode
 from protocols.c12.framing import ApduReader, Oversized
 from protocols.c12.initialization_vectors import ReplayRule
+from protocols.c12.message import Sealed
 from protocols.c12.options import ServerOptions
 from protocols.c12.plugin.inbound import (
     AcceptedHere,
@@ -54,6 +55,7 @@ from protocols.c12.titles import ApTitle
 from protocols.errors import CodecError, LocalProtocolError
 from protocols.plugin import (
     Counters,
+    Credentials,
     NodeRegistration,
     NodeTable,
     PeerLookup,
@@ -171,13 +173,30 @@ class C12ReceiveSession:
             if not peer:
                 raise Refusal(RefusalKind.UNKNOWN_TITLE, str(header.calling), header, control)
             self._stamps.begin(peer.system_title)
-            opened = self._channel.open(sealed)
-            self._channel.accept(opened)
-            vector = 0 if opened.security is SecurityMode.CLEAR else self._stamps.utc_s()
-            request = Inbound(opened, peer, vector)
-            self._sort(request, gathered.setdefault(request.behind, Gathered()))
+            request = self._checked(sealed, peer)
+            if request is not None:
+                self._sort(request, gathered.setdefault(request.behind, Gathered()))
         except Refusal as refusal:
             self._channel.refuse(refusal)
+
+    def _checked(self, sealed: Sealed, peer: Credentials) -> Inbound | None:
+        """Return a request that passed the checks. Raises `Refusal`.
+
+        ``None``: there is no vector for its answer just now, and its sender was told to come again.
+        """
+        vector = 0
+        try:
+            opened = self._channel.open(sealed)
+            if opened.security is not SecurityMode.CLEAR:
+                vector = self._stamps.utc_s()
+        except LocalProtocolError as error:
+            self._problems.append(Refused("no vector left", str(error), peer.system_title))
+            if sealed.control.response is not ResponseControl.NEVER:
+                busy = encode_response(Response(ResponseCode.DEVICE_BUSY))
+                self._channel.send(self._channel.answer_header(sealed.header), Epsem((busy,)))
+            return None
+        self._channel.accept(opened)
+        return Inbound(opened, peer, vector)
 
     def _sort(self, request: Inbound, gathered: Gathered) -> None:
         """Answer a request, or gather it if its answer waits for something durable."""

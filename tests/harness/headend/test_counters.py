@@ -7,7 +7,6 @@ import trio
 
 from emulator.identity import head_end_system_title
 from harness.headend.counters import (
-    RENEWED_AFTER_S,
     RESERVED_BLOCK,
     RESERVED_SECONDS,
     STAMPS_CONTEXT,
@@ -18,7 +17,7 @@ from harness.headend.counters import (
     SendStamps,
 )
 from harness.store.interface import Store
-from protocols.c12.plugin.pushing import UNDER_WAY_MAX
+from protocols.c12.initialization_vectors import WINDOW_S
 from tests.support.headend import committing, shard_of
 
 TITLE = b"MSH\0\0\0\0\1"
@@ -114,13 +113,9 @@ def test_no_life_gives_out_a_stamp_of_an_earlier_one(store: Store, pause_s: int)
     assert given == sorted(set(given))
 
 
-def test_as_much_as_one_peer_has_under_way_is_reserved_just_before_it_is_renewed(
-    store: Store,
-) -> None:
-    now_s = [1000]
-    stamps = stamps_at(store, now_s)
-    now_s[0] += int(RENEWED_AFTER_S)
-    assert len({stamps.next(b"meter") for _ in range(UNDER_WAY_MAX)}) == UNDER_WAY_MAX
+def test_ten_short_lives_stay_where_peers_believe_them(store: Store) -> None:
+    stamps = [stamps_at(store, [1000]) for _ in range(10)]
+    assert stamps[-1].next(b"meter") - 1000 < WINDOW_S
 
 
 def test_beyond_its_reserve_no_stamp_is_given(store: Store) -> None:

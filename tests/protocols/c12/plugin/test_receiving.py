@@ -224,6 +224,37 @@ def test_replays_do_not_push_ahead_the_time_of_answers() -> None:
     assert world.head_end_counters.stamps[title] == before
 
 
+class _Scarce(MemoryCounters):
+    """Counters that give out no stamp of a node for now."""
+
+    none_left: bytes = b""
+
+    def stamp(self, peer: bytes) -> int:
+        if peer == self.none_left:
+            raise LocalProtocolError("used up")
+        return super().stamp(peer)
+
+
+def test_without_a_vector_for_the_answer_a_node_is_told_to_come_again() -> None:
+    scarce = _Scarce()
+    world = registered(World(head_end_counters=scarce))
+    scarce.none_left = world.credentials.members[1].system_title
+    stream = b"".join(
+        world.asked(node, block_write(world, node), vector=LATER_S) for node in (0, 1, 2)
+    )
+    answers = world.answers(world.take(stream))
+    assert sorted(answer[0].code for _, answer in answers) == [
+        ResponseCode.OK,
+        ResponseCode.OK,
+        ResponseCode.DEVICE_BUSY,
+    ]
+    assert world.causes() == ["no vector left"]
+    assert exactly(world.received[0].readings, world.model.readings([(0, 3), (2, 3)]))
+    scarce.none_left = b""
+    again = world.take(world.asked(1, block_write(world), vector=LATER_S))
+    assert codes(world, again) == [ResponseCode.OK]
+
+
 @pytest.mark.parametrize(
     ("rule", "vector", "taken"),
     [
