@@ -18,13 +18,15 @@ import trio
 from harness.headend.config import KillHook
 from harness.headend.hooks import Point
 from netem.draws import mix_one, stream_key
+from reports.recording import Verdict
 from tests.support.postgres import PostgresServer
-from tests.support.push_fleet import KillRun, small_run
+from tests.support.push_fleet import ANSI, KillRun, small_run
 
 # Tens of processes are started: on a busy machine that takes its time.
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
-RANDOM_KILLS = 20
+PROTOCOLS = ["dlms", ANSI]
+RANDOM_KILLS = {"dlms": 20, ANSI: 8}
 
 
 @pytest.fixture(params=["duckdb", "postgresql"])
@@ -63,10 +65,28 @@ def check_that_nothing_is_lost(run: KillRun) -> None:
     assert readings.owed == readings.acknowledged == readings.stored == readings.correct > 0
     assert readings.lost == readings.lost_acknowledged == readings.unattempted == 0
     assert readings.duplicated == readings.wrong == readings.invented == readings.conflicts == 0
+    if run.prepared.fleet.protocol == ANSI:
+        check_that_alarms_and_registrations_hold(run, verdict)
 
 
-async def test_killed_at_every_point_of_a_push(store_url: str, tmp_path: Path) -> None:
-    run = KillRun(small_run(tmp_path, stations=4, steps=30), store_url)
+def check_that_alarms_and_registrations_hold(run: KillRun, verdict: Verdict) -> None:
+    alarms, registrations = verdict.alarms, verdict.registrations
+    assert alarms is not None
+    assert registrations is not None
+    assert alarms.owed == alarms.acknowledged == alarms.stored == alarms.correct > 0
+    assert alarms.duplicated == alarms.wrong == alarms.invented == alarms.conflicts == 0
+    nodes = run.prepared.grid.concentrators + run.prepared.grid.meters
+    assert registrations.nodes == run.fleet.happened["nodes registered"] == nodes
+    # Whoever was told that it is registered never hears that it is not.
+    assert not [what for what in run.fleet.happened if what.startswith("notification.refused")]
+    assert not run.fleet.refused, "every answer of every life is believed"
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+async def test_killed_at_every_point_of_a_push(
+    protocol: str, store_url: str, tmp_path: Path
+) -> None:
+    run = KillRun(small_run(tmp_path, stations=4, steps=30, protocol=protocol), store_url)
     async with pushing(run):
         for point in Point:
             life = await run.head_end.live(kill=KillHook(point=point, count=3))
@@ -77,10 +97,22 @@ async def test_killed_at_every_point_of_a_push(store_url: str, tmp_path: Path) -
     check_that_nothing_is_lost(run)
 
 
-async def test_killed_at_random_moments(tmp_path: Path) -> None:
-    run = KillRun(small_run(tmp_path, stations=4, steps=120), str(tmp_path / "store.duckdb"))
+async def test_killed_while_all_nodes_register(store_url: str, tmp_path: Path) -> None:
+    run = KillRun(small_run(tmp_path, stations=4, steps=10, protocol=ANSI), store_url)
     async with pushing(run):
-        for number in range(RANDOM_KILLS):
+        for point in Point:
+            life = await run.head_end.live(kill=KillHook(point=point))
+            assert await life.wait() == -signal.SIGKILL, point
+        await until_all_is_acknowledged(run)
+    check_that_nothing_is_lost(run)
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+async def test_killed_at_random_moments(protocol: str, tmp_path: Path) -> None:
+    prepared = small_run(tmp_path, stations=4, steps=120, protocol=protocol)
+    run = KillRun(prepared, str(tmp_path / "store.duckdb"))
+    async with pushing(run):
+        for number in range(RANDOM_KILLS[protocol]):
             draw = mix_one(stream_key(run.prepared.scenario.seed, "kill"), number)
             life = await run.head_end.live()
             await run.fleet.until(run.fleet.acknowledged + draw % 16)

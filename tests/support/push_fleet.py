@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,14 +19,14 @@ from typing import Any, Final
 import numpy as np
 import trio
 
+from emulator.clock import ScenarioClock
 from emulator.delivery_record import DeliveryRecord, Mark
-from emulator.identity import (
-    concentrator_name,
-    concentrator_system_title,
-    meter_names,
-)
-from emulator.keys import key_ring
+from emulator.dialects import Dialects, particular
+from emulator.identity import concentrator_name
+from emulator.keys import key_ring, with_members
+from emulator.meter_events import MeterEvents
 from emulator.run_folder import write_json
+from emulator.world import World
 from harness.headend.config import GapFillingRules, HeadEndConfig
 from harness.run.facts import RunFacts
 from harness.run.preparation import Prepared, prepare
@@ -33,23 +34,38 @@ from harness.scenario import Scenario
 from harness.store.interface import StoredReader
 from harness.store.opening import open_reader
 from protocols.errors import ProtocolError
-from protocols.plugin import PushSession, SessionOptions, load_protocol
+from protocols.plugin import PushSession
 from protocols.readings import ReadingBatch
 from reports.recording import Verdict
 from tests.support.concentrator_model import MemoryCounters
-from tests.support.pushing import confirmed, pushed
 
 ROOT: Final = Path(__file__).parents[2]
 TINY: Final = ROOT / "scenarios" / "tiny.toml"
+ANSI: Final = "c12"
+EVENTS: Final = """\
+{do="event", event="demand-reset", at="00:20"}, {do="event", event="tamper", at="00:40", for="1 h"}
+"""
 RETRY_S: Final = 0.01
+CONFIRMATION_S: Final = 20.0
 RATE: Final = 900_000.0
 """Of the scenario clock: all steps have opened when the fleet begins."""
-FAILURES: Final = (OSError, trio.BrokenResourceError, trio.ClosedResourceError, ProtocolError)
+FAILURES: Final = (
+    OSError,
+    trio.BrokenResourceError,
+    trio.ClosedResourceError,
+    trio.TooSlowError,
+    ProtocolError,
+)
 
 
-def small_run(out: Path, *, stations: int, steps: int) -> Prepared:
-    """Return a run with a few meters behind each of ``stations`` concentrators."""
+def small_run(out: Path, *, stations: int, steps: int, protocol: str = "dlms") -> Prepared:
+    """Return a run with a few meters behind each of ``stations`` concentrators.
+
+    Something befalls all meters of the ANSI world.
+    """
     overrides = [
+        f'protocol="{protocol}"',
+        f"timeline=[{EVENTS if protocol == ANSI else ''}]",
         f"grid.transformer_stations={stations}",
         f"grid.meters={stations * 4}",
         'grid.sizes=[{name="small", meters=[2, 6], share="100 %"}]',
@@ -58,6 +74,14 @@ def small_run(out: Path, *, stations: int, steps: int) -> Prepared:
         'checks={"readings.late"="<= 100 %"}',
     ]
     return prepare(Scenario.load(TINY, overrides), scenario_file=TINY, out=out)
+
+
+class ClockCounters(MemoryCounters):
+    """Counters whose stamps are about the time it is, as head-ends want them."""
+
+    def stamp(self, peer: bytes) -> int:
+        self.stamps[peer] = max(int(time.time()), self.stamps.get(peer, 0) + 1)
+        return self.stamps[peer]
 
 
 @dataclass
@@ -112,16 +136,21 @@ class PushFleet:
     record: DeliveryRecord = field(init=False)
     acknowledged: int = 0
     done: bool = False
+    happened: Counter[str] = field(default_factory=Counter)
+    refused: Counter[str] = field(default_factory=Counter)
     _progress: trio.Condition = field(default_factory=trio.Condition)
-    _counters: dict[int, MemoryCounters] = field(default_factory=dict)
+    _sessions: dict[int, PushSession] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         fleet, grid = self.prepared.fleet, self.prepared.grid
         self._keys = key_ring(fleet.seed, fleet.key_file)
-        self._plugin = load_protocol(fleet.protocol)
+        self._dialects = Dialects(fleet, grid)
         self.record = DeliveryRecord.create(
             self.prepared.folder.shard(0), grid, 0, grid.concentrators, fleet.behaviour.steps
         )
+        plan = self.prepared.schedule.plan
+        events = MeterEvents(fleet.events, plan)
+        self._world = World(plan, self.prepared.truth, ScenarioClock(), self.record, events)
 
     async def run(self) -> None:
         """Push everything there is; return when all of it is acknowledged."""
@@ -139,28 +168,28 @@ class PushFleet:
                 await self._progress.wait()
 
     def session(self, number: int) -> PushSession:
-        """Return the pushing side of a new connection."""
-        counters = self._counters.setdefault(number, MemoryCounters())
-        name, title = concentrator_name(number), concentrator_system_title(number)
-        return self._plugin.push_session(self._keys.of(name, title), counters, SessionOptions())
+        """Return the pushing side of a concentrator, for all its connections."""
+        if number not in self._sessions:
+            plugin, name = self._dialects.plugin(number), concentrator_name(number)
+            names = self._world.names(self.prepared.grid.meters_of(number))
+            self._sessions[number] = plugin.push_session(
+                with_members(self._keys, plugin, name, names),
+                ClockCounters(),
+                self._dialects.options(number),
+            )
+        return self._sessions[number]
 
     def readings(self, number: int, interval: int) -> ReadingBatch:
         """Return what the meters of a concentrator registered at an interval."""
         meters = np.array(self.prepared.grid.meters_of(number))
-        intervals = np.full(len(meters), interval)
-        values, status = self.prepared.truth.registers(meters, intervals)
-        return ReadingBatch(
-            concentrator=concentrator_name(number),
-            meter_ids=meter_names(int(meters[0]), int(meters[-1]) + 1),
-            captured_at_s=self.prepared.schedule.plan.captured_at(intervals),
-            status=status,
-            values=values,
-        )
+        return self._world.read(meters, np.full(len(meters), interval), concentrator_name(number))
 
     async def push(self, number: int, readings: ReadingBatch) -> None:
         """Push readings over a connection of their own; return when they are acknowledged."""
         async with await trio.open_tcp_stream("127.0.0.1", self.head_end.port) as stream:
-            await self._exchange(stream, self.session(number), readings, 0)
+            session = self.session(number)
+            session.connected(now=trio.current_time())
+            await self._exchange(stream, session, readings, 0)
 
     async def _push_all(self, number: int) -> None:
         interval, steps = 0, self.prepared.fleet.behaviour.steps
@@ -168,6 +197,7 @@ class PushFleet:
             with suppress(*FAILURES):
                 async with await trio.open_tcp_stream("127.0.0.1", self.head_end.port) as stream:
                     session = self.session(number)
+                    session.connected(now=trio.current_time())
                     while interval < steps:
                         await self._push(stream, session, number, interval)
                         interval += 1
@@ -189,13 +219,20 @@ class PushFleet:
     async def _exchange(
         self, stream: trio.SocketStream, session: PushSession, readings: ReadingBatch, number: int
     ) -> None:
-        await stream.send_all(pushed(session, readings, number))
-        while True:
-            data = await stream.receive_some()
-            if not data:
-                raise trio.BrokenResourceError("closed before it confirmed")
-            if number in confirmed(session, bytes(data)):
-                return
+        session.push(readings, number, now=trio.current_time())
+        confirmed: list[int] = []
+        try:
+            with trio.fail_after(CONFIRMATION_S):
+                while number not in confirmed:
+                    await stream.send_all(session.data_to_send())
+                    data = await stream.receive_some()
+                    if not data:
+                        raise trio.BrokenResourceError("closed before it confirmed")
+                    session.receive_data(bytes(data), now=trio.current_time())
+                    confirmed += session.confirmed()
+        finally:
+            self.happened.update(session.happened())
+            self.refused.update(session.refusals())
 
 
 @dataclass
@@ -215,6 +252,8 @@ class KillRun:
             control_socket=folder / "c.sock",
             provisioning=self.prepared.provisioning,
             store_url=self.store_url,
+            protocol=self.prepared.fleet.protocol,
+            particular=particular(self.prepared.fleet),
             realtime_offset_s=time.time() - time.monotonic(),
             group_commit_s=0.01,
             gap_filling=GapFillingRules(enabled=False),
