@@ -10,7 +10,7 @@ import csv
 import os
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import IO, Final
@@ -36,11 +36,12 @@ FIELDS: Final = (
 class ProvisionedNodes:
     """All such meters, in order of their numbers.
 
-    ``meters`` are numbers in the whole grid, ascending; ``lines`` the other fields of each.
+    ``meters`` are numbers in the whole grid, ascending; ``lines`` the fields of each, keys among
+    them, which ``repr`` does not show.
     """
 
     meters: Sequence[int]
-    lines: Sequence[Sequence[str]]
+    lines: Sequence[Sequence[str]] = field(repr=False)
 
     @classmethod
     def load(cls, path: Path) -> ProvisionedNodes:

@@ -36,6 +36,13 @@ def exported(folder: Path, protocol: str = "c12") -> tuple[Grid, Provisioning]:
     return grid, Provisioning.load(folder)
 
 
+def test_what_is_known_of_nodes_shows_no_key(tmp_path: Path) -> None:
+    _, known = exported(tmp_path)
+    node = known.nodes.behind(0, 1)[0]
+    for shown in (repr(known.nodes), repr(known.nodes.behind(0, 1))):
+        assert node.encryption_key.hex() not in shown
+
+
 def test_every_meter_has_a_title_and_keys_of_its_own(tmp_path: Path) -> None:
     grid, known = exported(tmp_path)
     keys = SeededKeys(SEED)

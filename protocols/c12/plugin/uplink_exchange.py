@@ -52,13 +52,13 @@ class UplinkNode:
     """A node of the relay, or (``index`` -1) the relay itself.
 
     ``waiting`` is what it wants to say once it is registered, ``template`` its pushes, from the
-    first one on.
+    first one on. ``repr`` shows no key.
     """
 
     index: int
     title: bytes
     name: ApTitle
-    key: bytes
+    key: bytes = field(repr=False)
     membership: Membership = field(default_factory=Membership)
     template: MessageTemplate | None = None
     waiting: list[Task] = field(default_factory=list)

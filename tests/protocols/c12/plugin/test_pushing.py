@@ -15,6 +15,7 @@ from protocols.c12.message import Message, encode_message, read_message
 from protocols.c12.meter import interval_data
 from protocols.c12.plugin import C12Options, C12Plugin
 from protocols.c12.plugin.pushing import ATTEMPTS_MAX, UNDER_WAY_MAX
+from protocols.c12.plugin.uplink_exchange import UplinkNode
 from protocols.c12.services import (
     RegisterBody,
     Response,
@@ -68,6 +69,11 @@ def answered(
 
 def test_the_plugin_does_both_roles() -> None:
     assert isinstance(C12Plugin(), ProtocolPlugin)
+
+
+def test_a_node_shows_no_key() -> None:
+    credentials = replace(World().credentials, encryption_key=b"sixteen secrets!")
+    assert "secret" not in repr(UplinkNode.of(0, credentials))
 
 
 def test_a_capture_shows_apdus() -> None:
