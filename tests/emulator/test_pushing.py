@@ -37,7 +37,7 @@ from tests.support.fleets import (
 )
 
 RESET = struct.pack("ii", 1, 0)
-HASTY = PushTimers(confirmation_s=0.05, back_off_min_s=0.002, back_off_max_s=0.004)
+HASTY = PushTimers(confirmation_s=0.5, back_off_min_s=0.002, back_off_max_s=0.004)
 
 
 async def silent(caller: Caller) -> None:
