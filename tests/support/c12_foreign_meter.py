@@ -35,6 +35,7 @@ class ForeignMeter:
     first: int = 1
     has_status_log: bool = False
     asked: list[Request] = field(default_factory=list)
+    request_counter: int = 0
 
     def handle(self, request: Request, *, now: float) -> Response:
         self.asked.append(request)
@@ -52,6 +53,9 @@ class ForeignMeter:
                     return OUTSIDE
                 return read_response(self.blocks()[offset : offset + count])
         return self.meter.handle(request, now=now)
+
+    def look(self) -> None:
+        self.meter.look()
 
     def session_ended(self) -> None:
         self.meter.session_ended()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import pytest
@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 
 from protocols.c12.acse import decode_apdu
 from protocols.c12.framing import ApduReader
+from protocols.c12.meter import Meter
 from protocols.c12.plugin.downlink_pipeline import ATTEMPTS, WINDOW
+from protocols.c12.services import FullRead, OffsetRead, Request, Response, read_response
 from protocols.errors import LocalProtocolError, RemoteProtocolError
 from protocols.plugin import (
     Closed,
@@ -27,7 +29,8 @@ from protocols.plugin import (
 )
 from protocols.readings import EVENT_TYPES, EventBatch, ReadingBatch
 from tests.support.c12_conversation import PARTICULAR, Connection, Place, options
-from tests.support.c12_meter_model import AnsiConcentrator, logged, risen
+from tests.support.c12_foreign_meter import ForeignMeter
+from tests.support.c12_meter_model import AnsiConcentrator, logged, risen, schema_of
 from tests.support.concentrator_model import FIRST_S, STEP_S, same
 
 METER: Final = 1
@@ -174,6 +177,85 @@ def test_any_split_of_the_stream_gives_the_same_readings(data: st.DataObject) ->
     place = Place(AnsiConcentrator(raised=RAISED))
     readings = read(place.connect(split), FIRST_S, LAST_S)
     assert same(readings, place.model.buffer(FIRST_S, LAST_S))
+
+
+# One message each, where it fits the meter
+
+
+@pytest.mark.parametrize("way", [WAYS[0], *WAYS[2:3], *WAYS[4:]])
+def test_a_new_capture_takes_one_message_each_way(way: SessionOptions) -> None:
+    place = Place(AnsiConcentrator(intervals=2000), way)
+    connection = place.connect()
+    newest_s = FIRST_S + 1999 * STEP_S
+    assert same(read(connection, newest_s, newest_s), place.model.buffer(newest_s, newest_s))
+    assert [len(list(apdus(octets))) for octets in connection.requests] == [3]
+    assert [len(list(apdus(octets))) for octets in connection.answers] == [3]
+
+
+def test_entries_that_were_read_are_not_read_again_whatever_the_connection() -> None:
+    place = Place(AnsiConcentrator(raised=RAISED))
+    round_trips = []
+    for intervals in (5, 6, 7):
+        place.model.intervals = intervals
+        connection = place.connect()
+        newest_s = FIRST_S + (intervals - 1) * STEP_S
+        readings = read(connection, newest_s, newest_s)
+        expected = place.model.buffer(newest_s, newest_s)
+        assert same(readings, expected)
+        assert same_events(readings.events, expected.events)
+        round_trips.append(len(connection.requests))
+    assert round_trips == [2, 1, 1]
+
+
+@pytest.mark.parametrize("room", [3, 960])
+@pytest.mark.parametrize("way", WAYS[:2])
+def test_a_meter_of_another_kind_is_read_in_the_general_way(
+    monkeypatch: pytest.MonkeyPatch, way: SessionOptions, room: int
+) -> None:
+    place = Place(AnsiConcentrator(), way)
+    foreign = []
+
+    def made(model: AnsiConcentrator, number: int, *args: Any, **options: Any) -> object:
+        meter = Meter(model, number, *args, **options)
+        if number != METER:
+            return meter
+        foreign.append(ForeignMeter(meter, schema_of(model), room))
+        return foreign[-1]
+
+    monkeypatch.setattr("protocols.c12.plugin.serving.Meter", made)
+    connection = place.connect()
+    assert same(read(connection, LAST_S, LAST_S), place.model.buffer(LAST_S, LAST_S))
+    assert not connection.poll.left_out
+    asked = [type(request) for meter in foreign for request in meter.asked]
+    assert asked.count(FullRead) >= 4
+
+
+def test_a_block_that_cannot_be_read_leaves_its_meter_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    place = Place()
+
+    def made(model: AnsiConcentrator, number: int, *args: Any, **options: Any) -> object:
+        meter = Meter(model, number, *args, **options)
+        return meter if number != METER else Unreadable(meter, schema_of(model))
+
+    monkeypatch.setattr("protocols.c12.plugin.serving.Meter", made)
+    connection = place.connect()
+    readings = read(connection, LAST_S, LAST_S)
+    assert readings.meter_ids.tolist() == [place.model.meter_names[m] for m in (0, 2)]
+    ((cause, count),) = connection.poll.left_out.items()
+    assert cause.startswith("an answer that is none")
+    assert count == 1
+
+
+class Unreadable(ForeignMeter):
+    """Its registers stand at what is no number."""
+
+    def handle(self, request: Request, *, now: float) -> Response:
+        match request:
+            case OffsetRead(table=64, count=count):
+                return read_response(b"\xff" * count)
+        return self.meter.handle(request, now=now)
 
 
 # Meters that cannot, or are not believed
