@@ -177,6 +177,8 @@ class Exchange:
         # An error in clear is believed: who found no key or no way has none to protect it with.
         if not responses or (weaker and not failed):
             raise _NoAnswerError("not protected")
+        if not failed and len(responses) < len(task.services):
+            raise _NoAnswerError("services left unanswered")
         authentication = sealed.header.authentication
         if authentication is not None and task.vector is not None and not weaker:
             self._check_time(authentication.vector, task.vector)

@@ -565,6 +565,17 @@ def test_one_service_that_failed_spoils_the_message(first: int) -> None:
     assert world.converse() == [1]
 
 
+def test_an_answer_that_leaves_services_out_confirms_nothing() -> None:
+    world = registered(World())
+    world.pusher.push(world.model.readings([(1, 1), (1, 2)]), 1, now=0.0)
+    (asked,) = apdus(world.pusher.data_to_send())
+    world.pusher.receive_data(answered(world, asked, ResponseCode.OK), now=0.0)
+    assert world.pusher.confirmed() == []
+    assert world.pusher.refusals() == ["services left unanswered"]
+    world.pusher.receive_data(world.take(asked), now=0.0)
+    assert world.pusher.confirmed() == [1]
+
+
 def test_an_error_in_clear_is_believed_and_an_ok_is_not() -> None:
     world = registered(World())
     world.pusher.push(world.model.readings([(1, 1)]), 1, now=0.0)
