@@ -7,6 +7,8 @@ kept too, and says so. The file has a bound; what comes after it is counted and 
 
 from __future__ import annotations
 
+import errno
+import os
 import time
 from pathlib import Path
 from typing import Final
@@ -63,12 +65,19 @@ class Captures:
             self._room = 0
             self._tally.count("packets not captured: the file is full")
             return
-        self._keep(octets)
+        try:
+            self._keep(octets)
+        except OSError:
+            # The link that it crossed must not fail for it.
+            self._room = 0
+            self._tally.count("packets not captured: the file cannot be written")
+            return
         self._tally.count("packets captured")
 
     def _keep(self, octets: bytes) -> None:
         self._room -= len(octets)
-        self._file.write(octets)
+        if self._file.write(octets) != len(octets):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 class _Tap:

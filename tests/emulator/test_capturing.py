@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from emulator.capturing import Captures
+from emulator.dialects import Dialects
 from emulator.fleet_config import Capture
+from emulator.grid import generate_grid
+from emulator.tally import Tally
 from protocols import pcapng
 from protocols.dlms.plugin import DlmsPlugin
 from tests.support.fleets import FakeHeadEnd, facing, fleet_config
+from tests.support.grids import behaviour, small_grid
 
 FILE = "captures/fleet-0.pcapng"
 
@@ -40,6 +45,40 @@ async def test_a_full_capture_says_how_much_it_lacks(tmp_path: Path) -> None:
     assert counts["packets captured"] == len(packets)
     assert counts["packets not captured: the file is full"] == 4 - len(packets) > 0
     assert (tmp_path / FILE).stat().st_size <= 900
+
+
+def note_one(captures: Captures, size: int) -> None:
+    near, far = ("127.0.0.1", 1), ("127.0.0.2", 2)
+    captures.note(pcapng.Packet(0, near, far, 1153, bytes(size)))
+
+
+def captures_in(folder: Path, tally: Tally, octets_max: int = 100_000) -> Captures:
+    dialects = Dialects(fleet_config(), generate_grid(small_grid(2), behaviour(4), 1))
+    return Captures(folder / FILE, Capture(concentrators=1, octets_max=octets_max), dialects, tally)
+
+
+def test_nothing_follows_on_what_found_no_room(tmp_path: Path) -> None:
+    tally = Tally()
+    captures = captures_in(tmp_path, tally, 600)
+    for size in (1, 1_000, 1):
+        note_one(captures, size)
+    captures.close()
+    assert [len(it.octets) for it in pcapng.read((tmp_path / FILE).read_bytes())] == [1]
+    assert tally.counts["packets not captured: the file is full"] == 2
+
+
+def test_a_capture_that_cannot_be_written_disturbs_nobody(tmp_path: Path) -> None:
+    tally = Tally()
+    captures = captures_in(tmp_path, tally)
+    note_one(captures, 1)
+    captures.close()
+    captures._file = Path("/dev/full").open("wb", buffering=0)
+    for _ in range(2):
+        note_one(captures, 1)
+    captures.close()
+    assert tally.counts["packets captured"] == 1
+    assert tally.counts["packets not captured: the file cannot be written"] == 1
+    assert tally.counts["packets not captured: the file is full"] == 1
 
 
 async def test_octets_without_framing_are_kept_and_marked(tmp_path: Path) -> None:
