@@ -72,10 +72,10 @@ def test_a_capture_that_cannot_be_written_disturbs_nobody(tmp_path: Path) -> Non
     captures = captures_in(tmp_path, tally)
     note_one(captures, 1)
     captures.close()
-    captures._file = Path("/dev/full").open("wb", buffering=0)
-    for _ in range(2):
-        note_one(captures, 1)
-    captures.close()
+    with Path("/dev/full").open("wb", buffering=0) as full:
+        captures._file = full
+        for _ in range(2):
+            note_one(captures, 1)
     assert tally.counts["packets captured"] == 1
     assert tally.counts["packets not captured: the file cannot be written"] == 1
     assert tally.counts["packets not captured: the file is full"] == 1
