@@ -92,8 +92,6 @@ class Connection:
         self.requests.append(request)
         for part in self.split(request):
             self.served.receive_data(part, now=now)
-            while self.served.deadline is not None and self.served.deadline < 0:
-                self.served.handle_deadline(now)
 
     def answer(self, now: float = 1.0) -> None:
         """Carry what the relay has to say to the head-end."""

@@ -32,8 +32,9 @@ from protocols.plugin import Credentials
 
 T = TypeVar("T")
 
-WINDOW: Final = 64
-"""Messages under way at a time."""
+WINDOW: Final = 16
+"""Messages under way at a time. They come to a relay together and hold it up together, and what
+emulates it all the others, too; a few round trips more cost less."""
 NOT_NOW: Final = frozenset(
     {ResponseCode.DEVICE_BUSY, ResponseCode.DATA_NOT_READY, ResponseCode.DATA_LOCKED}
 )

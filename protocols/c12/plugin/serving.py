@@ -34,8 +34,6 @@ from protocols.plugin import ConcentratorModel, Counters, Credentials, SessionOp
 IDLE_S: Final = 600.0
 """Seconds of silence after which a connection is closed."""
 AT_ONCE: Final = -math.inf
-PORTION: Final = 8
-"""APDUs that are served in one call: a burst on one connection must not hold up all the others."""
 
 
 class _Noted:
@@ -88,9 +86,9 @@ class _Server:
 class C12ServedSession:
     """The C12.22 servers of a relay and its meters, for one connection.
 
-    ``deadline`` is in the past (at once) until the session has been told the time first, while
-    requests wait to be served, and when the stream has lost its framing. After that, or after
-    `IDLE_S` of silence, it is ``None``: send what is left and close the connection.
+    ``deadline`` is in the past (at once) until the session has been told the time first, and
+    again when the stream has lost its framing; told the time then, or after `IDLE_S` of silence,
+    it is ``None``: send what is left and close the connection.
     """
 
     def __init__(
@@ -118,7 +116,6 @@ class C12ServedSession:
         self._deadlines: dict[int | None, float] = {}
         self._idle_at = math.inf
         self._over = False
-        self._waits = False
 
     def receive_data(self, data: bytes, *, now: float) -> None:
         """Take octets of the client, in any split. Never raises for what they hold."""
@@ -126,13 +123,18 @@ class C12ServedSession:
             return
         self._idle_at = now + IDLE_S
         self._reader.feed(data)
-        self._serve(now)
+        try:
+            while (apdu := self._reader.next_apdu()) is not None:
+                self._take(apdu, now)
+        except CodecError:
+            self._refusals.append("malformed")
+            self._over = True
+        # Before the octets leave, and all meters together.
+        self._handed.tell()
         self._note_deadline()
 
     def receive_eof(self) -> None:
         """Take the end of the stream; what it cut off is refused as truncated."""
-        while self._waits and not self._over:
-            self._serve(self._idle_at - IDLE_S)
         if self._reader.is_cut and not self._over:
             self._refusals.append("truncated")
         self._over = True
@@ -151,7 +153,6 @@ class C12ServedSession:
             return
         if self._idle_at == math.inf:
             self._idle_at = now + IDLE_S
-        self._serve(now)
         for number in list(self._deadlines):
             server = self._servers[number]
             server.endpoint.handle_deadline(now)
@@ -163,23 +164,6 @@ class C12ServedSession:
         causes = tuple(self._refusals)
         self._refusals.clear()
         return causes
-
-    def _serve(self, now: float) -> None:
-        """Serve what has come, or the first of it."""
-        self._waits = False
-        try:
-            for _ in range(PORTION):
-                apdu = self._reader.next_apdu()
-                if apdu is None:
-                    break
-                self._take(apdu, now)
-            else:
-                self._waits = self._reader.buffered > 0
-        except CodecError:
-            self._refusals.append("malformed")
-            self._over = True
-        # Before the octets leave, and all meters together.
-        self._handed.tell()
 
     def _take(self, octets: bytes | Oversized, now: float) -> None:
         apdu = _read(octets)
@@ -254,7 +238,7 @@ class C12ServedSession:
 
     def _note_deadline(self) -> None:
         earliest = min(self._deadlines.values(), default=math.inf)
-        self.deadline = AT_ONCE if self._over or self._waits else min(earliest, self._idle_at)
+        self.deadline = AT_ONCE if self._over else min(earliest, self._idle_at)
 
 
 def _read(octets: bytes | Oversized) -> ReadApdu | Header | None:

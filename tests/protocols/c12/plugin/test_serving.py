@@ -27,7 +27,7 @@ from protocols.c12.initialization_vectors import ReplayRule, SendVectors, Vector
 from protocols.c12.meter import command_procedure, meter_schema
 from protocols.c12.options import ChannelOptions, SessionAuthentication
 from protocols.c12.plugin.naming import key_id_of
-from protocols.c12.plugin.serving import IDLE_S, PORTION, C12ServedSession
+from protocols.c12.plugin.serving import IDLE_S, C12ServedSession
 from protocols.c12.services import (
     Deregister,
     FullRead,
@@ -295,29 +295,6 @@ def test_pipelined_requests_are_answered_in_order() -> None:
         assert isinstance(event, Answered)
         peers.append(event.peer.relative_to())
     assert peers == [decode_title(caller.node(meter).system_title) for meter in (2, 0, 1)]
-
-
-@pytest.mark.parametrize("ends", [False, True])
-def test_a_burst_is_served_in_portions_and_none_of_it_is_forgotten(ends: bool) -> None:
-    caller = Caller()
-    count = 2 * PORTION + 3
-    caller.session.receive_data(
-        b"".join(apdu for _ in range(count) for apdu in caller.send(METER, Identify())), now=1.0
-    )
-    portions = []
-    while (deadline := caller.session.deadline) is not None and deadline < 0:
-        reader = ApduReader()
-        reader.feed(caller.session.data_to_send())
-        portions.append(sum(1 for _ in iter(reader.next_apdu, None)))
-        if ends:
-            caller.session.receive_eof()
-        else:
-            caller.session.handle_deadline(1.0)
-    reader = ApduReader()
-    reader.feed(caller.session.data_to_send())
-    portions.append(sum(1 for _ in iter(reader.next_apdu, None)))
-    assert portions == ([PORTION, count - PORTION] if ends else [PORTION, PORTION, 3])
-    assert not caller.session.refusals()
 
 
 @settings(max_examples=40, deadline=None)
