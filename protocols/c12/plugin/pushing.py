@@ -121,7 +121,8 @@ class C12PushSession:
         for index, apdus in apart:
             for services in apdus:
                 self._start(Task(self._nodes[index], Kind.PUSH, services, number), now)
-        self._parts[number] = sum(len(apdus) for _, apdus in apart)
+        if self._options.confirmed:
+            self._parts[number] = sum(len(apdus) for _, apdus in apart)
         self._schedule()
 
     def data_to_send(self) -> bytes:

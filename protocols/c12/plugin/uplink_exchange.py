@@ -40,6 +40,11 @@ _NO_ANSWERS: Final = (
 )
 
 
+INVOCATIONS_OF_THE_RELAY: Final = b"invocations"
+MESSAGES_PER_SECOND: Final = 64
+"""A relay that sends more all the time uses the ids of its next life."""
+
+
 class Kind(Enum):
     """What a message is about."""
 
@@ -98,7 +103,9 @@ class Exchange:
         self._options = options
         self._protected = options.security is not SecurityMode.CLEAR
         self._head_end = ApTitle.decode(title_of(options.head_end))
-        self._invocation = 0
+        # Beyond those of an earlier life, whose answers must not be taken for ours.
+        first = counters.stamp(INVOCATIONS_OF_THE_RELAY) * MESSAGES_PER_SECOND
+        self._invocation = first % _INVOCATIONS
         self._under_way: dict[int, Task] = {}
         self.refusals: deque[str] = deque(maxlen=REFUSALS_MAX)
 

@@ -700,3 +700,17 @@ def test_a_status_event_without_its_capture_is_our_mistake() -> None:
             1,
             now=0.0,
         )
+
+
+def test_the_next_life_of_a_relay_uses_no_invocation_id_of_the_last() -> None:
+    """An answer to a message of the last life must not be taken for one to this life's."""
+    world = World()
+    seen: list[set[bytes]] = []
+    for _ in range(2):
+        pusher = world.push_session()
+        pusher.attend(now=0.0)
+        messages = map(read_message, apdus(pusher.data_to_send()))
+        seen.append({message.header.calling_invocation for message in messages})
+    assert seen[0]
+    assert seen[1]
+    assert not seen[0] & seen[1]
