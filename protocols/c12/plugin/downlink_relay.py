@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from typing import Final
 
+from protocols.c12.acse import Header, ReadApdu
+from protocols.c12.epsem import Control, Epsem, ResponseControl, SecurityMode
+from protocols.c12.message import Message, encode_message
+from protocols.c12.message.seal import seal_of
 from protocols.c12.relay import Place, Router, answer_resolve, answer_trace
 from protocols.c12.services import (
     Deregister,
@@ -13,10 +17,36 @@ from protocols.c12.services import (
     Response,
     ResponseCode,
     Trace,
+    encode_response,
 )
 from protocols.c12.titles import ApTitle
+from protocols.errors import CodecError
 
 LOCAL_ADDRESS_OCTETS: Final = 2
+
+
+def not_reachable(apdu: ReadApdu) -> bytes | None:
+    """Return what a relay answers for a node that does not answer it: NETWORK_NOT_REACHABLE.
+
+    ``None`` where nothing is to be answered: to a segment other than the first, to what cannot be
+    read, and where the response control says never.
+    """
+    asked = apdu.header
+    try:
+        control = seal_of(apdu).control
+    except CodecError:
+        return None
+    if control.response is ResponseControl.NEVER or asked.calling is None:
+        return None
+    header = Header(
+        asked.calling,
+        asked.called,
+        asked.calling_invocation,
+        called_invocation=asked.calling_invocation,
+    )
+    service = encode_response(Response(ResponseCode.NETWORK_NOT_REACHABLE))
+    epsem = Epsem((service,), Control(SecurityMode.CLEAR, ResponseControl.ALWAYS))
+    return encode_message(Message(header, epsem), None)
 
 
 class RelayServices:

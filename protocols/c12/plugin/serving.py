@@ -22,7 +22,7 @@ from protocols.c12.framing import ApduReader, Oversized
 from protocols.c12.meter import Clearance, HandedOver, Meter, Passwords
 from protocols.c12.options import ServerOptions
 from protocols.c12.plugin.downlink import MAX_ANSWER_SIZE, DeviceVectors, absolute_title
-from protocols.c12.plugin.downlink_relay import RelayServices
+from protocols.c12.plugin.downlink_relay import RelayServices, not_reachable
 from protocols.c12.plugin.naming import key_id_of
 from protocols.c12.plugin.options import C12Options
 from protocols.c12.relay import Place, Router
@@ -168,6 +168,9 @@ class C12ServedSession:
     def _take(self, octets: bytes | Oversized, now: float) -> None:
         apdu = _read(octets)
         number = self._number(apdu)
+        if number is not None and not self._model.meter_state(number).reachable:
+            self._answer_for(apdu)
+            return
         server = self._servers.get(number)
         if server is None:
             server = self._servers[number] = self._server(number)
@@ -179,6 +182,13 @@ class C12ServedSession:
         else:
             server.endpoint.receive_apdu(octets, now)
         self._collect(number, server)
+
+    def _answer_for(self, apdu: ReadApdu | Header | None) -> None:
+        """Say for a meter that it cannot be reached; in clear, as the relay has not its key."""
+        self._refusals.append("network not reachable")
+        answer = not_reachable(apdu) if isinstance(apdu, ReadApdu) else None
+        if answer is not None:
+            self._outgoing.append(answer)
 
     def _number(self, apdu: ReadApdu | Header | None) -> int | None:
         """Return which meter an APDU is for. Whoever is not here is the relay's to say so."""

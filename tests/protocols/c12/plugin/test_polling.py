@@ -11,7 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from protocols.c12.acse import decode_apdu
+from protocols.c12.epsem import Control, Epsem, ResponseControl, SecurityMode
 from protocols.c12.framing import ApduReader
+from protocols.c12.message import Message, encode_message, read_message
 from protocols.c12.meter import Meter
 from protocols.c12.plugin.downlink_pipeline import ATTEMPTS, WINDOW
 from protocols.c12.services import FullRead, OffsetRead, Request, Response, read_response
@@ -34,6 +36,7 @@ from tests.support.c12_meter_model import AnsiConcentrator, logged, risen, schem
 from tests.support.concentrator_model import FIRST_S, STEP_S, same
 
 METER: Final = 1
+METER_NAME: Final = AnsiConcentrator().meter_names[METER]
 LAST_S: Final = FIRST_S + 7 * STEP_S
 RAISED: Final = [
     logged(0, 2, 1, 1, argument=7),
@@ -298,6 +301,38 @@ def test_a_meter_that_goes_on_refusing_is_left_out(state: str, cause: str) -> No
     assert isinstance(outcome, ReadDone)
     assert set(outcome.readings.meter_ids) == {place.model.meter_names[m] for m in (0, 2)}
     assert connection.poll.left_out == {cause: 1}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_meter_that_does_not_answer_its_relay_is_left_out_until_it_does(
+    way: SessionOptions,
+) -> None:
+    place = Place(options=way)
+    place.model.meter_state(METER).reachable = False
+    connection = place.connect()
+    assert set(read(connection, FIRST_S, LAST_S).meter_ids) == {
+        place.model.meter_names[m] for m in (0, 2)
+    }
+    assert connection.poll.left_out == {"network not reachable": 1}
+    assert list(connection.served.refusals()) == ["network not reachable"]
+    place.model.meter_state(METER).reachable = True
+    assert METER_NAME in read(connection, FIRST_S, LAST_S, now=5.0).meter_ids
+
+
+def test_nothing_is_said_for_an_idle_meter_to_who_wants_no_answer() -> None:
+    place = Place()
+    place.model.meter_state(METER).reachable = False
+    connection = place.connect()
+    connection.poll.read(FIRST_S, LAST_S, meters=[METER], now=0.0)
+    (apdu,) = apdus(connection.poll.data_to_send())
+    sealed = read_message(apdu)
+    never = Control(SecurityMode.CLEAR, ResponseControl.NEVER)
+    silent = encode_message(Message(sealed.header, Epsem((b"\x20",), never)), None)
+    connection.served.receive_data(silent, now=1.0)
+    assert connection.served.data_to_send() == b""
+    assert list(connection.served.refusals()) == ["network not reachable"]
+    connection.served.receive_data(apdu, now=2.0)
+    assert connection.served.data_to_send()
 
 
 def test_all_meters_refusing_is_a_refusal() -> None:
