@@ -94,10 +94,6 @@ class AnswerVectors:
         """Seconds from the first vector to the latest; 0 before there is any."""
         return float(self._latest - self._first)
 
-    def latest_s(self) -> int:
-        """Return the latest vector, POSIX seconds, without taking one; 0 before there is any."""
-        return self._latest
-
     def begin(self, peer: bytes) -> None:
         """Go on to a request of ``peer``."""
         self._peer, self._stamp = peer, None

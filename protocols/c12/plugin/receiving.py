@@ -100,11 +100,7 @@ class C12ReceiveSession:
         self._stamps = AnswerVectors(counters)
         self._problems: list[Refused] = []
         own = ApTitle.decode(own_title).absolute()
-        # A vector is taken for the time only where that decides: replays, which are refused, would
-        # push the vectors of answers ahead of the clock, until nobody believes them.
-        in_time = options.replay is ReplayRule.WINDOW
-        utc_s = self._stamps.utc_s if in_time else self._stamps.latest_s
-        node = Node(own, self._key, self._stamps, self._accepted, utc_s)
+        node = Node(own, self._key, self._stamps, self._accepted, self._stamps.utc_s)
         self._channel = Channel(node, options.channel)
 
     def receive_data(self, data: bytes) -> Sequence[Item]:

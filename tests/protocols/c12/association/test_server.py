@@ -276,6 +276,24 @@ def test_replay_is_a_switch(rule: ReplayRule, vector: int, code: ResponseCode) -
         assert _only(pair, message)[0].code is code
 
 
+@pytest.mark.parametrize(
+    ("rule", "asked"), [(ReplayRule.STRICT, 0), (ReplayRule.WINDOW, 1), (ReplayRule.OFF, 0)]
+)
+def test_a_request_asks_the_time_only_where_the_rule_needs_it(rule: ReplayRule, asked: int) -> None:
+    pair = Pair(meter_channel=ChannelOptions(replay=rule))
+    times: list[float] = []
+
+    def utc_s() -> float:
+        times.append(UTC_S)
+        return UTC_S
+
+    pair.meter_channel.node = replace(pair.meter_channel.node, utc_s=utc_s)
+    unanswered = Control(SecurityMode.CIPHERED, ResponseControl.NEVER)
+    assert _ask(pair, _message(READ, control=unanswered)) == []
+    assert pair.application.handled == [READ]
+    assert len(times) == asked
+
+
 def test_less_protection_than_required() -> None:
     options = ChannelOptions(required_security=SecurityMode.AUTHENTICATED)
     pair = Pair(meter_channel=options)
