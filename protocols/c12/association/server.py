@@ -262,14 +262,16 @@ class ServerAssociation:
             del self._remembered[key]
 
     def _check_invocation(self, opened: Opened, session: _Session | None) -> None:
-        """Refuse a replay in a session, whose messages need not have vectors of their own."""
-        if session is None:
+        """Refuse a replay in a session, whose messages need not have vectors of their own.
+
+        Messages in clear have no part in it: anybody could use up the invocation ids with one.
+        """
+        if session is None or opened.security is SecurityMode.CLEAR:
             return
         message = opened.message
         invocation = _invocation(opened)
         shares_vector = message.header.authentication is None
-        protected = opened.security is not SecurityMode.CLEAR
-        if protected and shares_vector and not session.window.is_new(invocation):
+        if shares_vector and not session.window.is_new(invocation):
             raise Refusal(
                 RefusalKind.REPEATED_INVOCATION,
                 f"invocation id {invocation}",

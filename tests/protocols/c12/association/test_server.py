@@ -506,6 +506,15 @@ def test_a_replay_in_a_session() -> None:
     assert pair.refused == {RefusalKind.REPEATED_INVOCATION: 1}
 
 
+def test_a_forged_invocation_id_locks_nobody_out() -> None:
+    pair = Pair()
+    implied = _logged_on(pair)
+    forged = replace(HEADER, calling_invocation=b"\xff\xff\xff\xff")
+    _ask(pair, Message(forged, _message(READ).epsem))
+    (answer,) = _ask(pair, _in_session(READ, invocation=1))
+    assert _responses(answer, implied) == [TABLE]
+
+
 def test_a_repeated_logon_gets_the_same_session() -> None:
     pair = Pair()
     _logged_on(pair)
