@@ -161,14 +161,6 @@ class MeterEvents:
                 parts += self._risen(interval, here, hit)
         return RaisedEvents._of(meters, parts) if parts else _NOTHING
 
-    def of_meter(self, meter: int, from_interval: int, to_interval: int) -> RaisedEvents:
-        """Return what one meter raises in ``from_interval`` .. ``to_interval - 1``.
-
-        ``rows`` counts from ``from_interval``.
-        """
-        intervals = np.arange(from_interval, to_interval)
-        return self.of(np.full(len(intervals), meter), intervals)
-
     def of_interval(self, interval: int, first_meter: int, last_meter: int) -> RaisedEvents:
         """Return what ``first_meter`` .. ``last_meter - 1`` raise in one interval.
 

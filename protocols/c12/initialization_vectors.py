@@ -1,7 +1,7 @@
 """Initialization vectors: never sent twice under one key, and how a receiver takes them.
 
-A vector is the time of sending, UTC in seconds (u32). Both halves remember outside of themselves:
-what is sent and what was accepted must outlive a process, or a restart repeats vectors.
+A vector is the time of sending, UTC in seconds (u32). Who hands them out and who remembers what
+was accepted is outside: both must outlive a process, or a restart repeats vectors.
 """
 
 from __future__ import annotations
@@ -9,9 +9,8 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Final, Protocol
 
-from protocols.errors import LocalProtocolError, RemoteProtocolError
+from protocols.errors import RemoteProtocolError
 
-MAX_VECTOR: Final = 0xFFFF_FFFF
 WINDOW_S: Final = 15 * 60
 
 
@@ -59,52 +58,6 @@ class SendsVectors(Protocol):
     def take(self, now_s: int) -> int:
         """Return a vector greater than every one before, and not before ``now_s``."""
         ...
-
-
-class SendVectors:
-    """Hands out vectors: the time, or the one after the last.
-
-    ``last`` is where to go on from after a restart; keep the property of that name durably.
-    """
-
-    def __init__(self, last: int = 0) -> None:
-        self._last = last
-
-    @property
-    def last(self) -> int:
-        """The vector given last."""
-        return self._last
-
-    def take(self, now_s: int) -> int:
-        """Return a vector greater than every one before, and not before ``now_s``.
-
-        Raises:
-            LocalProtocolError: used up; only a new key helps.
-        """
-        vector = max(self._last + 1, now_s)
-        if vector > MAX_VECTOR:
-            raise LocalProtocolError("the initialization vectors are used up: change the key")
-        self._last = vector
-        return vector
-
-
-class VectorMemory:
-    """Accepted vectors in memory; ``last`` is where to go on from (title octets -> vector)."""
-
-    def __init__(self, last: dict[bytes, int] | None = None) -> None:
-        self._last = dict(last or {})
-
-    def last_accepted(self, peer: bytes) -> int | None:
-        """Return the last vector accepted from ``peer``."""
-        return self._last.get(peer)
-
-    def accept(self, peer: bytes, counter: int) -> None:
-        """Remember that ``counter`` was accepted from ``peer``."""
-        self._last[peer] = counter
-
-    def snapshot(self) -> dict[bytes, int]:
-        """Return the last vector accepted from each sender."""
-        return dict(self._last)
 
 
 def check_vector(

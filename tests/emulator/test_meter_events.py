@@ -50,7 +50,7 @@ def speaks_c12(grid: Grid) -> list[bool]:
 
 
 def of_one(events: MeterEvents, meter: int) -> list[Row]:
-    found = events.of_meter(meter, 0, STEPS)
+    found = events.of(np.full(STEPS, meter), np.arange(STEPS))
     columns = (found.rows, found.source, found.code, found.sequence)
     more = (found.raised_at_s - FIRST_S, found.argument)
     return list(zip(*(column.tolist() for column in (*columns, *more)), strict=True))
@@ -225,7 +225,10 @@ def who_is_hit(spans: list[MeterEventSpan], plan: Plan) -> list[list[bool]]:
         )
         for one in spans
     ]
-    return [[bool(len(events.of_meter(meter, 0, 1))) for events in alone] for meter in everybody]
+    return [
+        [bool(len(events.of_interval(0, meter, meter + 1))) for events in alone]
+        for meter in everybody
+    ]
 
 
 @settings(max_examples=60, deadline=None)

@@ -16,7 +16,6 @@ from protocols.c12.association import (
     RefusalKind,
     ServerAssociation,
 )
-from protocols.c12.initialization_vectors import SendVectors, VectorMemory
 from protocols.c12.options import (
     CHANNEL_OPTIONS,
     CLIENT_OPTIONS,
@@ -39,6 +38,7 @@ from protocols.c12.services import (
     read_response,
 )
 from protocols.c12.titles import ApTitle, head_end_title, meter_title
+from tests.support.c12_vectors import SendVectors, VectorMemory
 
 KEY = bytes(range(1, 17))
 METER = meter_title(0)

@@ -42,7 +42,6 @@ INFORMATION_TAG: Final = 0xBE
 CALLED_TAG: Final = 0xA2
 TOTAL_SIZE_TAG: Final = 0xA3
 CALLING_TAG: Final = 0xA6
-AUTHENTICATION_TAG: Final = 0xAC
 C1222_CONTEXT: Final = bytes.fromhex("607c86f7540116")
 """The application context 2.16.124.113620.1.22, content octets."""
 

@@ -1,4 +1,4 @@
-"""A message in and out of its protection, by the rules; `fast` does the same for known shapes."""
+"""A message in and out of its protection, by the rules; `MessageTemplate` makes many alike."""
 
 from __future__ import annotations
 

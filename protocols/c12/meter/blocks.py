@@ -41,11 +41,6 @@ def block_layout(schema: MeterSchema) -> FixedLayout:
     return layout_of(schema.configuration, schema.dimensions).rows
 
 
-def sequence_of(schema: MeterSchema, captured_at_s: int) -> int:
-    """Return the sequence number (u32) of the block of a capture time, POSIX seconds."""
-    return captured_at_s // schema.period_s & 0xFFFF_FFFF
-
-
 def block_offsets(schema: MeterSchema, captured_at_s: NDArray[np.int64]) -> NDArray[np.int64]:
     """Return at which octets of ST64 the blocks of capture times (n,) begin, (n,)."""
     elements = captured_at_s // schema.period_s % schema.settings.blocks

@@ -14,7 +14,6 @@ from protocols.c12.meter.profile_status import (
     STATUS,
     decode_status,
     encode_status,
-    status_layout,
 )
 from protocols.c12.meter.relay_captures import Column
 from protocols.c12.meter.view import MeterView
@@ -38,11 +37,6 @@ class LoadProfileList:
     def size(self) -> int:
         """The octets of ST64."""
         return self._blocks * block_layout(self._schema).size
-
-    @property
-    def status_size(self) -> int:
-        """The octets of ST63."""
-        return status_layout(self._schema).size
 
     def status(self) -> ProfileStatus:
         """Return what ST63 says."""

@@ -19,9 +19,7 @@ from protocols.c12.meter.refusal import RefusedError
 from protocols.c12.meter.view import MeterView
 from protocols.c12.services import ResponseCode
 
-CURRENT: Final = 23
 PREVIOUS_RESET: Final = 25
-PRESENT: Final = 28
 HOUR_S: Final = 3600
 RESETS_MAX: Final = 255
 DEMAND_MAX: Final = (1 << 31) - 1

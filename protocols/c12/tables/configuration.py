@@ -146,12 +146,6 @@ class Configuration:
             return number - MANUFACTURER_BASE in self.manufacturer_tables_writable
         return number in self.standard_tables_writable
 
-    def uses_procedure(self, number: int) -> bool:
-        """Say whether the device has procedure ``number``; 2048 + n is manufacturer procedure n."""
-        if number >= MANUFACTURER_BASE:
-            return number - MANUFACTURER_BASE in self.manufacturer_procedures_used
-        return number in self.standard_procedures_used
-
     def encode(self) -> bytes:
         """Return ST0. Raises `CodecError` naming the field that does not fit."""
         sizes = self.dimensions_of_sets

@@ -23,7 +23,7 @@ from protocols.c12.association import (
 )
 from protocols.c12.epsem import SecurityMode
 from protocols.c12.framing import MAX_SKIPPED, ApduReader
-from protocols.c12.initialization_vectors import ReplayRule, SendVectors, VectorMemory
+from protocols.c12.initialization_vectors import ReplayRule
 from protocols.c12.meter import command_procedure, meter_schema
 from protocols.c12.options import ChannelOptions, SessionAuthentication
 from protocols.c12.plugin.naming import key_id_of
@@ -49,6 +49,7 @@ from protocols.c12.titles import ApTitle, decode_title
 from protocols.plugin import Command, CommandKind, Credentials, SessionOptions
 from tests.support.c12_conversation import HEAD_END, PARTICULAR, Place, options
 from tests.support.c12_meter_model import CAPTURED, AnsiConcentrator
+from tests.support.c12_vectors import SendVectors, VectorMemory
 from tests.support.concentrator_model import FIRST_STAMP_S, STEP_S
 
 METER: Final = 1

@@ -75,8 +75,6 @@ def test_numbers_of_the_manufacturer_start_at_2048() -> None:
     assert CONFIGURATION.uses_table(2051)
     assert CONFIGURATION.may_write_table(7)
     assert not CONFIGURATION.may_write_table(2051)
-    assert CONFIGURATION.uses_procedure(10)
-    assert not CONFIGURATION.uses_procedure(2058)
 
 
 def test_the_declaration_agrees() -> None:
