@@ -11,6 +11,9 @@ A request that comes again (same sender, invocation id and services) is answered
 executed again: a client that repeats itself has missed the answer. In a session, where messages
 may share one vector, an invocation id that is neither new nor such a repetition is a replay.
 
+A session takes nothing that is less protected than its Logon was: who may do what was found out
+under that protection, and a title alone proves nothing.
+
 The association owns Identify, Wait, Terminate, Disconnect and the life of sessions; all else is
 the application's. Negotiate and timing setup belong to the serial link and are not supported.
 """
@@ -70,9 +73,12 @@ _OUT_OF_PLACE: Final = Response(ResponseCode.INVALID_SERVICE_SEQUENCE_STATE)
 
 @dataclass(slots=True)
 class _Session:
+    """What a Logon opened; ``security`` and ``theirs`` are how its last attempt came."""
+
     application: Application
     timeout_s: int
     deadline: float
+    security: SecurityMode
     theirs: AuthenticationValue | None
     ours: AuthenticationValue | None = None
     window: InvocationWindow = field(default_factory=InvocationWindow)
@@ -143,7 +149,7 @@ class ServerAssociation:
         session = None
         if calling is not None:
             session = self._sessions.get(self._channel.absolute(calling))
-        opened = self._channel.open(sealed, session.theirs if session else None)
+        opened = self._opened(sealed, session)
         remembered = self._repeated(opened, now)
         if remembered is not None:
             self._channel.accept(opened)
@@ -156,6 +162,12 @@ class ServerAssociation:
         responses = self._execute(turn)
         self._remember(turn, responses, opened_session=session is not turn.session)
         self._answer(opened, turn.session, responses)
+
+    def _opened(self, sealed: Sealed, session: _Session | None) -> Opened:
+        if session is None:
+            return self._channel.open(sealed)
+        required = max(self._channel.options.required_security, session.security)
+        return self._channel.open(sealed, session.theirs, required=required)
 
     def _execute(self, turn: _Turn) -> tuple[Response, ...]:
         responses = []
@@ -225,7 +237,11 @@ class ServerAssociation:
             return response
         timeout_s = self._granted(request, response)
         session = _Session(
-            turn.application, timeout_s, turn.now + timeout_s, turn.opened.authentication
+            turn.application,
+            timeout_s,
+            turn.now + timeout_s,
+            turn.opened.security,
+            turn.opened.authentication,
         )
         self._forget_answers(turn.peer)
         self._sessions[turn.peer] = turn.session = session
@@ -314,7 +330,7 @@ class ServerAssociation:
         if remembered.opened_session and session is not None:
             # The client missed the answer to its Logon, and with it the value that the session
             # implies; so it gets that one again. Its own is the one of its last attempt.
-            session.theirs = opened.authentication
+            session.security, session.theirs = opened.security, opened.authentication
             own = session.ours
         self._answer(opened, session, remembered.responses, own)
 

@@ -506,6 +506,35 @@ def test_a_replay_in_a_session() -> None:
     assert pair.refused == {RefusalKind.REPEATED_INVOCATION: 1}
 
 
+@pytest.mark.parametrize(
+    ("logon", "message", "taken"),
+    [(logon, message, message >= logon) for logon in SecurityMode for message in SecurityMode],
+)
+def test_a_session_takes_nothing_less_protected_than_its_logon(
+    logon: SecurityMode, message: SecurityMode, taken: bool
+) -> None:
+    pair = Pair()
+    _ask(pair, _message(LOGON, Security(PASSWORD), control=Control(logon)))
+    write = _message(FullWrite(5, b"x"), control=Control(message), vector=UTC_S + 1, invocation=2)
+    code = ResponseCode.OK if taken else ResponseCode.INSUFFICIENT_SECURITY_CLEARANCE
+    assert _only(pair, write) == [Response(code)]
+    assert (pair.application.table == b"x") is taken
+    assert pair.refused[RefusalKind.NOT_PROTECTED] == (not taken)
+    assert pair.server.sessions == 1
+
+
+def test_nobody_ends_or_prolongs_a_protected_session_in_clear() -> None:
+    pair = Pair()
+    _logged_on(pair, now=0.0)
+    requests: tuple[Request, ...] = (Wait(100), Logoff(), Terminate(), Disconnect())
+    for invocation, request in enumerate(requests, 2):
+        _ask(pair, _message(request, invocation=invocation), now=30.0)
+    # Nor is the Logon repeated so that its session has no protection any more.
+    _ask(pair, _message(LOGON), now=30.0)
+    assert pair.refused == {RefusalKind.NOT_PROTECTED: 5}
+    assert pair.meter.deadline == 60.0
+
+
 def test_a_forged_invocation_id_locks_nobody_out() -> None:
     pair = Pair()
     implied = _logged_on(pair)
