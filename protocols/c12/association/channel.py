@@ -26,7 +26,7 @@ from protocols.c12.acse import (
 from protocols.c12.association.events import Event, Opened, Refused
 from protocols.c12.association.refusals import ANSWERS, Refusal, RefusalKind
 from protocols.c12.eax_prime import WrongMacError
-from protocols.c12.epsem import Epsem, ResponseControl, SecurityMode
+from protocols.c12.epsem import Control, Epsem, ResponseControl, SecurityMode
 from protocols.c12.framing import Oversized
 from protocols.c12.initialization_vectors import (
     AcceptedVectors,
@@ -252,7 +252,7 @@ class Channel:
 
     def receive_read(self, apdu: ReadApdu, now: float) -> Sealed | None:
         """Do the same with an APDU that somebody has read, such as to find out whom it is for."""
-        self._check_called(apdu.header)
+        self._check_called(apdu)
         if apdu.segment is None:
             return _sealed(apdu)
         whole = self._reassembly.add(apdu, now=now)
@@ -329,10 +329,11 @@ class Channel:
             Message(header, epsem), key, options=self.options.message, implied=implied
         )
 
-    def _check_called(self, header: Header) -> None:
+    def _check_called(self, apdu: ReadApdu) -> None:
         # Without a called title the transport has brought it to whom it is meant for.
+        header = apdu.header
         if header.called is not None and self.absolute(header.called) != self.node.title:
-            raise Refusal(RefusalKind.UNKNOWN_TITLE, str(header.called), header)
+            raise Refusal(RefusalKind.UNKNOWN_TITLE, str(header.called), header, _control(apdu))
 
     def _reassembled(self, octets: bytes, segment_header: Header) -> Sealed:
         try:
@@ -379,6 +380,13 @@ class Channel:
 @lru_cache(_CACHED_TITLES)
 def _absolute(title: ApTitle, base: ApTitle) -> ApTitle:
     return title.absolute(base)
+
+
+def _control(apdu: ReadApdu) -> Control | None:
+    """Return what an APDU says about answers; ``None`` where nothing says it, as in segments."""
+    with suppress(CodecError):
+        return seal_of(apdu).control
+    return None
 
 
 def _sealed(apdu: ReadApdu) -> Sealed:

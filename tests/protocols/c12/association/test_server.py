@@ -250,6 +250,33 @@ def test_an_unknown_called_title() -> None:
     assert _refused(pair, RefusalKind.UNKNOWN_TITLE)
 
 
+@pytest.mark.parametrize("mode", SecurityMode)
+@pytest.mark.parametrize(
+    ("response", "answers"),
+    [(ResponseControl.ALWAYS, 1), (ResponseControl.ON_EXCEPTION, 1), (ResponseControl.NEVER, 0)],
+)
+def test_whether_an_unknown_called_title_is_answered_is_up_to_the_request(
+    mode: SecurityMode, response: ResponseControl, answers: int
+) -> None:
+    pair = Pair()
+    message = _message(
+        READ, control=Control(mode, response), header=replace(HEADER, called=HEAD_END)
+    )
+    assert len(_ask(pair, message)) == answers
+    assert _refused(pair, RefusalKind.UNKNOWN_TITLE)
+
+
+@pytest.mark.parametrize("information", [b"", b"\x00"])
+def test_an_unknown_called_title_is_answered_where_nothing_says_otherwise(
+    information: bytes,
+) -> None:
+    stranger = replace(HEADER, called=HEAD_END)
+    expected = [Response(ResponseCode.UNKNOWN_APPLICATION_TITLE)]
+    assert _only(Pair(), encode_apdu(stranger, information)) == expected
+    segment = encode_apdu(stranger, b"aa", SegmentPosition(100, 0))
+    assert _only(Pair(), segment) == expected
+
+
 def test_a_repeated_vector() -> None:
     pair = Pair()
     assert _only(pair, _message(READ, control=CIPHERED)) == [TABLE]
