@@ -54,7 +54,11 @@ ANSWERS: Final[dict[RefusalKind, ResponseCode]] = {
     RefusalKind.TOO_MANY_REASSEMBLIES: ResponseCode.DEVICE_BUSY,
     RefusalKind.TOO_MANY_SESSIONS: ResponseCode.DEVICE_BUSY,
 }
-"""What the sender of a request is told; kinds that are not here are counted only."""
+"""What the sender of a request is told; kinds that are not here are counted only.
+
+A service that cannot be read is an inappropriate action wherever that is found out: by a server or
+by a head-end, in one service or in a whole message. One answer, so that a peer can tell by it.
+"""
 
 
 class Refusal(Exception):

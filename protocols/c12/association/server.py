@@ -31,7 +31,7 @@ from protocols.c12.application import Application
 from protocols.c12.association.channel import Channel
 from protocols.c12.association.events import ClosingCause, Opened, SessionClosed, SessionOpened
 from protocols.c12.association.invocations import InvocationWindow
-from protocols.c12.association.refusals import Refusal, RefusalKind
+from protocols.c12.association.refusals import ANSWERS, Refusal, RefusalKind
 from protocols.c12.epsem import Control, Epsem, ResponseControl, SecurityMode
 from protocols.c12.message import Sealed
 from protocols.c12.options import SERVER_OPTIONS, ServerOptions, SessionAuthentication
@@ -174,13 +174,11 @@ class ServerAssociation:
         for service in turn.opened.message.epsem.services:
             try:
                 request = _decoded(service)
-            except UnknownServiceError as exc:
-                self._count(RefusalKind.UNKNOWN_SERVICE, str(exc), turn.opened)
-                responses.append(Response(ResponseCode.SERVICE_NOT_SUPPORTED))
-                continue
             except CodecError as exc:
-                self._count(RefusalKind.MALFORMED_SERVICE, str(exc), turn.opened)
-                responses.append(Response(ResponseCode.ERROR))
+                known = not isinstance(exc, UnknownServiceError)
+                kind = RefusalKind.MALFORMED_SERVICE if known else RefusalKind.UNKNOWN_SERVICE
+                self._count(kind, str(exc), turn.opened)
+                responses.append(Response(ANSWERS[kind]))
                 continue
             response = self._serve(request, turn)
             if not self._is_silent(request, response, turn):

@@ -194,8 +194,12 @@ def test_services_of_the_association() -> None:
     ("service", "code", "kind"),
     [
         (b"\x99", ResponseCode.SERVICE_NOT_SUPPORTED, RefusalKind.UNKNOWN_SERVICE),
-        (b"\x30\x00", ResponseCode.ERROR, RefusalKind.MALFORMED_SERVICE),
-        (b"", ResponseCode.ERROR, RefusalKind.MALFORMED_SERVICE),
+        (
+            b"\x30\x00",
+            ResponseCode.INAPPROPRIATE_ACTION_REQUESTED,
+            RefusalKind.MALFORMED_SERVICE,
+        ),
+        (b"", ResponseCode.INAPPROPRIATE_ACTION_REQUESTED, RefusalKind.MALFORMED_SERVICE),
     ],
 )
 def test_one_bad_service_spoils_no_other(
