@@ -12,7 +12,6 @@ from protocols.c12.association import (
     Endpoint,
     Event,
     Node,
-    NotificationHost,
     RefusalKind,
     ServerAssociation,
 )
@@ -138,10 +137,3 @@ class Pair:
 def events_of(endpoint: Endpoint) -> list[Event]:
     """Return all that ``endpoint`` has to report."""
     return list(iter(endpoint.next_event, None))
-
-
-def host(options: ChannelOptions = CHANNEL_OPTIONS) -> tuple[Channel, NotificationHost, Endpoint]:
-    """Return a head-end that takes notifications."""
-    channel = Channel(node(HEAD_END), options)
-    notification_host = NotificationHost(channel)
-    return channel, notification_host, Endpoint(channel, server=notification_host)

@@ -9,7 +9,6 @@ from protocols.c12.association.events import (
     Event,
     Failure,
     NoException,
-    Notification,
     Opened,
     Refused,
     RequestFailed,
@@ -17,7 +16,6 @@ from protocols.c12.association.events import (
     SessionClosed,
     SessionOpened,
 )
-from protocols.c12.association.host import NotificationHost
 from protocols.c12.association.outstanding import Delivery
 from protocols.c12.association.refusals import ANSWERS, Refusal, RefusalKind
 from protocols.c12.association.server import ApplicationFactory, ServerAssociation
@@ -36,8 +34,6 @@ __all__ = [
     "KeyLookup",
     "NoException",
     "Node",
-    "Notification",
-    "NotificationHost",
     "Opened",
     "Refusal",
     "RefusalKind",

@@ -14,32 +14,15 @@ Framing is outside, because many nodes share a relay's connection.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
 
 from protocols.c12.acse import ReadApdu
 from protocols.c12.association.channel import Channel
 from protocols.c12.association.client import ClientAssociation
 from protocols.c12.association.events import Event
 from protocols.c12.association.refusals import Refusal, RefusalKind
+from protocols.c12.association.server import ServerAssociation
 from protocols.c12.framing import Oversized
 from protocols.c12.message import Sealed
-
-
-class Serves(Protocol):
-    """What takes requests: a `ServerAssociation` or a `NotificationHost`."""
-
-    @property
-    def deadline(self) -> float | None:
-        """When `handle_deadline` wants to be called."""
-        ...
-
-    def handle_deadline(self, now: float) -> None:
-        """Tell the time."""
-        ...
-
-    def handle(self, sealed: Sealed, now: float) -> None:
-        """Take a request; raises `Refusal` for what is to be answered with an error."""
-        ...
 
 
 class Endpoint:
@@ -56,7 +39,7 @@ class Endpoint:
         self,
         channel: Channel,
         *,
-        server: Serves | None = None,
+        server: ServerAssociation | None = None,
         client: ClientAssociation | None = None,
     ) -> None:
         self._channel = channel

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum, auto
 from typing import TypeAlias
 
-from protocols.c12.acse import AeQualifier, AuthenticationValue
+from protocols.c12.acse import AuthenticationValue
 from protocols.c12.association.refusals import RefusalKind
-from protocols.c12.epsem import ResponseControl, SecurityMode
+from protocols.c12.epsem import SecurityMode
 from protocols.c12.message import Message
-from protocols.c12.services import Request, Response, ResponseCode
+from protocols.c12.services import Response, ResponseCode
 from protocols.c12.titles import ApTitle
 
 
@@ -121,48 +121,8 @@ class Opened:
         return self.message.epsem.control.security
 
 
-@dataclass(frozen=True, slots=True)
-class Notification:
-    """A message for a `NotificationHost`, which waits for its `confirm`.
-
-    ``requests`` are its services, writes of tables above all, in order. ``vector`` is the one it
-    came under, ``None`` in clear; ``security`` how it was protected.
-    """
-
-    opened: Opened = field(repr=False)
-    requests: tuple[Request, ...]
-
-    @property
-    def peer(self) -> ApTitle:
-        """Absolute title of the sender."""
-        return self.opened.peer
-
-    @property
-    def security(self) -> SecurityMode:
-        """How it was protected."""
-        return self.opened.security
-
-    @property
-    def vector(self) -> int | None:
-        """The vector it came under; ``None`` in clear."""
-        authentication = self.opened.authentication
-        return None if authentication is None else authentication.vector
-
-    @property
-    def is_notification(self) -> bool:
-        """Whether it says so; a host may be asked other things, too."""
-        qualifier = self.opened.message.header.qualifier
-        return bool(qualifier and qualifier & AeQualifier.NOTIFICATION)
-
-    @property
-    def response(self) -> ResponseControl:
-        """When the sender wants an answer."""
-        return self.opened.message.epsem.control.response
-
-
 Event: TypeAlias = (
-    Notification
-    | SessionOpened
+    SessionOpened
     | SessionClosed
     | Refused
     | Answered
