@@ -42,7 +42,9 @@ from protocols.plugin import PushSession
 
 NANOSECONDS: Final = 1_000_000_000
 RECOVERY_SPREAD_S: Final = 5.0
-"""Real seconds over which concentrators come back after an outage."""
+"""Real seconds over which concentrators come back after an outage, where their nodes are few."""
+RECOVERING_NODES_PER_S: Final = 3_000
+"""Nodes that come back in a real second: each waits for a while before it registers."""
 ATTENTION_EVERY_S: Final = 0.5
 """Real seconds between two looks at who wants attention."""
 log = get_logger(__name__)
@@ -125,6 +127,15 @@ class Pushers:
             if self._phase_s[number - self._first] <= since_s:
                 self._deliveries.start_soon(self.deliver, number)
 
+    def _nodes(self, numbers: NDArray[np.int64]) -> int:
+        """Return how many meters that are nodes of their own are behind these concentrators."""
+        dialects, grid = self._concentrators.dialects, self._world.plan.grid
+        return sum(
+            len(grid.meters_of(number))
+            for number in numbers.tolist()
+            if dialects.plugin(number).has_nodes
+        )
+
     def _enrol(self, numbers: NDArray[np.int64]) -> None:
         """Let those of ``numbers`` that have nodes register them, spread up to the first step."""
         assert self._deliveries is not None
@@ -144,7 +155,8 @@ class Pushers:
         Their deliveries belong to `run`. Cancellation: no further ones are started.
         """
         hit = np.array(list(numbers), np.int64)
-        delays_s = mix(self._recovery_key, hit) / 2.0**64 * RECOVERY_SPREAD_S
+        spread_s = max(RECOVERY_SPREAD_S, self._nodes(hit) / RECOVERING_NODES_PER_S)
+        delays_s = mix(self._recovery_key, hit) / 2.0**64 * spread_s
         order = np.argsort(delays_s, kind="stable")
         began = trio.current_time()
         for number, delay_s in zip(hit[order].tolist(), delays_s[order].tolist(), strict=True):

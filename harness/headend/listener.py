@@ -7,10 +7,7 @@ connection. Anything else that goes wrong here is our mistake and ends the servi
 from __future__ import annotations
 
 import socket
-import time
-from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Final
 
@@ -18,12 +15,10 @@ import trio
 from structlog import get_logger
 
 from emulator.descriptors import RESERVED, raise_descriptor_limit
-from harness.headend.committer import Submission, merge
-from harness.headend.hooks import Point
+from harness.headend.datagrams import DatagramHost
+from harness.headend.intake import Intake, Visit
 from harness.headend.service import Shard
-from harness.store.rows import Via
 from protocols.errors import ProtocolError
-from protocols.plugin import Received, ReceiveSession, Refused, Registering
 
 RECEIVE_SIZE: Final = 65_536
 BACKLOG: Final = 4_096
@@ -51,8 +46,12 @@ async def listen(
     async with trio.open_nursery() as connections:
         with trio.CancelScope() as listening:
             handle = PushListener(shard, ports, listening, connections.cancel_scope)
-            task_status.started(handle)
             async with trio.open_nursery() as accepting:
+                for protocol, plugin in shard.plugins.items():
+                    if plugin.speaks_datagrams:
+                        host = DatagramHost(shard, protocol, connections)
+                        await accepting.start(host.run, ports[protocol])
+                task_status.started(handle)
                 for protocol, opened in listeners.items():
                     serve = partial(handle.serve, protocol=protocol)
                     accepting.start_soon(
@@ -73,30 +72,6 @@ async def _open(shard: Shard) -> dict[str, list[trio.SocketListener]]:
     }
 
 
-@dataclass(slots=True)
-class _Visit:
-    """What one connection brought; ends up in its line of the log."""
-
-    began: float = field(default_factory=time.monotonic)
-    system_title: bytes = b""
-    pushes: int = 0
-    readings: int = 0
-    refused: Counter[str] = field(default_factory=Counter)
-    detail: str = ""
-
-    def close(self, outcome: str) -> None:
-        log.info(
-            "connection ended",
-            outcome=outcome,
-            system_title=self.system_title.hex(),
-            pushes=self.pushes,
-            readings=self.readings,
-            refused=dict(self.refused),
-            detail=self.detail,
-            lasted_s=round(time.monotonic() - self.began, 3),
-        )
-
-
 class PushListener:
     """A listener at work; ``port`` is where, ``ports`` where for each protocol."""
 
@@ -110,6 +85,7 @@ class PushListener:
         self.ports = ports
         self.port = next(iter(ports.values()))
         self._shard = shard
+        self._intake = Intake(shard)
         self._listening = listening
         self._connections = connections
         self._stopping = False
@@ -137,7 +113,7 @@ class PushListener:
             return
         totals.count("connections accepted")
         self._connected += 1
-        visit = _Visit()
+        visit = Visit()
         outcome = "cancelled"
         try:
             for option in KEEP_ALIVE:
@@ -155,7 +131,7 @@ class PushListener:
             self._connected -= 1
             visit.close(outcome)
 
-    async def _serve(self, stream: trio.SocketStream, protocol: str, visit: _Visit) -> str:
+    async def _serve(self, stream: trio.SocketStream, protocol: str, visit: Visit) -> str:
         shard = self._shard
         session = shard.plugins[protocol].receive_session(
             shard.registry.credentials,
@@ -168,9 +144,9 @@ class PushListener:
             data = await self._receive(stream)
             if not data:
                 for item in session.receive_eof():
-                    self._refuse(visit, item.cause, item.detail)
+                    self._intake.refuse(visit, item.cause, item.detail)
                 return "closed by the concentrator"
-            await self._take(stream, session, bytes(data), visit)
+            await self._intake.take(stream.send_all, session, bytes(data), visit)
         return "closed by the head-end, which is stopping"
 
     async def _receive(self, stream: trio.SocketStream) -> bytes | bytearray:
@@ -181,98 +157,3 @@ class PushListener:
             return data
         finally:
             self._idle.discard(stream)
-
-    async def _take(
-        self, stream: trio.SocketStream, session: ReceiveSession, data: bytes, visit: _Visit
-    ) -> None:
-        arrived: list[Received | Registering] = []
-        submissions: list[Submission] = []
-        for item in session.receive_data(data):
-            if isinstance(item, Refused):
-                self._refuse(visit, item.cause, item.detail)
-                continue
-            self._shard.kill_switch.reach(Point.RECEIVED)
-            submission = self._submission(item, visit)
-            if submission is not None:
-                arrived.append(item)
-                submissions.append(submission)
-        await self._send(stream, session.data_to_send())
-        if not arrived:
-            return
-        if self._shard.config.acknowledge_before_store:
-            await self._confirm(stream, session, arrived)
-            await self._store(submissions, visit)
-            return
-        await self._store(submissions, visit)
-        await self._confirm(stream, session, arrived)
-
-    def _submission(self, item: Received | Registering, visit: _Visit) -> Submission | None:
-        """Return what is to be stored of what arrived; ``None`` if it is refused after all."""
-        shard = self._shard
-        title = item.system_title
-        record = shard.registry.by_title(title)
-        if record is None:
-            self._refuse(visit, "unknown system title", title.hex())
-            return None
-        visit.system_title = record.system_title
-        brought = (
-            self._rows(record.number, item, visit)
-            if isinstance(item, Received)
-            else self._nodes(record.number, item)
-        )
-        if brought is None:
-            return None
-        # Remembered at once, so that the same frame on another connection is a replay even before
-        # this one is durable; the durable memory commits with the rows.
-        for peer, counter in item.counters.items():
-            shard.push_counters.accept(peer, counter)
-        names = {shard.push_counters.name(peer): at for peer, at in item.counters.items()}
-        return replace(brought, counters=names)
-
-    def _rows(self, number: int, push: Received, visit: _Visit) -> Submission | None:
-        shard, readings = self._shard, push.readings
-        shard.totals.count("pushes received")
-        if readings.registers != len(shard.store.registers) and len(readings):
-            self._refuse(visit, "another capture profile", f"{readings.registers} registers")
-            return None
-        return Submission(
-            shard.rows(number, readings, Via.PUSH), {}, alarms=shard.alarms(number, readings.events)
-        )
-
-    def _nodes(self, number: int, item: Registering) -> Submission:
-        shard = self._shard
-        shard.totals.count("registrations received", len(item.nodes))
-        registrations = shard.nodes.register(number, item.nodes)
-        return Submission(shard.no_rows, {}, registrations=registrations)
-
-    def _refuse(self, visit: _Visit, cause: str, detail: str) -> None:
-        self._shard.totals.count(f"refused: {cause}")
-        visit.refused[cause] += 1
-        visit.detail = detail
-
-    async def _store(self, submissions: list[Submission], visit: _Visit) -> None:
-        whole = merge(submissions)
-        await self._shard.committer.submit(whole)
-        self._shard.totals.count("pushes stored", len(submissions))
-        visit.pushes += len(submissions)
-        visit.readings += len(whole.rows)
-
-    async def _confirm(
-        self,
-        stream: trio.SocketStream,
-        session: ReceiveSession,
-        arrived: list[Received | Registering],
-    ) -> None:
-        shard = self._shard
-        answers = [session.confirm(item) for item in arrived if item.wants_confirmation]
-        if not answers:
-            return
-        shard.kill_switch.reach(Point.BEFORE_ACKNOWLEDGE)
-        await self._send(stream, b"".join(answers))
-        shard.totals.count("pushes acknowledged", len(answers))
-        shard.kill_switch.reach(Point.ACKNOWLEDGED)
-
-    async def _send(self, stream: trio.SocketStream, octets: bytes) -> None:
-        if octets:
-            await stream.send_all(octets)
-            self._shard.tally.carried(sent=len(octets))

@@ -97,6 +97,10 @@ class ProtocolPlugin(Protocol):
         """Whether meters are nodes of their own: named, keyed and registered one by one."""
 
     @property
+    def speaks_datagrams(self) -> bool:
+        """Whether pushes may also come as datagrams, one packet of `packet_reader` each."""
+
+    @property
     def captured_port(self) -> int:
         """The registered TCP port of the protocol, by which dissectors know it."""
 

@@ -28,6 +28,7 @@ class C12Plugin:
     """Both roles. Keeps nothing of a connection."""
 
     has_nodes = True
+    speaks_datagrams = True
     captured_port = PORT
     """Registered for C12.22 with IANA."""
 

@@ -94,6 +94,10 @@ class HeadEndVectors:
         self._promised[peer.system_title] = vector
         return vector
 
+    def withdraw(self, peer: Credentials) -> None:
+        """Forget what was promised for ``peer``: nothing goes out under it."""
+        self._promised.pop(peer.system_title, None)
+
     def utc_s(self) -> float:
         """Return about what time it is, POSIX seconds: that of the last request."""
         return float(self._last)

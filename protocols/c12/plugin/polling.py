@@ -163,6 +163,7 @@ class C12PollSession:
         try:
             procedure = command_procedure(schema, command, promised & 0xFF)
         except CodecError:
+            self._vectors.withdraw(peer)
             self._outcome = Executed(False, "parameter out of range")
             return promised
         task = self._task(peer, commanding(schema, procedure), patient=False)

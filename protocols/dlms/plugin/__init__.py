@@ -31,6 +31,7 @@ class DlmsPlugin:
     """Both roles. Keeps nothing of a connection, only the shapes that its decoder has learnt."""
 
     has_nodes = False
+    speaks_datagrams = False
     captured_port = 4059
     """Registered for DLMS/COSEM with IANA."""
 
