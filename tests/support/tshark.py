@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from protocols.c12 import ber
+from protocols.c12.acse import decode_apdu
 from protocols.c12.framing import PORT
 from protocols.pcapng import Packet, packet, section
 
@@ -27,6 +29,19 @@ _FIELDS: Final = (
 def tshark_is_installed() -> bool:
     """Tell whether there is a tshark to ask."""
     return shutil.which("tshark") is not None
+
+
+def is_misjudged(octets: bytes) -> bool:
+    """Tell whether tshark 4.0 calls the MAC of a message bad however good it is.
+
+    It takes for granted that the three lengths before the EPSEM (of the user information, of the
+    external and of its encoding) have equally many octets. Where the outer one just needs one more
+    than the inner, it authenticates octets that are not of the header.
+    """
+    encoding = len(octets) - decode_apdu(octets).spans.information_start
+    external = 1 + len(ber.length(encoding)) + encoding
+    information = 1 + len(ber.length(external)) + external
+    return len({len(ber.length(size)) for size in (encoding, external, information)}) > 1
 
 
 @dataclass(frozen=True)
