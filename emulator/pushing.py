@@ -43,7 +43,7 @@ from protocols.plugin import PushSession
 NANOSECONDS: Final = 1_000_000_000
 RECOVERY_SPREAD_S: Final = 5.0
 """Real seconds over which concentrators come back after an outage, where their nodes are few."""
-RECOVERING_NODES_PER_S: Final = 3_000
+RECOVERING_NODES_PER_S: Final = 1_600
 """Nodes that come back in a real second: each waits for a while before it registers."""
 ATTENTION_EVERY_S: Final = 0.5
 """Real seconds between two looks at who wants attention."""
@@ -91,6 +91,7 @@ class Pushers:
             world.plan.phase_ns(np.array(concentrators.numbers)) / NANOSECONDS
         )
         self._pushers: dict[int, _Pusher] = {}
+        self._recovering: set[int] = set()
         self._deliveries: trio.Nursery | None = None
 
     @property
@@ -152,27 +153,33 @@ class Pushers:
     async def recover(self, numbers: Iterable[int]) -> None:
         """Start those of ``numbers`` again after an outage, spread over a few real seconds.
 
-        Their deliveries belong to `run`. Cancellation: no further ones are started.
+        None delivers before its turn, whatever the plan has due. Deliveries belong to `run`.
+        Cancellation: no further ones are started.
         """
         hit = np.array(list(numbers), np.int64)
         spread_s = max(RECOVERY_SPREAD_S, self._nodes(hit) / RECOVERING_NODES_PER_S)
         delays_s = mix(self._recovery_key, hit) / 2.0**64 * spread_s
         order = np.argsort(delays_s, kind="stable")
         began = trio.current_time()
-        for number, delay_s in zip(hit[order].tolist(), delays_s[order].tolist(), strict=True):
-            await trio.sleep_until(began + delay_s)
-            if self._deliveries is None:
-                return
-            self._deliveries.start_soon(self.deliver, number)
+        self._recovering.update(hit.tolist())
+        try:
+            for number, delay_s in zip(hit[order].tolist(), delays_s[order].tolist(), strict=True):
+                await trio.sleep_until(began + delay_s)
+                self._recovering.discard(number)
+                if self._deliveries is None:
+                    return
+                self._deliveries.start_soon(self.deliver, number)
+        finally:
+            self._recovering.difference_update(hit.tolist())
 
     async def deliver(self, number: int) -> None:
         """Push what concentrator ``number`` owes, until nothing is left or it is cut off.
 
-        Returns at once when it is delivering already, is not yet begun, or is unreachable.
+        Returns at once when it is delivering already, is unreachable, or has yet to recover.
         Cancellation: a push under way counts as sent, not as acknowledged.
         """
         pusher = self._pushers.setdefault(number, _Pusher())
-        if pusher.delivering:
+        if pusher.delivering or number in self._recovering:
             return
         pusher.delivering = True
         try:
@@ -195,6 +202,7 @@ class Pushers:
                 if (
                     _wants_attention(session)
                     and not self._pushers[number].delivering
+                    and number not in self._recovering
                     and self._concentrators.reachable(number)
                 ):
                     self._deliveries.start_soon(self.deliver, number)

@@ -22,7 +22,9 @@ MAX_TITLE_SIZE: Final = 64
 """Content octets of a relative title."""
 MAX_BASE_SIZE: Final = 63
 """Content octets that an absolute title may have before them: its length stays one octet."""
-_CACHED_TITLES: Final = 1 << 16
+NODES_REMEMBERED: Final = 1 << 18
+"""What is remembered by node or title: a head-end's nodes pass in turn, and a memory too small for
+all of them would remember none."""
 CODEC: Final = "ApTitle"
 
 # Subidentifiers in base 128, high bit on all octets but the last, none padded with 0x80.
@@ -84,7 +86,7 @@ class ApTitle:
         """Return the title counted from the root; ``base`` (absolute) defaults to `BASE`."""
         if not self.relative:
             return self
-        return ApTitle((base or BASE).octets + self.octets)
+        return _absolute(self.octets, (base or BASE).octets)
 
     def relative_to(self, base: ApTitle | None = None) -> ApTitle:
         """Return the title counted from ``base``, or itself where it does not lie below it.
@@ -123,13 +125,18 @@ def read_title(data: bytes, offset: int = 0) -> tuple[ApTitle, int]:
     return ApTitle(data[start:stop], tag != ABSOLUTE), stop
 
 
-@lru_cache(_CACHED_TITLES)
+@lru_cache(NODES_REMEMBERED)
 def decode_title(data: bytes) -> ApTitle:
     """Return the title that the element ``data`` is, kept for next time; raises `CodecError`."""
     title, end = read_title(data)
     if end != len(data):
         raise CodecError(f"{len(data) - end} trailing octets", codec=CODEC)
     return title
+
+
+@lru_cache(NODES_REMEMBERED)
+def _absolute(octets: bytes, base: bytes) -> ApTitle:
+    return ApTitle(base + octets)
 
 
 def relay_title(concentrator: int) -> ApTitle:

@@ -361,6 +361,28 @@ async def test_deliveries_after_an_outage_belong_to_the_run(
             nursery.cancel_scope.cancel()
 
 
+async def test_the_plan_does_not_hasten_a_recovery(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else all that the plan has due would come back at once, however long the spread is."""
+    monkeypatch.setattr(pushing, "RECOVERY_SPREAD_S", 3600.0)
+    config = fleet_config(outages=(), steps=1)
+    head_end = FakeHeadEnd(config)
+    async with facing(tmp_path, head_end, clock_at(config, 0.25)) as site:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(site.shard.pushers.run)
+            nursery.start_soon(site.shard.pushers.recover, [0, 1, 2])
+            await trio.testing.wait_all_tasks_blocked()
+            await site.shard.pushers.deliver(0)
+            assert head_end.connections == 0
+            nursery.cancel_scope.cancel()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(site.shard.pushers.deliver, 0)
+            while not head_end.connections:
+                await trio.lowlevel.checkpoint()
+            nursery.cancel_scope.cancel()
+
+
 def test_back_off_doubles_is_bounded_and_is_the_same_in_every_run() -> None:
     timers = PushTimers(confirmation_s=1, back_off_min_s=0.5, back_off_max_s=15)
     drawn = [

@@ -12,7 +12,6 @@ from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Final, TypeAlias
 
 from protocols.c12 import ber
@@ -53,7 +52,6 @@ KeyLookup: TypeAlias = Callable[[ApTitle, int | None], bytes | None]
 """Absolute title of the peer and key id -> the key, 16 octets, or ``None``."""
 
 MAX_INVOCATION: Final = 0xFFFF_FFFF
-_CACHED_TITLES: Final = 1 << 17
 
 _KIND_OF_FATE: Final = {
     Fate.DOUBLED: RefusalKind.SEGMENT_DOUBLED,
@@ -238,7 +236,7 @@ class Channel:
         if title is newer[0]:
             return newer[1]
         if title is not older[0]:
-            older = title, _absolute(title, self._base)
+            older = title, title.absolute(self._base)
         self._titles = older, newer
         return older[1]
 
@@ -375,11 +373,6 @@ class Channel:
         except ReplayError as exc:
             control = opened.message.epsem.control
             raise Refusal(RefusalKind.REPEATED_VECTOR, str(exc), header, control) from exc
-
-
-@lru_cache(_CACHED_TITLES)
-def _absolute(title: ApTitle, base: ApTitle) -> ApTitle:
-    return title.absolute(base)
 
 
 def _control(apdu: ReadApdu) -> Control | None:

@@ -10,14 +10,11 @@ Octets stand as they travel, but for relative titles, which become absolute.
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Final
 
 from protocols.c12 import ber
 from protocols.c12.acse import CALLED_TAG, CALLING_TAG, AuthenticationValue, Header, Spans
 from protocols.c12.options import MessageOptions
-from protocols.c12.titles import ApTitle
-
-_CACHED_TITLES: Final = 1 << 16
+from protocols.c12.titles import NODES_REMEMBERED, ApTitle
 
 
 def canonical_cleartext(
@@ -59,7 +56,7 @@ def title_element(tag: int, title: ApTitle | None, base: ApTitle) -> bytes:
     return ber.element(tag, title.encode())
 
 
-@lru_cache(_CACHED_TITLES)
+@lru_cache(NODES_REMEMBERED)
 def _absolute(tag: int, octets: bytes, base: bytes) -> bytes:
     return ber.element(tag, ApTitle(base + octets).encode())
 

@@ -6,7 +6,6 @@ the vector and the values change. `encode_message` is the judge: a property test
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import lru_cache
 from typing import Final
 
@@ -32,13 +31,23 @@ _VECTOR_SIZE: Final = 4
 
 
 class MessageTemplate:
-    """Builds messages that share all of ``header`` but invocation id and vector.
+    """Builds messages that share all of ``header`` but invocation ids and vector.
 
-    ``header`` gives titles, qualifier, key id and what else is fixed; its own invocation id and
+    ``header`` gives titles, qualifier, key id and what else is fixed; its own invocation ids and
     vector are not looked at. Without an authentication value only clear messages can be built.
     """
 
-    __slots__ = ("_before", "_canonical", "_control", "_end", "_epsem", "_key_id", "_mechanism")
+    __slots__ = (
+        "_called",
+        "_calling",
+        "_canonical",
+        "_control",
+        "_end",
+        "_epsem",
+        "_key_id",
+        "_mechanism",
+        "_qualifier",
+    )
 
     def __init__(
         self,
@@ -49,10 +58,11 @@ class MessageTemplate:
         options: MessageOptions = MESSAGE_OPTIONS,
     ) -> None:
         elements = dict(encode_elements(header))
-        called = title_element(CALLED_TAG, header.called, options.base)
-        absolute = {**elements, CALLED_TAG: called}
-        self._before = _join(elements, (0xA1, CALLED_TAG, 0xA4, CALLING_TAG, 0xA7))
-        self._canonical = _join(absolute, (0xA1, CALLED_TAG, 0xA4, 0xA7))
+        context = elements.get(0xA1, b"")
+        self._called = context + elements.get(CALLED_TAG, b"")
+        self._canonical = context + title_element(CALLED_TAG, header.called, options.base)
+        self._calling = elements.get(CALLING_TAG, b"")
+        self._qualifier = elements.get(0xA7, b"")
         self._mechanism = elements.get(0x8B, b"")
         # All of the authentication value but the vector, which ends it.
         self._key_id = elements.get(0xAC, b"")[:-_VECTOR_SIZE]
@@ -68,15 +78,19 @@ class MessageTemplate:
         invocation: bytes,
         vector: int | None = None,
         key: EaxPrime | None = None,
+        *,
+        answers: bytes | None = None,
     ) -> bytes:
         """Return the message; ``invocation`` is 1..4 octets, ``vector`` a u32.
 
+        ``answers`` is the invocation id (1..4 octets) of the request that it answers, if any.
         ``key`` and ``vector`` are needed unless the control says clear: `MissingKeyError`. Raises
         `CodecError` for what does not fit.
         """
         mode = self._epsem.control.security
         content = Epsem(services, self._epsem.control, self._epsem.ed_class).content()
-        after = _invocation(invocation) + self._mechanism
+        answered = b"" if answers is None else _invocation(0xA4, "called", answers)
+        after = self._qualifier + _invocation(0xA8, "calling", invocation) + self._mechanism
         if self._key_id:
             after += self._key_id + _vector(vector)
         size = 1 + len(content) + (MAC_SIZE if mode else 0)
@@ -86,16 +100,13 @@ class MessageTemplate:
         else:
             if key is None or not self._key_id:
                 raise MissingKeyError("a protected message needs a key and a vector")
-            cleartext = b"".join((self._canonical, after, self._end, _vector(vector)))
+            cleartext = b"".join((self._canonical, answered, after, self._end, _vector(vector)))
             if mode is SecurityMode.CIPHERED:
                 content, mac = key.encrypt(cleartext, content)
             else:
                 mac = key.authenticate(cleartext, content)
-        return ber.element(APDU_TAG, b"".join((self._before, after, content, mac)))
-
-
-def _join(elements: Mapping[int, bytes], tags: tuple[int, ...]) -> bytes:
-    return b"".join([elements.get(tag, b"") for tag in tags])
+        whole = b"".join((self._called, answered, self._calling, after, content, mac))
+        return ber.element(APDU_TAG, whole)
 
 
 def _vector(vector: int | None) -> bytes:
@@ -106,11 +117,11 @@ def _vector(vector: int | None) -> bytes:
     return vector.to_bytes(_VECTOR_SIZE, "big")
 
 
-def _invocation(octets: bytes) -> bytes:
+def _invocation(tag: int, whose: str, octets: bytes) -> bytes:
     size = len(octets)
     if not 1 <= size <= ber.MAX_INTEGER_SIZE:
-        raise CodecError(f"{size} octets", codec=CODEC, path="calling_invocation")
-    return bytes((0xA8, size + 2, ber.INTEGER, size)) + octets
+        raise CodecError(f"{size} octets", codec=CODEC, path=f"{whose}_invocation")
+    return bytes((tag, size + 2, ber.INTEGER, size)) + octets
 
 
 _information_header = lru_cache(_CACHED_SIZES)(information_header)

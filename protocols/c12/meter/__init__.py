@@ -31,6 +31,7 @@ from protocols.c12.meter.handing_over import HandedOver
 from protocols.c12.meter.keepsakes import Keepsakes
 from protocols.c12.meter.meter import Meter
 from protocols.c12.meter.notification import (
+    event_writes,
     load_profile_writes,
     notification_writes,
     read_notifications,
@@ -64,6 +65,7 @@ __all__ = [
     "decode_control_log",
     "decode_outcome",
     "encode_blocks",
+    "event_writes",
     "interval_data",
     "load_profile_writes",
     "meter_schema",

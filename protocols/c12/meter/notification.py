@@ -98,10 +98,15 @@ def notification_writes(
     for last in dict.fromkeys([*showing, len(times) - 1] if len(times) else []):
         part = slice(first, last + 1)
         writes += _runs(LOAD_PROFILE, offsets[part], blocks[part])
-        shown = risen.code[risen.sequence == times[last]]
-        if len(shown):
-            writes.append(_status_write(schema, status_word(shown)))
+        writes += event_writes(schema, risen.take(risen.sequence == times[last]))
         first = part.stop
+    return writes + event_writes(schema, events.take(events.source == EventSource.LOG))
+
+
+def event_writes(schema: MeterSchema, events: EventBatch) -> list[Write]:
+    """Return the writes that come after the block of the one capture that ``events`` came with."""
+    shown = events.code[events.source == EventSource.STATUS]
+    writes: list[Write] = [_status_write(schema, status_word(shown))] if len(shown) else []
     return [*writes, *_log_writes(schema, events.take(events.source == EventSource.LOG))]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import Final
 
 from protocols.c12.titles import ApTitle, decode_title
@@ -12,18 +11,9 @@ MAX_ANSWER_SIZE: Final = 65_535
 """What an answer may have in all, segmented or not."""
 
 
-_CACHED: Final = 1 << 17
-"""Titles of a whole shard: a conversation needs those of all its meters."""
-
-
 def absolute_title(node: Credentials) -> ApTitle:
     """Return the absolute title of a node. Raises `CodecError`."""
-    return _absolute(node.system_title)
-
-
-@lru_cache(_CACHED)
-def _absolute(element: bytes) -> ApTitle:
-    return decode_title(element).absolute()
+    return decode_title(node.system_title).absolute()
 
 
 class DeviceVectors:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TypeAlias
 
 from protocols.c12.association.events import Opened
 from protocols.c12.epsem import ResponseControl
 from protocols.c12.plugin.naming import element_of
 from protocols.c12.services import Deregister, Register
-from protocols.c12.titles import ApTitle
+from protocols.c12.titles import NODES_REMEMBERED, ApTitle
 from protocols.plugin import Counters, Credentials
 
 
@@ -72,7 +73,7 @@ class AcceptedHere:
     def last_accepted(self, peer: bytes) -> int | None:
         """Return the last vector accepted from ``peer``, the octets of its absolute title."""
         here = self.now.get(peer)
-        return self._counters.last_accepted(element_of(ApTitle(peer))) if here is None else here
+        return self._counters.last_accepted(_element(peer)) if here is None else here
 
     def accept(self, peer: bytes, counter: int) -> None:
         """Remember that ``counter`` was accepted from ``peer``."""
@@ -109,3 +110,8 @@ class AnswerVectors:
     def take(self, now_s: int) -> int:
         """Return the vector of the answer."""
         return self.utc_s()
+
+
+@lru_cache(NODES_REMEMBERED)
+def _element(absolute: bytes) -> bytes:
+    return element_of(ApTitle(absolute))

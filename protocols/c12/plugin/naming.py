@@ -11,7 +11,7 @@ import re
 from functools import lru_cache
 from typing import Final
 
-from protocols.c12.titles import ApTitle
+from protocols.c12.titles import NODES_REMEMBERED, ApTitle
 from protocols.errors import CodecError
 
 _KINDS: Final = {b"MSC": 1, b"MST": 2, b"MSH": 3}
@@ -19,11 +19,9 @@ _PREFIXES: Final = {kind: prefix for prefix, kind in _KINDS.items()}
 _NAME: Final = re.compile(rb"(MSC|MST|MSH)(\d{13})")
 _RELAY: Final = 1
 _KEY_IDS: Final = 255
-_CACHED: Final = 1 << 18
-"""Titles kept: two forms for each of the 70,000 nodes of a large fleet."""
 
 
-@lru_cache(_CACHED)
+@lru_cache(NODES_REMEMBERED)
 def title_of(name: bytes) -> bytes:
     """Return the title of the device called ``name``. Raises `ValueError` for another name."""
     found = _NAME.fullmatch(name)
@@ -32,7 +30,7 @@ def title_of(name: bytes) -> bytes:
     return ApTitle.parse(f".{_KINDS[found[1]]}.{int(found[2])}").encode()
 
 
-@lru_cache(_CACHED)
+@lru_cache(NODES_REMEMBERED)
 def name_of(title: bytes) -> bytes | None:
     """Return the name of the device with that title; ``None``: it is none of the project's."""
     try:
@@ -44,13 +42,13 @@ def name_of(title: bytes) -> bytes | None:
     return _PREFIXES[arcs[0]] + b"%013d" % arcs[1]
 
 
-@lru_cache(_CACHED)
+@lru_cache(NODES_REMEMBERED)
 def element_of(title: ApTitle) -> bytes:
     """Return what the plug-in interface calls a node: its relative title, as an element."""
     return title.relative_to().encode()
 
 
-@lru_cache(_CACHED)
+@lru_cache(NODES_REMEMBERED)
 def key_id_of(title: bytes) -> int:
     """Return the key id (u8) that messages of a node name; each node has only one key.
 

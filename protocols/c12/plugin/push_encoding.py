@@ -1,19 +1,18 @@
 """What a relay pushes, as the services of APDUs; all meters of a push together, as columns.
 
-Nearly every message is blocks of ST64 and nothing else. One with events is made by the rules.
+Nearly every message is blocks of ST64 and nothing else; events are further services after them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
 from itertools import pairwise
 from typing import Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from protocols.c12.meter import MeterSchema, load_profile_writes, notification_writes
+from protocols.c12.meter import MeterSchema, event_writes, load_profile_writes
 from protocols.c12.plugin.reading_columns import in_order, without_events
 from protocols.c12.services import Dialect, encode_request
 from protocols.errors import LocalProtocolError
@@ -111,10 +110,8 @@ class PushEncoder:
                 for number, place in enumerate(places.tolist()):
                     units[place] = (octets[number * size : (number + 1) * size],)
         for place, events in _with_readings(rows):
-            one = replace(without_events(rows, np.array([place])), events=events)
-            previous = before[place : place + 1] if known[place] else None
-            writes_of = notification_writes(self._schema, one, previous)
-            units[place] = tuple(encode_request(write, Dialect.C12_22) for write in writes_of)
+            more = event_writes(self._schema, events)
+            units[place] += tuple(encode_request(write, Dialect.C12_22) for write in more)
         return units
 
 

@@ -38,6 +38,8 @@ ATTEMPTS_MAX: Final = 6
 """Of one part of a push over one connection."""
 TOGETHER: Final = 0.05
 """Nodes register with others a little before their time: this part of a period."""
+TOGETHER_S: Final = 0.25
+"""Refused ones, too, so that not every attempt travels alone; half the shortest delay."""
 _NOT_NOW: Final = frozenset(
     {ResponseCode.DEVICE_BUSY, ResponseCode.DATA_NOT_READY, ResponseCode.DATA_LOCKED}
 )
@@ -150,9 +152,11 @@ class C12PushSession:
         """Try again what was to be tried again now."""
         while self._later and self._later[0][0] <= now:
             self._start(heapq.heappop(self._later)[2], now)
-        for node in self._waiting.values():
-            if node.membership.due_at <= now:
-                self._register(node)
+        waiting = [it for it in self._waiting.values() if not it.membership.under_way]
+        if any(node.membership.due_at <= now for node in waiting):
+            for node in waiting:
+                if node.membership.due_at <= now + TOGETHER_S:
+                    self._register(node)
         self._schedule()
 
     def confirmed(self) -> Sequence[int]:
@@ -247,6 +251,7 @@ class C12PushSession:
         again = node.membership.is_registered(now)
         self._happened["nodes registered again" if again else "nodes registered"] += 1
         node.membership.granted(self._relay.title, body.period_s, now)
+        node.joining = None
         self._waiting.pop(node.index, None)
         for task in node.waiting:
             if body.delay_s:

@@ -13,16 +13,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Final, TypeAlias
 
-from protocols.c12.acse import AuthenticationValue
+from protocols.c12.acse import AuthenticationValue, Header
 from protocols.c12.association.channel import Channel, Node
 from protocols.c12.association.events import Refused as ChannelRefused
 from protocols.c12.association.refusals import Refusal, RefusalKind
+from protocols.c12.eax_prime import for_key
 from protocols.c12.epsem import Control, Epsem, ResponseControl, SecurityMode
 from protocols.c12.framing import ApduReader, Oversized
 from protocols.c12.initialization_vectors import ReplayRule
-from protocols.c12.message import Sealed
+from protocols.c12.message import MessageTemplate, Sealed
 from protocols.c12.options import ServerOptions
 from protocols.c12.plugin.inbound import (
     AcceptedHere,
@@ -51,7 +53,7 @@ from protocols.c12.services import (
     encode_response,
     ok,
 )
-from protocols.c12.titles import ApTitle
+from protocols.c12.titles import NODES_REMEMBERED, ApTitle
 from protocols.errors import CodecError, LocalProtocolError
 from protocols.plugin import (
     Counters,
@@ -340,10 +342,17 @@ class C12ReceiveSession:
         asked = opened.message.epsem.control
         own = None
         if opened.authentication is not None:
-            own = AuthenticationValue(request.vector, opened.authentication.key_id)
-        header = self._channel.answer_header(opened.message.header, own)
+            own = AuthenticationValue(0, opened.authentication.key_id)
+        header = self._channel.answer_header(opened.message.header)
         control = Control(asked.security, recovery=asked.recovery, proxy=asked.proxy)
-        return self._channel.seal(header, Epsem(services, control))
+        is_clear = asked.security is SecurityMode.CLEAR
+        return _template(header.called, header.calling, own, control).build(
+            services,
+            header.calling_invocation,
+            None if own is None else request.vector,
+            None if is_clear else for_key(request.peer.encryption_key),
+            answers=header.called_invocation,
+        )
 
     def _refused(self) -> list[Refused]:
         found, self._problems = self._problems, []
@@ -352,3 +361,14 @@ class C12ReceiveSession:
                 title = None if event.peer is None else element_of(event.peer)
                 found.append(Refused(event.kind.value, event.detail, title))
         return found
+
+
+@lru_cache(NODES_REMEMBERED)
+def _template(
+    called: ApTitle | None,
+    calling: ApTitle | None,
+    own: AuthenticationValue | None,
+    control: Control,
+) -> MessageTemplate:
+    """Return what all answers to one node have in common."""
+    return MessageTemplate(Header(called, calling, b"\0", authentication=own), control)

@@ -57,7 +57,7 @@ class UplinkNode:
     """A node of the relay, or (``index`` -1) the relay itself.
 
     ``waiting`` is what it wants to say once it is registered, ``template`` its pushes, from the
-    first one on. ``repr`` shows no key.
+    first one on; ``joining`` its registration, while it is not registered. ``repr`` shows no key.
     """
 
     index: int
@@ -66,6 +66,7 @@ class UplinkNode:
     key: bytes = field(repr=False)
     membership: Membership = field(default_factory=Membership)
     template: MessageTemplate | None = None
+    joining: MessageTemplate | None = None
     waiting: list[Task] = field(default_factory=list)
 
     @classmethod
@@ -122,7 +123,9 @@ class Exchange:
         node, options = task.node, self._options
         self._invocation = self._invocation % _INVOCATIONS + 1
         if task.kind is Kind.REGISTRATION:
-            template = self._template(node, ResponseControl.ALWAYS)
+            if node.joining is None:
+                node.joining = self._template(node, ResponseControl.ALWAYS)
+            template = node.joining
             self._under_way[self._invocation] = task
         else:
             if node.template is None:

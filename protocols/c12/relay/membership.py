@@ -14,7 +14,7 @@ from typing import Final
 RENEW_AFTER: Final = 0.75
 RENEW_SPREAD: Final = 0.1
 """A registration is renewed after 75 % to 85 % of its period."""
-DELAY_MIN_S: Final = 0.5
+DELAY_MIN_S: Final = 1.0
 DELAY_MAX_S: Final = 15.0
 """Before the first new attempt, and bound; half of each is drawn."""
 

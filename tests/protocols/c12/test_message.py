@@ -156,7 +156,14 @@ def test_a_template_builds_what_the_general_way_builds(
         authentication=replace(authentication, vector=vector),
     )
     expected = encode_message(Message(header, message.epsem), KEY)
-    assert template.build(message.epsem.services, invocation, vector, for_key(KEY)) == expected
+    built = template.build(
+        message.epsem.services,
+        invocation,
+        vector,
+        for_key(KEY),
+        answers=message.header.called_invocation,
+    )
+    assert built == expected
 
 
 def test_a_template_in_clear() -> None:

@@ -318,7 +318,7 @@ def test_a_push_does_not_hasten_a_registration_that_was_just_refused() -> None:
     assert world.pusher.data_to_send() == b""
     assert world.pusher.deadline is not None
     assert due_at is not None
-    assert due_at <= world.pusher.deadline < 0.5
+    assert due_at <= world.pusher.deadline < 1.0
 
 
 def test_after_power_loss_it_is_not_known_what_rose() -> None:
@@ -387,7 +387,7 @@ def test_refused_registrations_are_tried_again_later_and_apart() -> None:
     assert world.pusher.idle
     first = world.pusher.attention_at
     assert first is not None
-    assert 0.25 <= first < 0.5
+    assert 0.5 <= first < 1.0
 
     world.table.room = 100
     world.pusher.attend(now=first)
@@ -406,15 +406,15 @@ def test_a_push_goes_on_by_itself_once_its_node_was_admitted() -> None:
     assert not world.pusher.idle
     assert world.pusher.deadline is not None
 
-    delays = []
-    for _ in range(4):
+    now = 0.0
+    for _ in range(10):
         now = world.pusher.deadline
         world.pusher.handle_deadline(now)
         world.converse(now)
         assert world.pusher.deadline is not None
         assert world.pusher.deadline > now
-        delays.append(world.pusher.deadline - now)
-    assert delays[-1] > delays[0]
+    # Ten times the first delay would be 5 s: each is longer than the one before.
+    assert now > 10
 
     world.table.room = 100
     confirmed: list[int] = []
@@ -524,7 +524,7 @@ def test_who_cannot_just_now_is_asked_again_later(code: ResponseCode) -> None:
     world.pusher.receive_data(answered(world, asked, code), now=10.0)
     assert world.pusher.data_to_send() == b""
     assert world.pusher.deadline is not None
-    assert 10.25 <= world.pusher.deadline <= 10.5
+    assert 10.5 <= world.pusher.deadline <= 11.0
     world.pusher.handle_deadline(world.pusher.deadline)
     assert world.converse(11.0) == [1]
     assert world.happened == {
