@@ -7,7 +7,7 @@ keys follow from the seed (test keys) or are named by file.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -16,6 +16,9 @@ from emulator.parameters import BehaviourParameters, GridParameters
 from netem.profiles import LinkOptions, LinkProfile
 
 FLEET_FILE: Final = "fleet.json"
+LinkTier: TypeAlias = Literal["model", "packet", "netem", "none"]
+LAB_TIERS: Final = ("packet", "netem")
+"""Tiers whose fleet lives in a network namespace of its own."""
 
 
 class _Part(BaseModel):
@@ -115,8 +118,11 @@ class FleetConfig(_Part):
     behaviour: BehaviourParameters
     protocol: str = "dlms"
     """The plug-in all concentrators use; ``mix``: that which the grid gives each of them."""
-    link: Literal["model", "none"] = "model"
+    link: LinkTier = "model"
+    """What brings the links about; ``packet`` and ``netem``: a lab, see `emulator.lab`."""
     links: LinkOptions = LinkOptions()
+    congestion: str | None = None
+    """TCP congestion control of every connection; the kernel's own choice when ``None``."""
     profiles: dict[str, LinkProfile] = {}
     authentication: Literal["none", "lls", "gmac"] = "gmac"
     """Of DLMS clients; ``c12.authentication`` is that of ANSI ones."""
@@ -138,6 +144,11 @@ class FleetConfig(_Part):
     key_file: Path | None = None
     pattern_folder: Path = Path()
     """What pattern files are relative to: the scenario's folder."""
+
+    @property
+    def in_lab(self) -> bool:
+        """Whether links are real ones, between two network namespaces."""
+        return self.link in LAB_TIERS
 
     @property
     def shards(self) -> int:
