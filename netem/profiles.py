@@ -45,6 +45,11 @@ class RandomLoss(_Strict):
     kind: Literal["random"] = "random"
     share: PartsPerMillion = 0
 
+    @property
+    def mean_ppm(self) -> float:
+        """Packets lost of a million, in the long run."""
+        return self.share
+
 
 class GilbertElliottLoss(_Strict):
     """Loss in bursts: a good and a bad state, as netem's ``loss gemodel``."""
@@ -58,6 +63,17 @@ class GilbertElliottLoss(_Strict):
     """Share lost while bad (netem's 1-h)."""
     in_good: PartsPerMillion = 0
     """Share lost while good (netem's 1-k)."""
+
+    @property
+    def bad_share(self) -> float:
+        """Share of the packets that meet the bad state, in the long run."""
+        either = self.to_bad + self.to_good
+        return self.to_bad / either if either else 0.0
+
+    @property
+    def mean_ppm(self) -> float:
+        """Packets lost of a million, in the long run."""
+        return self.bad_share * self.in_bad + (1 - self.bad_share) * self.in_good
 
 
 def _share_as_random_loss(value: object) -> object:

@@ -23,6 +23,7 @@ from trio.abc import HalfCloseableStream
 from netem.gate import LinkGate, retry_ns
 from netem.model import Direction, LinkModel
 from netem.model.delay import NANOSECONDS
+from netem.profiles import LinkProfile
 
 IN_FLIGHT_OCTETS: Final = 256 * 1024
 """Octets under way in one direction beyond which no more are taken."""
@@ -99,6 +100,17 @@ class ShapedStream(HalfCloseableStream):
         """Key the link's draws from here on by this push or exchange and this attempt at it."""
         if self._model is not None:
             self._model.begin_exchange(number, attempt)
+
+    def become(self, profile: LinkProfile) -> None:
+        """Let the link be as ``profile`` says for what is sent from now on (`LinkModel.become`).
+
+        Raises:
+            ValueError: this stream was made without a model; give links that are to change a
+                model of the profile ``none`` to begin with.
+        """
+        if self._model is None:
+            raise ValueError("a link without a model cannot become another")
+        self._model.become(profile)
 
     # -- sending ------------------------------------------------------------------------------
 

@@ -28,8 +28,12 @@ class DelayLaw:
     delays_ns: tuple[int, ...]
     mean_s: float
     sigma_s: float
+    mean_us: int
+    square_mean_us2: int
+    """Mean of the squares of the delays."""
 
 
+@lru_cache
 def unit_table(distribution: Distribution) -> tuple[int, ...]:
     """Return the quantiles of a unit distribution in 1/8192 of its width, ascending.
 
@@ -53,7 +57,13 @@ def _law(latency_ns: int, jitter_ns: int, distribution: Distribution) -> DelayLa
     )
     mean = sum(delays) / TABLE_SIZE
     variance = sum((delay - mean) ** 2 for delay in delays) / TABLE_SIZE
-    return DelayLaw(delays, mean / NANOSECONDS, variance**0.5 / NANOSECONDS)
+    return DelayLaw(
+        delays,
+        mean_s=mean / NANOSECONDS,
+        sigma_s=variance**0.5 / NANOSECONDS,
+        mean_us=round(mean / 1e3),
+        square_mean_us2=round((variance + mean**2) / 1e6),
+    )
 
 
 def delay_law(direction: LinkDirection) -> DelayLaw:

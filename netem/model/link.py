@@ -67,7 +67,7 @@ class LinkModel:
         statistics: where its packets are counted.
     """
 
-    __slots__ = ("_identity", "_paths", "_senders", "_statistics")
+    __slots__ = ("_identity", "_options", "_paths", "_senders", "_statistics")
 
     def __init__(
         self,
@@ -79,6 +79,7 @@ class LinkModel:
         up = Path(path_rule(profile.up, options), statistics.up)
         down = Path(path_rule(profile.down, options), statistics.down)
         self._identity = identity
+        self._options = options
         self._statistics = statistics
         self._paths: dict[Direction, Path] = {"up": up, "down": down}
         segment_octets = profile.segment_octets
@@ -87,6 +88,23 @@ class LinkModel:
             "down": TcpSender(down, up, segment_octets),
         }
         self.begin_exchange(0, 0)
+
+    def become(self, profile: LinkProfile) -> None:
+        """Do what ``profile`` says to every packet handed over from now on.
+
+        The connection stays: its draws keep their keys, so that packet n of an exchange draws the
+        same number whatever the link was before; sending ends keep their window and their estimate
+        of the round trip, as TCP does when a cell gets worse. Octets already handed over keep the
+        times that were worked out for them.
+
+        Args:
+            profile: as `LinkProfile.each_way` made it; may have another ``mtu``.
+        """
+        directions = {"up": profile.up, "down": profile.down}
+        for direction, path in self._paths.items():
+            path.become(path_rule(directions[direction], self._options))
+            self._senders[direction].segment_octets = profile.segment_octets
+        self._statistics.changes += 1
 
     def begin_exchange(self, number: int, attempt: int) -> None:
         """Key the draws to come by this exchange and attempt and number its packets from 0."""

@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import Final
 
 from netem.draws import mix_one
-from netem.model.delay import NANOSECONDS, TABLE_SIZE, delay_law
+from netem.model.delay import NANOSECONDS, TABLE_SIZE, DelayLaw, delay_law
 from netem.model.statistics import DirectionStatistics
 from netem.profiles import GilbertElliottLoss, LinkDirection, LinkOptions, RandomLoss
 
@@ -18,6 +18,9 @@ _STATE_SHIFT: Final = 12
 _STATE_MASK: Final = (1 << 20) - 1
 _LOSS_SHIFT: Final = 32
 
+_FIRST_STATE: Final = 3 << 56
+"""Stands for no packet: the numbers of packets have kinds 0 to 2 in these bits."""
+
 COHERENCE_NS: Final = 2 * NANOSECONDS
 """A link that is never empty changes its delay this often. A guess: no source says how fast."""
 
@@ -26,13 +29,17 @@ COHERENCE_NS: Final = 2 * NANOSECONDS
 class PathRule:
     """The figures of one direction in the units of the model; shared by all its connections."""
 
-    delays_ns: tuple[int, ...]
+    law: DelayLaw
+    loss_ppm: int
+    """Packets it loses of a million, in the long run."""
     loss_good: int
     """A packet is lost where the upper 32 bits of its draw are below this."""
     loss_bad: int
     to_bad: int
     """The state changes where the 20 middle bits of the draw are below this."""
     to_good: int
+    begins_bad: int
+    """The first packet meets the bad state where the 20 middle bits of a draw are below this."""
     bit_ns: int
     """Nanoseconds for a million bits; 0 where the bit rate is unlimited."""
     packet_ns: int
@@ -50,11 +57,13 @@ def path_rule(direction: LinkDirection, options: LinkOptions) -> PathRule:
     packets = direction.packet_rate
     packet_ns = NANOSECONDS // packets.per_second if packets else 0
     return PathRule(
-        delays_ns=delay_law(direction).delays_ns,
+        law=delay_law(direction),
+        loss_ppm=round(loss.mean_ppm),
         loss_good=_threshold(loss.in_good, 32),
         loss_bad=_threshold(loss.in_bad, 32),
         to_bad=_threshold(loss.to_bad, 20),
         to_good=_threshold(loss.to_good, 20),
+        begins_bad=_threshold(round(loss.bad_share * MILLION), 20),
         bit_ns=NANOSECONDS * MILLION // direction.rate if direction.rate else 0,
         packet_ns=packet_ns,
         burst_ns=packet_ns * (packets.burst - 1) if packets else 0,
@@ -96,6 +105,10 @@ class Lane:
         self.drawn_ns = -COHERENCE_NS
         """When the delay was drawn that packets behind its packet share."""
 
+    def forget_delay(self) -> None:
+        """Let the next packet draw a delay even where others are under way."""
+        self.drawn_ns = -COHERENCE_NS
+
     def changes(self, at_ns: int) -> bool:
         """Return whether a packet that enters an ordered link now has a delay of its own.
 
@@ -119,7 +132,7 @@ class Path:
     def __init__(self, rule: PathRule, statistics: DirectionStatistics) -> None:
         self._rule = rule
         self._key = 0
-        self._bad = False
+        self._bad: bool | None = None
         self.data = Lane()
         self.acknowledgements = Lane()
         self.statistics = statistics
@@ -133,6 +146,17 @@ class Path:
         """Take the draws of the packets to come from the stream ``key``."""
         self._key = key
 
+    def become(self, rule: PathRule) -> None:
+        """Treat the packets to come by ``rule``; none of them overtakes one that is under way.
+
+        What already queues at the limiter keeps its place, and its time, ahead of them.
+        """
+        self._rule = rule
+        if not rule.to_bad:
+            self._bad = None  # a law without a bad state knows no way out of it
+        self.data.forget_delay()
+        self.acknowledgements.forget_delay()
+
     def enter(self, lane: Lane, at_ns: int, octets: int, packet: int) -> int | None:
         """Return when the packet gets to the far side's `leave`, or None where it is lost."""
         rule = self._rule
@@ -142,15 +166,19 @@ class Path:
                 return None
             at_ns = passed_ns
         draw = mix_one(self._key, packet)
+        statistics = self.statistics
+        statistics.set_loss_sum_ppm += rule.loss_ppm
         if self._is_lost(draw):
-            self.statistics.lost += 1
+            statistics.lost += 1
             return None
-        delay_ns = rule.delays_ns[draw % TABLE_SIZE]
-        self.statistics.packets += 1
+        delay_ns = rule.law.delays_ns[draw % TABLE_SIZE]
+        statistics.packets += 1
         if not rule.in_order:
-            self.statistics.record_delay(delay_ns)
+            statistics.expect_delay(rule.law)
+            statistics.record_delay(delay_ns)
         elif lane.changes(at_ns):
-            self.statistics.record_delay(delay_ns)
+            statistics.expect_delay(rule.law)
+            statistics.record_delay(delay_ns)
             lane.delay_ns = max(delay_ns, lane.last_ns - at_ns)
             lane.drawn_ns = at_ns
         if rule.in_order:
@@ -182,6 +210,10 @@ class Path:
         rule = self._rule
         if rule.to_bad:
             change = (draw >> _STATE_SHIFT) & _STATE_MASK
+            if self._bad is None:
+                # Connections come and go while the link stays: it is in either state already.
+                first = mix_one(self._key, _FIRST_STATE) >> _STATE_SHIFT & _STATE_MASK
+                self._bad = first < rule.begins_bad
             if change < (rule.to_good if self._bad else rule.to_bad):
                 self._bad = not self._bad
         return (draw >> _LOSS_SHIFT) < (rule.loss_bad if self._bad else rule.loss_good)

@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Final, Self
 
-from netem.model.delay import delay_law
-from netem.profiles import GilbertElliottLoss, LinkDirection, LinkProfile
+from netem.model.delay import DelayLaw, delay_law
+from netem.profiles import LinkDirection, LinkProfile
 
 MICROSECOND_NS: Final = 1_000
+WIDE: Final = ("delay_square_sum_us2", "set_delay_square_sum_us2")
+"""Counts that outgrow 64 bits."""
 
 
 @dataclass(slots=True)
@@ -32,6 +34,16 @@ class DirectionStatistics:
     """Retransmissions of segments that had not been lost."""
     delay_sum_us: int = 0
     delay_square_sum_us2: int = 0
+    set_loss_sum_ppm: int = 0
+    """What the laws of the packets so far would have lost of a million of each, added up."""
+    set_delay_sum_us: int = 0
+    """Sum of the means of the laws that the delays were drawn from."""
+    set_delay_square_sum_us2: int = 0
+
+    def expect_delay(self, law: DelayLaw) -> None:
+        """Count that a delay is drawn from ``law``."""
+        self.set_delay_sum_us += law.mean_us
+        self.set_delay_square_sum_us2 += law.square_mean_us2
 
     def record_delay(self, delay_ns: int) -> None:
         """Count one drawn delay."""
@@ -53,16 +65,19 @@ class DirectionStatistics:
     @property
     def sigma_s(self) -> float:
         """Standard deviation of the drawn delays, 0 where none was drawn."""
-        if not self.delays:
-            return 0.0
-        spread = self.delays * self.delay_square_sum_us2 - self.delay_sum_us**2
-        return float(spread**0.5 / self.delays / 1e6)
+        return _sigma_s(self.delays, self.delay_sum_us, self.delay_square_sum_us2)
 
     @property
     def loss_share(self) -> float:
         """Share of the packets that were drawn lost."""
         offered = self.packets + self.lost
         return self.lost / offered if offered else 0.0
+
+
+def _sigma_s(count: int, sum_us: int, square_sum_us2: int) -> float:
+    if not count:
+        return 0.0
+    return float(max(0, count * square_sum_us2 - sum_us**2) ** 0.5 / count / 1e6)
 
 
 @dataclass(slots=True)
@@ -75,6 +90,8 @@ class LinkStatistics:
     connections: int = 0
     connections_timed_out: int = 0
     syn_retransmitted: int = 0
+    changes: int = 0
+    """How often a connection's link became another in mid-connection."""
 
     def merge(self, other: LinkStatistics) -> None:
         """Add the counts of ``other``, which may come from another process."""
@@ -83,13 +100,14 @@ class LinkStatistics:
         self.connections += other.connections
         self.connections_timed_out += other.connections_timed_out
         self.syn_retransmitted += other.syn_retransmitted
+        self.changes += other.changes
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain values for msgpack or JSON; integers too wide for msgpack become text."""
         values = asdict(self)
         for direction in ("up", "down"):
-            squares = values[direction]["delay_square_sum_us2"]
-            values[direction]["delay_square_sum_us2"] = str(squares)
+            for name in WIDE:
+                values[direction][name] = str(values[direction][name])
         return values
 
     @classmethod
@@ -100,10 +118,10 @@ class LinkStatistics:
             KeyError, TypeError, ValueError: ``values`` is not from `as_dict`.
         """
         directions = {
-            name: DirectionStatistics(
-                **values[name] | {"delay_square_sum_us2": int(values[name]["delay_square_sum_us2"])}
+            direction: DirectionStatistics(
+                **values[direction] | {name: int(values[direction].get(name, 0)) for name in WIDE}
             )
-            for name in ("up", "down")
+            for direction in ("up", "down")
         }
         return cls(**values | directions)
 
@@ -112,29 +130,44 @@ def set_and_drawn(profile: LinkProfile, statistics: LinkStatistics) -> dict[str,
     """Return what was set beside what was drawn, for each direction, delays in seconds.
 
     ``profile`` is the one `LinkProfile.each_way` made. The deviation and mean set are those of the
-    law cut at zero, which is what a packet can really meet.
+    law cut at zero, which is what a packet can really meet. Where links became others in
+    mid-connection, what was set is the mixture of the laws that the draws were made from.
     """
-    return {
-        "up": _compared(profile.up, statistics.up),
-        "down": _compared(profile.down, statistics.down),
-    }
+    directions = ((profile.up, statistics.up), (profile.down, statistics.down))
+    up, down = (
+        _compared(_set_in_turn(drawn) if statistics.changes else _set_at_once(direction), drawn)
+        for direction, drawn in directions
+    )
+    return {"up": up, "down": down}
 
 
-def _compared(direction: LinkDirection, drawn: DirectionStatistics) -> dict[str, Any]:
-    law = delay_law(direction)
+def _compared(figures: _Set, drawn: DirectionStatistics) -> dict[str, Any]:
     return {
-        "delay_mean_s": {"set": law.mean_s, "drawn": drawn.mean_s},
-        "delay_sigma_s": {"set": law.sigma_s, "drawn": drawn.sigma_s},
-        "loss_share": {"set": _set_loss_share(direction), "drawn": drawn.loss_share},
+        "delay_mean_s": {"set": figures.mean_s, "drawn": drawn.mean_s},
+        "delay_sigma_s": {"set": figures.sigma_s, "drawn": drawn.sigma_s},
+        "loss_share": {"set": figures.loss_share, "drawn": drawn.loss_share},
         "packets": drawn.packets,
         "delays": drawn.delays,
     }
 
 
-def _set_loss_share(direction: LinkDirection) -> float:
-    loss = direction.loss
-    if isinstance(loss, GilbertElliottLoss):
-        either = loss.to_bad + loss.to_good
-        bad = loss.to_bad / either if either else 0.0
-        return (bad * loss.in_bad + (1 - bad) * loss.in_good) / 1e6
-    return loss.share / 1e6
+@dataclass(frozen=True, slots=True)
+class _Set:
+    mean_s: float
+    sigma_s: float
+    loss_share: float
+
+
+def _set_at_once(direction: LinkDirection) -> _Set:
+    law = delay_law(direction)
+    return _Set(law.mean_s, law.sigma_s, direction.loss.mean_ppm / 1e6)
+
+
+def _set_in_turn(drawn: DirectionStatistics) -> _Set:
+    offered = drawn.packets + drawn.lost
+    count, sum_us = drawn.delays, drawn.set_delay_sum_us
+    return _Set(
+        mean_s=sum_us / count / 1e6 if count else 0.0,
+        sigma_s=_sigma_s(count, sum_us, drawn.set_delay_square_sum_us2),
+        loss_share=drawn.set_loss_sum_ppm / offered / 1e6 if offered else 0.0,
+    )

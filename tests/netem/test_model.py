@@ -195,6 +195,98 @@ def test_link_order_never_overtakes_and_keeps_the_mean_netem_order_does_overtake
     assert overtaken["netem"] / len(times_ns) == pytest.approx(0.41, abs=0.06)
 
 
+def test_bursts_are_as_likely_at_the_beginning_of_a_connection_as_later() -> None:
+    loss = {"kind": "gilbert-elliott", "to_bad": "1 %", "to_good": "10 %"}
+    rule = path_rule(LinkDirection.model_validate({"loss": loss}), IN_LINK_ORDER)
+    lost = 0
+    for connection in range(20_000):
+        one = LinkPath(rule, DirectionStatistics())
+        one.use_key(connection * 7_919)
+        lost += one.enter(one.data, 0, 1500, 0) is None
+    share = 1 / 11
+    assert abs(lost - 20_000 * share) < 2.576 * math.sqrt(20_000 * share * (1 - share))
+
+
+# -- a link that becomes another -----------------------------------------------------------------
+
+
+def test_what_is_sent_after_the_change_takes_the_new_delay() -> None:
+    one = model(profile(latency="100 ms"))
+    start_ns = one.connect(0).established_ns
+    assert last_ns(one.transfer("up", start_ns, 300)) == start_ns + SECOND // 10
+    one.become(profile(latency="700 ms"))
+    later_ns = start_ns + 10 * SECOND
+    assert last_ns(one.transfer("up", later_ns, 300)) == later_ns + 7 * SECOND // 10
+    assert last_ns(one.transfer("down", later_ns, 300)) == later_ns + 7 * SECOND // 10
+
+
+def test_a_link_that_gets_quicker_lets_nothing_overtake_what_is_under_way() -> None:
+    one = path(IN_LINK_ORDER, latency="5 s")
+    assert received(one, [0]) == [5 * SECOND]
+    one.become(path_rule(LinkDirection.model_validate({"latency": "1 s"}), IN_LINK_ORDER))
+    assert received(one, [SECOND, 7 * SECOND]) == [5 * SECOND, 8 * SECOND]
+
+
+def test_a_link_that_gets_slower_does_so_for_the_very_next_packet() -> None:
+    # Packets that enter while others are under way share a delay, but not across a change.
+    one = path(IN_LINK_ORDER, latency="1 s")
+    assert received(one, [0]) == [SECOND]
+    one.become(path_rule(LinkDirection.model_validate({"latency": "3 s"}), IN_LINK_ORDER))
+    assert received(one, [1]) == [3 * SECOND + 1]
+
+
+def test_becoming_another_and_back_leaves_the_draws_as_they_were() -> None:
+    link = jittery("600 ms", "200 ms", "1 %")
+    straight, changed = model(link), model(link)
+    changed.become(profile(latency="2 s", loss="5 %"))
+    changed.become(link)
+    for exchange in range(1, 30):
+        for one in (straight, changed):
+            one.begin_exchange(exchange, 0)
+        at_ns = exchange * 1_000 * SECOND
+        expected = straight.transfer("up", at_ns, 3_000)
+        assert changed.transfer("up", at_ns, 3_000) == expected
+
+
+def test_a_change_replaces_limit_loss_and_segment_size() -> None:
+    one = model(profile(latency="100 ms"))
+    small = profile(latency="100 ms", rate="80 kbit/s").model_copy(update={"mtu": 552})
+    one.become(small)
+    releases = one.transfer("up", 0, 1_000).releases
+    # Two segments of 500 octets, 552 on the line each: 55.2 ms at 80 kbit/s.
+    assert releases == ((155_200_000, 500), (210_400_000, 500))
+    one.become(profile(loss="100 %"))
+    assert one.transfer("up", 10 * SECOND, 300).broken_ns is not None
+
+
+def test_a_link_leaves_its_burst_of_losses_behind_with_the_law_that_had_bursts() -> None:
+    stuck = {"kind": "gilbert-elliott", "to_bad": "100 %", "to_good": "0 %"}
+    one = path(IN_LINK_ORDER, loss=stuck)
+    assert received(one, range(10)) == []
+    one.become(path_rule(LinkDirection.model_validate({"loss": "50 %"}), IN_LINK_ORDER))
+    assert 30 < len(received(one, range(100))) < 70
+
+
+def test_statistics_of_a_changed_link_are_set_beside_what_was_set_in_turn() -> None:
+    good = profile(latency="100 ms", jitter="10 ms", distribution="uniform")
+    bad = profile(latency="1 s", jitter="100 ms", distribution="uniform", loss="10 %")
+    statistics = LinkStatistics("x", changes=1)
+    one = LinkPath(path_rule(good.up, IN_LINK_ORDER), statistics.up)
+    one.use_key(99)
+    received(one, range(0, 20_000 * SECOND, 2 * SECOND))
+    one.become(path_rule(bad.up, IN_LINK_ORDER))
+    received(one, range(20_000 * SECOND, 40_000 * SECOND, 2 * SECOND))
+    figures = set_and_drawn(good, statistics)["up"]
+    # Half of the packets each: by the law of total variance, and 5 % of the delayed ones fewer.
+    assert figures["loss_share"]["set"] == 0.05
+    assert figures["delay_mean_s"]["set"] == pytest.approx((0.1 + 0.9 * 1.0) / 1.9, rel=0.005)
+    between = (0.9 * 1.0 / 1.9 / 1.9) * 0.9**2
+    within = (0.01**2 + 0.9 * 0.1**2) / 3 / 1.9
+    assert figures["delay_sigma_s"]["set"] == pytest.approx((between + within) ** 0.5, rel=0.005)
+    for name in ("delay_mean_s", "delay_sigma_s", "loss_share"):
+        assert figures[name]["drawn"] == pytest.approx(figures[name]["set"], rel=0.07)
+
+
 # -- keys of the draws --------------------------------------------------------------------------
 
 

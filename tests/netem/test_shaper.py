@@ -387,3 +387,18 @@ async def test_a_stream_that_was_reset_is_through_at_once(autojump_clock: MockCl
             nursery.start_soon(near.wait_closed)
             await trio.testing.wait_all_tasks_blocked()
             near.reset()
+
+
+async def test_an_open_connection_becomes_another_link(autojump_clock: MockClock) -> None:
+    async with open_links(PROFILES, LinkOptions(), seed=1) as links:
+        stream, far = await connected(links)
+        await stream.send_all(b"one")
+        stream.become(profile("far", latency="5 s"))
+        await stream.send_all(b"two")
+        started_s = trio.current_time()
+        for expected, at_s in ((b"one", 0.3), (b"two", 5.0)):
+            assert await far.receive_some() == expected
+            assert trio.current_time() - started_s == pytest.approx(at_s, abs=1e-6)
+        perfect, _ = await connected(links, "none")
+        with pytest.raises(ValueError, match="without a model"):
+            perfect.become(profile("far", latency="5 s"))
