@@ -42,6 +42,8 @@ class HeadEndConfig(_Part):
     """Where pushes in the first protocol are taken."""
     also: dict[str, int] = {}
     """Ports for pushes in further protocols, by name."""
+    congestion: str | None = None
+    """TCP congestion control of every connection; the kernel's own choice when left out."""
     control_socket: Path
     provisioning: Path
     """Folder with the exported devices."""

@@ -14,11 +14,12 @@ from typing import Final, TypeVar
 import trio
 from structlog import get_logger
 
+from emulator import congestion
 from emulator.tally import Tally
 from harness.headend.committer import Submission
 from harness.headend.counters import ConversationCounters
 from harness.headend.registry import Registry
-from harness.headend.service import Shard
+from harness.headend.service import CONGESTION, Shard
 from harness.provisioning import ConcentratorRecord
 from harness.store.rows import Rows
 from protocols.errors import ProtocolError
@@ -177,10 +178,13 @@ class Dialer:
     async def _connect(self, record: ConcentratorRecord) -> trio.SocketStream:
         try:
             with trio.fail_after(CONNECT_S):
-                return await trio.open_tcp_stream(record.address, record.port)
+                stream = await trio.open_tcp_stream(record.address, record.port)
         except (OSError, trio.TooSlowError) as error:
             self._shard.totals.count("conversations failed: no connection")
             raise ConversationError(record.name, "no connection", str(error)) from error
+        congestion.use(stream.socket, self._shard.config.congestion)
+        self._shard.totals.count(CONGESTION + congestion.used(stream.socket))
+        return stream
 
 
 def _broken_protocol(name: str, error: ProtocolError) -> ConversationError:

@@ -14,10 +14,11 @@ from typing import Final
 import trio
 from structlog import get_logger
 
+from emulator import congestion
 from emulator.descriptors import RESERVED, raise_descriptor_limit
 from harness.headend.datagrams import DatagramHost
 from harness.headend.intake import Intake, Visit
-from harness.headend.service import Shard
+from harness.headend.service import CONGESTION, Shard
 from protocols.errors import ProtocolError
 
 RECEIVE_SIZE: Final = 65_536
@@ -66,10 +67,15 @@ async def _open(shard: Shard) -> dict[str, list[trio.SocketListener]]:
     ports = {first: config.listen_port} | {
         name: config.also.get(name, 0) for name in shard.plugins if name != first
     }
-    return {
+    opened = {
         protocol: await trio.open_tcp_listeners(port, host=config.listen_host, backlog=BACKLOG)
         for protocol, port in ports.items()
     }
+    for listeners in opened.values():
+        for listener in listeners:
+            # What it accepts inherits it.
+            congestion.use(listener.socket, config.congestion)
+    return opened
 
 
 class PushListener:
@@ -118,6 +124,7 @@ class PushListener:
         try:
             for option in KEEP_ALIVE:
                 stream.setsockopt(*option)
+            totals.count(CONGESTION + congestion.used(stream.socket))
             outcome = await self._serve(stream, protocol, visit)
         except ProtocolError as error:
             outcome = f"{type(error).__name__}: {error}"

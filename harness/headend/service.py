@@ -31,6 +31,8 @@ from protocols.readings import EventBatch, ReadingBatch
 
 COMMIT_US_MAX: Final = 600_000_000
 EXPIRY_EVERY_S: Final = 1.0
+CONGESTION: Final = "connections under "
+"""Begins the names of the counters that say which TCP congestion control connections used."""
 log = get_logger(__name__)
 
 
