@@ -1,4 +1,4 @@
-"""Who is who: names, system titles, test keys and loopback addresses, all from a number.
+"""Who is who: names, system titles, test keys and addresses, all from a number.
 
 A meter's identifier is its logical device name, 16 octets: manufacturer code ``MST`` and its
 number plus one. The keys made here are TEST KEYS: anybody who knows the seed knows them. A real
@@ -11,10 +11,12 @@ from dataclasses import dataclass
 from hashlib import sha256
 from hmac import digest
 from ipaddress import IPv4Address
-from typing import Final
+from typing import Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+from netem.addresses import AddressPlan
 
 METER_PREFIX: Final = b"MST"
 CONCENTRATOR_PREFIX: Final = b"MSC"
@@ -130,3 +132,38 @@ def concentrator_at(address: str) -> int | None:
     if not 0 <= network < 255 * 256 or not 1 <= host <= _HOSTS_PER_NETWORK:
         return None
     return network * _HOSTS_PER_NETWORK + host - 1
+
+
+class Addresses(Protocol):
+    """Which concentrator has which address."""
+
+    def address(self, number: int, /) -> str:
+        """Return the address of a concentrator."""
+
+    def number_of(self, address: str, /) -> int | None:
+        """Return the concentrator that has ``address``, or None where it is outside the plan."""
+
+
+class LoopbackAddresses:
+    """The addresses of concentrators that share a machine with their head-end."""
+
+    def address(self, number: int, /) -> str:
+        """Return the address of a concentrator. Raises `ValueError`: there are not that many."""
+        return concentrator_address(number)
+
+    def number_of(self, address: str, /) -> int | None:
+        """Return the concentrator that has ``address``, or None where it is outside the plan."""
+        return concentrator_at(address)
+
+
+def addresses_of(link_category: NDArray[np.uint8], *, in_lab: bool) -> Addresses:
+    """Return the addresses of a fleet: on loopback, or those of a lab.
+
+    Args:
+        link_category: link class of each concentrator, uint8.
+        in_lab: whether the fleet has a network namespace of its own.
+
+    Raises:
+        ValueError: a lab has no room for that many concentrators of one class.
+    """
+    return AddressPlan(link_category) if in_lab else LoopbackAddresses()

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import socket
+from collections import Counter
 from ipaddress import ip_address
 from typing import Any, Final
 
 import trio
 
+from emulator import congestion
 from emulator.capturing import Captures
 from emulator.fleet_config import Endpoint, FleetConfig
 from emulator.grid import Grid
-from emulator.identity import concentrator_address
+from emulator.identity import addresses_of
 from netem.links import Links
 from netem.shaper import ShapedStream
 
@@ -21,6 +23,11 @@ _IP_BIND_ADDRESS_NO_PORT: Final = 24
 
 class FleetLinks:
     """Connects and accepts over the link of each concentrator.
+
+    In a lab the links are real: nothing is modelled, and outages still cut connections.
+
+    Attributes:
+        congestion: how many connections used which TCP congestion control.
 
     Args:
         links: the open links of this process.
@@ -37,6 +44,10 @@ class FleetLinks:
         self._modelled = config.link == "model"
         self._profiles = [link.profile for link in grid.parameters.links]
         self._category: list[int] = grid.link_category.tolist()
+        self._in_lab = config.in_lab
+        self._addresses = addresses_of(grid.link_category, in_lab=config.in_lab)
+        self._wanted = config.congestion
+        self.congestion: Counter[str] = Counter()
 
     def name(self, number: int) -> str:
         """Return the name of a concentrator's link profile."""
@@ -51,7 +62,9 @@ class FleetLinks:
         """
 
         async def dial() -> trio.SocketStream:
-            return await _dial(number, head_end.host, head_end.port_for(protocol))
+            raw = await self._dial(number, head_end.host, head_end.port_for(protocol))
+            self.congestion[congestion.used(raw.socket)] += 1
+            return raw
 
         stream = await self._links.connect(
             dial, self._used(number), number, number=sequence, attempt=attempt
@@ -64,8 +77,13 @@ class FleetLinks:
         The connection stands where pushes have the attempt, so that the same exchange of another
         connection has draws of its own; exchange 0 is the handshake.
         """
+        self.congestion[congestion.used(raw.socket)] += 1
         stream = self._links.accept(raw, self._used(number), number, attempt=connection)
         return self._captured(number, stream)
+
+    def number_of(self, address: str) -> int | None:
+        """Return the concentrator whose address that is; ``None``: nobody's."""
+        return self._addresses.number_of(address)
 
     def statistics(self) -> dict[str, Any]:
         """Return what was drawn on each profile so far, by name; msgpack- and JSON-able."""
@@ -83,20 +101,20 @@ class FleetLinks:
     def _used(self, number: int) -> str:
         return self.name(number) if self._modelled else PERFECT
 
-
-async def _dial(number: int, host: str, port: int) -> trio.SocketStream:
-    connection = trio.socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    try:
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        if _is_loopback(host):
-            # Without this option every bind would take a port of its own for all destinations.
-            connection.setsockopt(socket.IPPROTO_IP, _IP_BIND_ADDRESS_NO_PORT, 1)
-            await connection.bind((concentrator_address(number), 0))
-        await connection.connect((host, port))
-    except BaseException:
-        connection.close()
-        raise
-    return trio.SocketStream(connection)
+    async def _dial(self, number: int, host: str, port: int) -> trio.SocketStream:
+        connection = trio.socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        try:
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            congestion.use(connection, self._wanted)
+            if self._in_lab or _is_loopback(host):
+                # Without this option every bind would take a port of its own for all destinations.
+                connection.setsockopt(socket.IPPROTO_IP, _IP_BIND_ADDRESS_NO_PORT, 1)
+                await connection.bind((self._addresses.address(number), 0))
+            await connection.connect((host, port))
+        except BaseException:
+            connection.close()
+            raise
+        return trio.SocketStream(connection)
 
 
 def _is_loopback(host: str) -> bool:

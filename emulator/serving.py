@@ -1,7 +1,8 @@
 """Concentrators that are asked: one listener for a whole shard.
 
 The socket is bound to all addresses but to the loopback device only, so it accepts for all of
-127.0.0.0/8 and nothing else; the address a client dialled names the concentrator. A concentrator
+127.0.0.0/8 and nothing else; in a lab it accepts for every address of the fleet's own namespace.
+The address a client dialled names the concentrator. A concentrator
 that the plan or an outage makes unreachable drops callers: an outage at once, a window that closes
 after a little while.
 """
@@ -16,8 +17,8 @@ from typing import Final
 import trio
 from structlog import get_logger
 
+from emulator import congestion
 from emulator.concentrators import Concentrators
-from emulator.identity import concentrator_at
 from emulator.links import FleetLinks
 from emulator.tally import Tally
 from netem.shaper import ShapedStream
@@ -35,15 +36,32 @@ CLOSING_S: Final = 10.0
 log = get_logger(__name__)
 
 
-def listen_on_loopback(port: int) -> trio.SocketListener:
+def listen_on_loopback(port: int, wanted: str | None = None) -> trio.SocketListener:
     """Return a listener for every address of 127.0.0.0/8 on ``port`` (0: any free one).
 
-    Raises `OSError`: the port is taken, or the system does not let us bind to a device.
+    Its connections use the TCP congestion control ``wanted``, if one is.
+
+    Raises `OSError`: the port is taken, the system does not let us bind to a device, or it does not
+    have that congestion control.
     """
+    return _listen(port, b"lo", wanted)
+
+
+def listen_in_lab(port: int, wanted: str | None = None) -> trio.SocketListener:
+    """Return a listener for every address of this network namespace, which is the fleet's own.
+
+    Otherwise as `listen_on_loopback`.
+    """
+    return _listen(port, b"", wanted)
+
+
+def _listen(port: int, device: bytes, wanted: str | None) -> trio.SocketListener:
     bound = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     try:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        bound.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b"lo")
+        if device:
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, device)
+        congestion.use(bound, wanted)
         bound.setblocking(False)
         bound.bind(("0.0.0.0", port))
         bound.listen(BACKLOG)
@@ -89,7 +107,7 @@ class Servers:
         return {number for number in self._connections if not self._concentrators.reachable(number)}
 
     async def _serve(self, raw: trio.SocketStream) -> None:
-        number = concentrator_at(raw.socket.getsockname()[0])
+        number = self._links.number_of(raw.socket.getsockname()[0])
         refusal = self._refusal(number)
         if refusal is not None or number is None:
             self._tally.count(f"served.refused: {refusal}")

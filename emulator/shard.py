@@ -4,7 +4,7 @@ It obeys whoever started it (Locust's process, or ``meterstorm serve``) over an 
 ``start`` with the scenario clock, ``begin`` and ``end`` a slice, ``optical`` to open a meter's
 optical port, ``stop``. It answers ``ready`` once its listener is bound, ``optical``, ``counts``
 every half second, ``drained``, and a last ``counts`` before it ends. When the other end closes, it
-ends.
+ends. Where the links of a run are real, it lives on the fleet's side of the lab (`emulator.lab`).
 """
 
 from __future__ import annotations
@@ -21,11 +21,12 @@ from structlog import get_logger
 from emulator.clock import ScenarioClock
 from emulator.descriptors import raise_descriptor_limit
 from emulator.fleet import FleetShard, open_shard
+from emulator.lab import move_to_fleet_side
 from emulator.logs import log_to_stderr
 from emulator.messages import MessageStream
 from emulator.optical import open_optical_port
 from emulator.run_folder import RunFolder, write_json
-from emulator.serving import listen_on_loopback
+from emulator.serving import listen_in_lab, listen_on_loopback
 from protocols.framing import Message
 
 COUNTS_EVERY_S: Final = 0.5
@@ -47,7 +48,7 @@ class ShardService:
         """Serve until the parent says stop or goes away."""
         clock = ScenarioClock()
         async with (
-            listen_on_loopback(self._config.listen_ports[self._number]) as listener,
+            self._listen() as listener,
             open_shard(self._folder, self._config, self._number, clock) as shard,
         ):
             # What exists now lives as long as the shard: keep the collector off it.
@@ -72,6 +73,10 @@ class ShardService:
         self._write_summary(shard)
         await self._tell_counts(shard)
         await self._parent.aclose()
+
+    def _listen(self) -> trio.SocketListener:
+        listen = listen_in_lab if self._config.in_lab else listen_on_loopback
+        return listen(self._config.listen_ports[self._number], self._config.congestion)
 
     async def _next_order(self) -> Message:
         """Return the next order; a parent that is gone has ordered to stop."""
@@ -111,6 +116,7 @@ class ShardService:
             "lag_s_max": shard.tally.lag_s_max,
             "latencies": shard.tally.histograms(),
             "links": shard.links.statistics(),
+            "congestion": dict(shard.links.congestion),
         }
         try:
             write_json(self._folder.shard(self._number) / SUMMARY_FILE, summary)
@@ -141,9 +147,13 @@ def main() -> None:
     # An interrupt at the terminal reaches the whole group; whoever started us tells us when to end.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     raise_descriptor_limit()
+    folder = RunFolder(Path(run))
+    if folder.fleet().in_lab:
+        # Before there is a socket, or a thread that opens one.
+        move_to_fleet_side(folder.path)
     # The collector is the largest cost of a loop with thousands of tasks: half of it, measured.
     gc.set_threshold(100_000, 50, 1000)
-    trio.run(_main, RunFolder(Path(run)), int(shard), int(descriptor))
+    trio.run(_main, folder, int(shard), int(descriptor))
 
 
 if __name__ == "__main__":

@@ -33,7 +33,7 @@ from emulator.dialects import Dialects
 from emulator.fleet_config import FleetConfig, part_holding
 from emulator.grid import Grid
 from emulator.identity import (
-    concentrator_address,
+    addresses_of,
     concentrator_name,
     head_end_name,
     meter_names,
@@ -118,6 +118,7 @@ def export_devices(folder: Path, config: FleetConfig, grid: Grid, capture: Captu
         KeyFileError: the key file lacks a device.
         LookupError: there is no such protocol.
         OSError: the folder cannot be written.
+        ValueError: a lab has no room for that many concentrators on one link profile.
     """
     folder.mkdir(parents=True, exist_ok=True)
     dialects, keys = Dialects(config, grid), key_ring(config.seed, config.key_file)
@@ -162,6 +163,7 @@ def _concentrator_lines(
     config: FleetConfig, grid: Grid, dialects: Dialects, keys: KeyRing
 ) -> Iterator[dict[str, Any]]:
     links = [link.profile for link in grid.parameters.links]
+    addresses = addresses_of(grid.link_category, in_lab=config.in_lab)
     for number in range(grid.concentrators):
         name = concentrator_name(number)
         title = dialects.plugin(number).title_of(name)
@@ -171,7 +173,7 @@ def _concentrator_lines(
             "number": number,
             "name": name.decode(),
             "system_title": title.hex(),
-            "address": concentrator_address(number),
+            "address": addresses.address(number),
             "port": config.listen_ports[part_holding(grid.concentrators, config.shards, number)],
             "link": links[grid.link_category[number]],
             "protocol": dialects.name(number),
