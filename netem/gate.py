@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from typing import TYPE_CHECKING, Final, Literal
 
 import trio
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
 
 OutageKind = Literal["break", "hang"]
 NEVER_NS: Final = -1
+REMEMBERED: Final = 64
+"""Outages before the last that octets may still be under way from: links flap."""
 
 
 class LinkGate:
@@ -21,7 +24,7 @@ class LinkGate:
 
     ``break`` resets the connections at once and refuses new ones until restored. ``hang`` is what
     a dead cell does: nothing is said, octets under way wait for TCP to try again after the outage,
-    and connecting takes until then.
+    and so does connecting, which is given up after 127 s.
     """
 
     def __init__(self) -> None:
@@ -30,6 +33,7 @@ class LinkGate:
         self.kind: OutageKind | None = None
         """The kind of the outage that is on, or None."""
         self.cut_ns = self.restored_ns = NEVER_NS
+        self._over: deque[tuple[int, int]] = deque(maxlen=REMEMBERED)
         self._up = trio.Event()
         self._up.set()
 
@@ -53,6 +57,7 @@ class LinkGate:
         if self.kind is not None:
             self.kind = None
             self.restored_ns = int(trio.current_time() * NANOSECONDS)
+            self._over.append((self.cut_ns, self.restored_ns))
             self._up.set()
 
     async def wait_up(self) -> None:
@@ -61,8 +66,10 @@ class LinkGate:
             await self._up.wait()
 
     def hit(self, sent_ns: int, release_ns: int) -> bool:
-        """Return whether the last outage that ended fell on octets between these times."""
-        return sent_ns < self.restored_ns and self.cut_ns < release_ns
+        """Return whether an outage that ended fell on octets between these times."""
+        return sent_ns < self.restored_ns and any(
+            sent_ns < restored_ns and cut_ns < release_ns for cut_ns, restored_ns in self._over
+        )
 
 
 def retry_ns(sent_ns: int, restored_ns: int, timeout_ns: int) -> int:
