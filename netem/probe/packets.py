@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import struct
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import Final
 
 # Silences scapy's remarks about interfaces without addresses, which labs have.
@@ -18,7 +18,7 @@ from scapy.layers.inet import IP, UDP  # noqa: E402
 from scapy.packet import Raw  # noqa: E402
 
 MAGIC: Final = b"MSprobe1"
-_PAYLOAD: Final = struct.Struct("!8sQHIQ")
+_PAYLOAD: Final = struct.Struct("!8sQHIQQQ")
 HEADERS: Final = 28
 """Octets of IPv4 and UDP header."""
 LEAST_OCTETS: Final = HEADERS + _PAYLOAD.size
@@ -26,12 +26,18 @@ LEAST_OCTETS: Final = HEADERS + _PAYLOAD.size
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """What one datagram says: run, place of its link in the configuration, number, when sent."""
+    """What one datagram says: run, place of its link in the configuration, number, when sent.
+
+    ``span_ns`` is the moment it counts for, ``sent_ns`` when it left, both CLOCK_MONOTONIC;
+    ``sent_posix_ns`` the latter by the clock that the kernel stamps arrivals with.
+    """
 
     run: int
     link: int
     number: int
+    span_ns: int
     sent_ns: int
+    sent_posix_ns: int
 
 
 class ProbeDatagram:
@@ -44,7 +50,7 @@ class ProbeDatagram:
 
     def build(self, probe: Probe) -> bytes:
         """Return the packet that carries ``probe``."""
-        payload = _PAYLOAD.pack(MAGIC, probe.run, probe.link, probe.number, probe.sent_ns)
+        payload = _PAYLOAD.pack(MAGIC, *astuple(probe))
         return self._octets[:HEADERS] + payload + self._octets[LEAST_OCTETS:]
 
 
@@ -52,5 +58,4 @@ def read_probe(payload: bytes) -> Probe | None:
     """Return what the payload of a datagram says; ``None``: it is nobody's probe."""
     if len(payload) < _PAYLOAD.size or not payload.startswith(MAGIC):
         return None
-    _, run, link, number, sent_ns = _PAYLOAD.unpack_from(payload)
-    return Probe(run, link, number, sent_ns)
+    return Probe(*_PAYLOAD.unpack_from(payload)[1:])

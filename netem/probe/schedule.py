@@ -20,12 +20,13 @@ DIRECTIONS: Final[tuple[Direction, Direction]] = ("up", "down")
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """Datagrams to send now: ``count`` of them, numbered from ``first`` on."""
+    """Datagrams to send now: ``count`` of them, numbered from ``first``, all of one moment."""
 
     link: int
     direction: Direction
     first: int
     count: int
+    span_ns: int
 
 
 @dataclass(slots=True)
@@ -92,19 +93,26 @@ class ProbeSchedule:
     def _send_one(self, line: _Line, now_ns: int) -> Due:
         self._bucket(line, now_ns).sent += 1
         line.sent += 1
-        return Due(line.link, line.direction, line.sent - 1, 1)
+        return Due(line.link, line.direction, line.sent - 1, 1, now_ns)
 
     def _send_train(self, line: _Line, now_ns: int) -> Due:
         count = self._config.train_packets
         line.train_starts_ns = now_ns
         line.arrivals = [None] * count
         line.sent += count
-        return Due(line.link, line.direction, line.sent - count, count)
+        return Due(line.link, line.direction, line.sent - count, count, now_ns)
 
     def arrived(
-        self, link: int, direction: Direction, number: int, sent_ns: int, delay_ns: int
+        self,
+        link: int,
+        direction: Direction,
+        number: int,
+        *,
+        span_ns: int,
+        sent_ns: int,
+        delay_ns: int,
     ) -> None:
-        """Note that a datagram sent at ``sent_ns`` took ``delay_ns``; a stranger's is ignored."""
+        """Note that a datagram of ``span_ns`` took ``delay_ns``; a stranger's is ignored."""
         line = self._lines.get((link, direction))
         if line is None or not 0 <= number < line.sent:
             return
@@ -113,7 +121,7 @@ class ProbeSchedule:
             if place >= 0:
                 line.arrivals[place] = sent_ns + delay_ns
             return
-        bucket = self._buckets.get(self._key(line, sent_ns))
+        bucket = self._buckets.get(self._key(line, span_ns))
         if bucket is not None and bucket.received < bucket.sent:
             bucket.arrived(delay_ns, overtaken=number < line.newest)
             line.newest = max(line.newest, number)
@@ -153,9 +161,9 @@ class ProbeSchedule:
         octets = self._config.train_octets
         return Train.of(category, line.direction, line.train_starts_ns, arrivals, octets)
 
-    def _key(self, line: _Line, sent_ns: int) -> tuple[int, int, Direction]:
+    def _key(self, line: _Line, span_ns: int) -> tuple[int, int, Direction]:
         category = self._config.links[line.link].category
-        return sent_ns // self._bucket_ns, category, line.direction
+        return span_ns // self._bucket_ns, category, line.direction
 
     def _bucket(self, line: _Line, now_ns: int) -> Bucket:
         key = self._key(line, now_ns)

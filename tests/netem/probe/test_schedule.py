@@ -28,6 +28,17 @@ TRAINS = ProbeConfig(
 )
 
 
+def arrive(schedule: ProbeSchedule, due: Due, sent_ns: int, delay_ns: int) -> None:
+    schedule.arrived(
+        due.link,
+        due.direction,
+        due.first,
+        span_ns=due.span_ns,
+        sent_ns=sent_ns,
+        delay_ns=delay_ns,
+    )
+
+
 def played(schedule: ProbeSchedule, until_ns: int) -> list[tuple[int, Due]]:
     sent = []
     while (at_ns := schedule.next_at_ns) is not None and at_ns < until_ns:
@@ -55,7 +66,7 @@ def test_a_span_is_given_out_when_its_last_datagram_is_there_or_lost() -> None:
     schedule = ProbeSchedule(CONFIG, START)
     for at_ns, due in played(schedule, START + 5 * SECOND_NS):
         if due.direction == "up" and due.link != 1:
-            schedule.arrived(due.link, "up", due.first, at_ns, 600_000_000)
+            arrive(schedule, due, at_ns, 600_000_000)
     assert list(schedule.finished(START + 15 * SECOND_NS - 1)) == []
     found = {(it.category, it.direction): it for it in schedule.finished(START + 15 * SECOND_NS)}
     assert all(isinstance(it, Bucket) for it in found.values())
@@ -76,7 +87,7 @@ def test_overtaking_is_counted_by_link() -> None:
         if (due.link, due.direction) == (0, "up")
     ]
     for at_ns, due in (second, first):
-        schedule.arrived(0, "up", due.first, at_ns, 2 * SECOND_NS)
+        arrive(schedule, due, at_ns, 2 * SECOND_NS)
     (bucket,) = [
         it
         for it in schedule.finished(START + 60 * SECOND_NS)
@@ -89,7 +100,7 @@ def test_overtaking_is_counted_by_link() -> None:
 def test_what_nobody_sent_changes_nothing(link: int, number: int) -> None:
     schedule = ProbeSchedule(CONFIG, START)
     played(schedule, START + SECOND_NS)
-    schedule.arrived(link, "up", number, START, 0)
+    arrive(schedule, Due(link, "up", number, 1, START), START, 0)
     results = list(schedule.finished(START + 60 * SECOND_NS))
     assert sum(it.received for it in results) == 0
 
@@ -98,7 +109,7 @@ def test_a_datagram_that_came_twice_counts_once() -> None:
     schedule = ProbeSchedule(CONFIG, START)
     played(schedule, START + SECOND_NS // 4)
     for _ in range(3):
-        schedule.arrived(0, "up", 0, START, 1_000)
+        arrive(schedule, Due(0, "up", 0, 1, START), START, 1_000)
     results = list(schedule.finished(START + 60 * SECOND_NS))
     assert max(it.received - it.sent for it in results) == 0
 
@@ -109,7 +120,8 @@ def test_a_train_shows_the_rate() -> None:
     assert {due.count for _, due in (up, down)} == {60}
     at_ns, due = up
     for number in range(60):
-        schedule.arrived(0, "up", due.first + number, at_ns, number * SECOND_NS // 15)
+        one = Due(0, "up", due.first + number, 1, at_ns)
+        arrive(schedule, one, at_ns, number * SECOND_NS // 15)
     trains = {it.direction: it for it in schedule.finished(START + 60 * SECOND_NS)}
     train = trains["up"]
     assert isinstance(train, Train)

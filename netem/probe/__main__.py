@@ -1,0 +1,5 @@
+"""``python -m netem.probe``."""
+
+from netem.probe.process import main
+
+main()
