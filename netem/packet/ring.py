@@ -29,7 +29,8 @@ _PACKET_STATISTICS: Final = 6
 _PACKET_VERSION: Final = 10
 _PACKET_IGNORE_OUTGOING: Final = 23
 _TPACKET_V2: Final = 1
-_ALL_PROTOCOLS: Final = socket.htons(0x0003)
+_ALL_PROTOCOLS: Final = 0x0003
+"""In this machine's order of octets: Python's ``bind`` swaps them."""
 _TP_STATUS_KERNEL: Final = 0
 _TP_STATUS_USER: Final = 1
 _TP_STATUS_CSUMNOTREADY: Final = 8

@@ -7,7 +7,10 @@ limiter for each connection, and the path of the link that all of them share.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from enum import IntEnum
+from typing import Final
 
 from netem.lab import Direction
 from netem.model.delay import NANOSECONDS
@@ -37,6 +40,19 @@ class ClassCounts:
         return self.packets - self.delivered - dropped
 
 
+class Stage(IntEnum):
+    """Where a packet is on its way; see `netem.packet.scheduler` for their order."""
+
+    ENTER = 0
+    LIMIT = 1
+    LEAVE = 2
+    OUT = 3
+
+
+_LINK_ORDER: Final = (Stage.LIMIT, Stage.ENTER, Stage.OUT)
+_NETEM_ORDER: Final = (Stage.ENTER, Stage.LIMIT, Stage.LEAVE, Stage.OUT)
+
+
 @dataclass(frozen=True, slots=True)
 class LinkRule:
     """What happens to packets in one direction of the links of one class."""
@@ -48,6 +64,9 @@ class LinkRule:
     """Limits the packets of a TCP connection; None where they are not limited."""
     other: Path | None
     """The same for the connections of all other protocols."""
+    first: Stage
+    behind: Mapping[Stage, Stage]
+    """Which stage comes behind each; those that do nothing under this rule are passed over."""
 
 
 def link_rule(
@@ -59,13 +78,30 @@ def link_rule(
     path = path_rule(figures.model_copy(update={"packet_rate": None}), options)
     packets = figures.packet_rate
     if packets is None:
-        return LinkRule(counts, path, None, None)
+        first, behind = _stages(path, limited=False)
+        return LinkRule(counts, path, None, None, first, behind)
     packet_ns = NANOSECONDS // packets.per_second
     tcp, other = (
         Path(_limiter_rule(figures, options, packet_ns * (burst - 1)), counts.drawn)
         for burst in (packets.burst, packets.burst_other)
     )
-    return LinkRule(counts, path, tcp, other)
+    first, behind = _stages(path, limited=True)
+    return LinkRule(counts, path, tcp, other, first, behind)
+
+
+def _stages(path: PathRule, *, limited: bool) -> tuple[Stage, Mapping[Stage, Stage]]:
+    """Return the first stage, and the one behind each; a packet may wait for one of another rule.
+
+    A link in order has its bit rate in `Path.enter`, and nothing in `Path.leave`.
+    """
+    order = _LINK_ORDER if path.in_order else _NETEM_ORDER
+    idle = {Stage.LIMIT: not limited, Stage.LEAVE: not path.bit_ns}
+    used = [stage for stage in order if not idle.get(stage)]
+    behind = {
+        stage: next(one for one in order[at:] if one in used)
+        for at, stage in enumerate(order[:-1], start=1)
+    }
+    return used[0], behind
 
 
 def _limiter_rule(figures: LinkDirection, options: LinkOptions, burst_ns: int) -> PathRule:

@@ -36,24 +36,13 @@ from netem.packet.frames import (
     is_ipv4,
     is_tcp,
 )
-from netem.packet.rules import ClassCounts, LinkRule, link_rule
+from netem.packet.rules import ClassCounts, LinkRule, Stage, link_rule
 from netem.profiles import LinkOptions, LinkProfile
 
 HELD_ON_LINK_MOST: Final = 1_000
 """Packets held in one direction of one link; what netem holds where nothing else is set."""
 HELD_IN_ALL_MOST: Final = 200_000
 """Packets held in one direction of all links, some 300 MB where all are full packets."""
-
-_ENTER: Final = 0
-_LIMIT: Final = 1
-_LEAVE: Final = 2
-_OUT: Final = 3
-_NEXT: Final = {
-    "link": {_LIMIT: _ENTER, _ENTER: _LEAVE, _LEAVE: _OUT},
-    "netem": {_ENTER: _LIMIT, _LIMIT: _LEAVE, _LEAVE: _OUT},
-}
-"""What comes behind each stage."""
-_FIRST: Final = {"link": _LIMIT, "netem": _ENTER}
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,8 +100,6 @@ class Scheduler:
         self._options = options
         self._seed = seed
         self._bounds = bounds or Bounds()
-        self._next = _NEXT[options.order]
-        self._first = _FIRST[options.order]
         self._numbers = numbers
         self._categories = categories
         self.counts = [ClassCounts() for _ in profiles]
@@ -124,7 +111,7 @@ class Scheduler:
         self._rules = [rules[category] for category in categories]
         self._links: dict[int, _Link] = {}
         self._flows = FlowTable(self._bounds.flows)
-        self._waiting: list[tuple[int, int, int, _Link, bytes, int]] = []
+        self._waiting: list[tuple[int, int, Stage, _Link, bytes, int]] = []
         self._pushed = 0
         self._now_ns = 0
         self._out: list[bytes] = []
@@ -175,7 +162,7 @@ class Scheduler:
             counts.overflowed += 1
             return
         link.held += 1
-        self._carry(at_ns, self._first, link, frame, packet)
+        self._carry(at_ns, link.rule.first, link, frame, packet)
 
     def take(self, now_ns: int) -> list[bytes]:
         """Return the frames that are due by ``now_ns``, in order of their time."""
@@ -219,21 +206,28 @@ class Scheduler:
         waiting = self._waiting
         while waiting and waiting[0][0] <= now_ns:
             at_ns, _, stage, link, frame, packet = heappop(waiting)
-            if stage == _OUT:
+            if stage is Stage.OUT:
                 self._deliver(link, frame)
             else:
                 self._carry(at_ns, stage, link, frame, packet)
         self._now_ns = max(now_ns, self._now_ns)
         return self._now_ns
 
-    def _carry(self, at_ns: int, stage: int, link: _Link, frame: bytes, packet: int) -> None:
+    def _carry(self, at_ns: int, stage: Stage, link: _Link, frame: bytes, packet: int) -> None:
         """Take a packet from ``stage`` on as far as it gets at ``at_ns``."""
-        while stage != _OUT:
-            through_ns = self._pass(at_ns, stage, link, frame, packet)
+        rule, path = link.rule, link.path
+        octets = len(frame) - ETHERNET_OCTETS
+        while stage is not Stage.OUT:
+            if stage is Stage.ENTER:
+                through_ns = path.enter(path.data, at_ns, octets, packet)
+            elif stage is Stage.LIMIT:
+                through_ns = self._limit(at_ns, rule, frame, octets)
+            else:
+                through_ns = path.leave(path.data, at_ns, octets)
             if through_ns is None:
                 link.held -= 1
                 return
-            stage = self._next[stage]
+            stage = rule.behind[stage]
             if through_ns > at_ns:
                 self._pushed += 1
                 event = (through_ns, self._pushed, stage, link, frame, packet)
@@ -241,15 +235,7 @@ class Scheduler:
                 return
         self._deliver(link, frame)
 
-    def _pass(self, at_ns: int, stage: int, link: _Link, frame: bytes, packet: int) -> int | None:
-        """Return when the packet is through ``stage``, or None where it is dropped there."""
-        octets = len(frame) - ETHERNET_OCTETS
-        path = link.path
-        if stage == _ENTER:
-            return path.enter(path.data, at_ns, octets, packet)
-        if stage == _LEAVE:
-            return path.leave(path.data, at_ns, octets)
-        rule = link.rule
+    def _limit(self, at_ns: int, rule: LinkRule, frame: bytes, octets: int) -> int | None:
         limiter = rule.tcp if is_tcp(frame) else rule.other
         if limiter is None:
             return at_ns

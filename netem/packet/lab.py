@@ -1,0 +1,173 @@
+"""A lab whose links are emulated by a process of our own: no root, and any kernel."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+from base64 import b64encode
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, Final
+
+import numpy as np
+import trio
+
+from netem.addresses import HEAD_END_ADDRESS, AddressPlan
+from netem.lab import Direction, DirectionCounters, LabCounters, LabError, LabPlan
+from netem.packet.cabling import Cabling, lay_cables
+from netem.packet.client import EmulatorClient
+from netem.packet.control import Change, Count, Setup
+from netem.profiles import LinkProfile
+
+_DIRECTIONS: Final[tuple[Direction, ...]] = ("up", "down")
+_FAULTS: Final = {
+    "missed": "frames were not read in time and are lost",
+    "oversize": "frames were longer than the link's mtu and are lost",
+    "unfinished": "frames left their checksum to hardware and will not be accepted",
+    "refused": "frames were not taken by the kernel and are lost",
+    "flows_forgotten": "connections got a burst that was not due, for there were too many",
+}
+"""What must not happen, by the name of its count; ours or the machine's fault, not the link's."""
+_LATE_NS: Final = 50_000_000
+"""A frame that is sent later than this after it was due is worth a note."""
+_END_S: Final = 5.0
+"""How long the emulator's process may take to end."""
+
+
+class PacketLab:
+    """An open lab of the packet tier; see `netem.lab.Lab`."""
+
+    def __init__(self, plan: LabPlan, cabling: Cabling, client: EmulatorClient) -> None:
+        self._client = client
+        self.head_end_address = HEAD_END_ADDRESS
+        self.fleet_namespace = cabling.fleet.path
+        self.addresses = AddressPlan(plan.category)
+        self.notes: Sequence[str] = ()
+        """As of the last `counters`: what the emulator could not do as it should."""
+
+    async def change(
+        self, category: int, profile: LinkProfile, numbers: Sequence[int] | None = None
+    ) -> None:
+        """Let a link class, or these concentrators of it, behave as ``profile`` from now on.
+
+        Packets whose delay is drawn arrive as drawn. A change that was begun is made even where
+        the caller is cancelled.
+
+        Raises:
+            LabError: no such class or concentrator in it, or the emulator has ended.
+        """
+        chosen = None if numbers is None else tuple(int(number) for number in numbers)
+        await self._client.ask(
+            lambda number: Change(id=number, category=category, profile=profile, numbers=chosen)
+        )
+
+    async def counters(self) -> LabCounters:
+        """Return what has been counted so far.
+
+        Raises:
+            LabError: the emulator has ended.
+        """
+        counted = await self._client.ask(lambda number: Count(id=number))
+        self.notes = tuple(_notes(counted))
+        return _counters(counted)
+
+
+@asynccontextmanager
+async def open_packet_lab(plan: LabPlan) -> AsyncIterator[PacketLab]:
+    """Open a lab of the packet tier for the length of an ``async with``.
+
+    Its process, namespaces and interfaces end with the block, and with this process, however that
+    ends. Cancellation closes the lab at once; what is under way on its links is gone.
+
+    Raises:
+        LabError: this process may not have namespaces (see `netem.namespaces.become_capable`), or
+            the emulator's process ended before its time; from within the block in a group.
+    """
+    cabling = await trio.to_thread.run_sync(lay_cables, plan)
+    try:
+        async with _emulator(cabling) as (process, client):
+            await client.set_up(_setup(plan))
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(_watch, process)
+                yield PacketLab(plan, cabling, client)
+                nursery.cancel_scope.cancel()
+    finally:
+        with trio.CancelScope(shield=True):
+            await trio.to_thread.run_sync(cabling.close)
+
+
+@asynccontextmanager
+async def _emulator(cabling: Cabling) -> AsyncIterator[tuple[trio.Process, EmulatorClient]]:
+    ours, theirs = socket.socketpair()
+    client = EmulatorClient(trio.SocketStream(trio.socket.from_stdlib_socket(ours)))
+    with theirs:
+        descriptors = [one.fileno() for one in (theirs, cabling.to_fleet, cabling.to_head_end)]
+        command = [sys.executable, "-m", "netem.packet", *map(str, descriptors)]
+        process = await trio.lowlevel.open_process(
+            command, stdin=subprocess.DEVNULL, pass_fds=descriptors
+        )
+    try:
+        yield process, client
+    finally:
+        await _end(process, client)
+
+
+async def _watch(process: trio.Process) -> None:
+    status = await process.wait()
+    raise LabError(
+        f"the packet emulator ended with status {status}", "see its traceback in the log of the run"
+    )
+
+
+async def _end(process: trio.Process, client: EmulatorClient) -> None:
+    with trio.CancelScope(shield=True, deadline=trio.current_time() + _END_S):
+        await client.aclose()
+        await process.wait()
+    if process.returncode is None:
+        process.kill()
+        with trio.CancelScope(shield=True):
+            await process.wait()
+
+
+def _setup(plan: LabPlan) -> Setup:
+    return Setup.model_validate(
+        {
+            "profiles": plan.profiles,
+            "category": b64encode(np.asarray(plan.category, dtype=np.uint8).tobytes()),
+            "options": plan.options,
+            "seed": plan.seed,
+        }
+    )
+
+
+def _counters(counted: dict[str, Any]) -> LabCounters:
+    links = {
+        (category, direction): _direction(one)
+        for direction in _DIRECTIONS
+        for category, one in enumerate(counted[direction]["classes"])
+    }
+    unclassified = sum(counted[direction]["unclassified"] for direction in _DIRECTIONS)
+    return LabCounters(links, unclassified, tracking={}, listening={})
+
+
+def _notes(counted: dict[str, Any]) -> Iterator[str]:
+    for name, meaning in _FAULTS.items():
+        count = sum(counted[direction][name] for direction in _DIRECTIONS)
+        if count:
+            yield f"packet emulator: {count:,} {meaning}"
+    late_ns = max(counted[direction]["late_most_ns"] for direction in _DIRECTIONS)
+    if late_ns > _LATE_NS:
+        yield f"packet emulator: it was up to {late_ns / 1e6:.0f} ms late"
+
+
+def _direction(one: dict[str, Any]) -> DirectionCounters:
+    lost, limited, overflowed = one["drawn"]["lost"], one["drawn"]["policed"], one["overflowed"]
+    return DirectionCounters(
+        packets=one["delivered"],
+        octets=one["delivered_octets"],
+        lost=lost,
+        limited=limited,
+        overflowed=overflowed,
+        backlog=one["packets"] - one["delivered"] - lost - limited - overflowed,
+    )
