@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from hashlib import sha256
 from hmac import digest
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, ip_address
 from typing import Final, Protocol
 
 import numpy as np
@@ -132,6 +132,14 @@ def concentrator_at(address: str) -> int | None:
     if not 0 <= network < 255 * 256 or not 1 <= host <= _HOSTS_PER_NETWORK:
         return None
     return network * _HOSTS_PER_NETWORK + host - 1
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether a host, by address or name, is this machine or namespace and nobody else."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 class Addresses(Protocol):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socket
 from collections import Counter
-from ipaddress import ip_address
 from typing import Any, Final
 
 import trio
@@ -13,7 +12,7 @@ from emulator import congestion
 from emulator.capturing import Captures
 from emulator.fleet_config import Endpoint, FleetConfig
 from emulator.grid import Grid
-from emulator.identity import addresses_of
+from emulator.identity import addresses_of, is_loopback
 from netem.links import Links
 from netem.shaper import ShapedStream
 
@@ -106,7 +105,7 @@ class FleetLinks:
         try:
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             congestion.use(connection, self._wanted)
-            if self._in_lab or _is_loopback(host):
+            if self._in_lab or is_loopback(host):
                 # Without this option every bind would take a port of its own for all destinations.
                 connection.setsockopt(socket.IPPROTO_IP, _IP_BIND_ADDRESS_NO_PORT, 1)
                 await connection.bind((self._addresses.address(number), 0))
@@ -115,10 +114,3 @@ class FleetLinks:
             connection.close()
             raise
         return trio.SocketStream(connection)
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

@@ -105,6 +105,7 @@ def _meterstorm(
 
 @app.command()
 def run(
+    context: typer.Context,
     scenario: ScenarioArgument,
     overrides: SetOption,
     seed: SeedOption = None,
@@ -125,7 +126,14 @@ def run(
 
     loaded = Scenario.load(scenario, overrides, seed)
     raise typer.Exit(
-        commands.run(loaded, scenario_file=scenario, out=out, ui=ui, load_socket=load_socket)
+        commands.run(
+            loaded,
+            scenario_file=scenario,
+            out=out,
+            ui=ui,
+            load_socket=load_socket,
+            arguments=context.obj,
+        )
     )
 
 
@@ -250,7 +258,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     command = typer.main.get_command(app)
     try:
         # Not through command.main(): that has exit codes of its own.
-        with command.make_context("meterstorm", given) as context:
+        with command.make_context("meterstorm", given, obj=given) as context:
             command.invoke(context)
     except typer.Exit as ending:
         return ending.exit_code

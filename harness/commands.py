@@ -21,8 +21,16 @@ def run(
     out: Path,
     ui: bool,
     load_socket: Path | None = None,
+    arguments: Sequence[str] = (),
 ) -> ExitCode:
-    """Run ``scenario`` into a new folder below ``out`` and return what its verdict means."""
+    """Run ``scenario`` into a new folder below ``out`` and return what its verdict means.
+
+    ``arguments`` are those of the command line, in case this process has to start anew.
+    """
+    from harness.run.capability import become_able
+
+    attached = load_socket is not None
+    become_able(scenario, scenario_file, arguments, ui=ui, attached=attached)
     from harness.run.command import run_scenario
 
     return run_scenario(
@@ -40,6 +48,9 @@ def serve(
     optical_terminals: bool = False,
 ) -> ExitCode:
     """Serve the fleet of ``scenario`` to somebody else's head-end until interrupted."""
+    from harness.run.capability import become_able
+
+    become_able(scenario, scenario_file, (), serves=True)
     from harness.serve import OpticalPorts, serve_fleet
 
     ports = OpticalPorts(tuple(optical), optical_port, optical_terminals)

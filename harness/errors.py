@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Self
@@ -26,6 +27,15 @@ class ExitCode(IntEnum):
     ENVIRONMENT = 4, "this machine cannot run it; meterstorm doctor says what is missing"
     BUG = 70, "a mistake in Meterstorm itself; the message names the traceback"
     INTERRUPTED = 130, "interrupted; what was recorded is kept and reported"
+
+
+def causes(error: BaseException) -> Iterator[BaseException]:
+    """Yield the errors of a group, however deep it is; an error that is no group, itself."""
+    if isinstance(error, BaseExceptionGroup):
+        for inner in error.exceptions:
+            yield from causes(inner)
+    else:
+        yield error
 
 
 class HarnessError(Exception):

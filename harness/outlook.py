@@ -5,6 +5,7 @@ from __future__ import annotations
 import textwrap
 import time
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
@@ -14,6 +15,12 @@ from emulator.meter_events import MeterEvents
 from emulator.parameters import first_step_s
 from emulator.plan import Plan
 from harness.scenario import External, Scenario, meter_event_spans
+
+TIERS: Final = {
+    "model": "",
+    "packet": "; IP packets through the emulator",
+    "netem": "; IP packets through the kernel's netem",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +69,9 @@ class Outlook:
             f"{_things(scenario.commands.count, 'command')}",
             "readings": f"{self.owed:,} owed, {self.deferred:,} deferred "
             f"(their delivery window opens after the last step)",
-            "links": links if scenario.link == "model" else "none: bare loopback",
+            "links": "none: bare loopback"
+            if scenario.link == "none"
+            else links + TIERS[scenario.link],
             "target": f"the {kind} head-end",
             "pace": f"{scenario.speed:g} x real time: about {_duration(self.wall_s)} "
             f"and then a drain of at most {_duration(scenario.limits.drain)}",

@@ -13,13 +13,16 @@ from typing import Final
 import trio
 
 from emulator.clock import ScenarioClock
+from harness.errors import causes
 from harness.facts import part_versions, version
 from harness.run.api import ApiProcess
+from harness.run.congestion import congestion_facts
 from harness.run.draining import Drain
 from harness.run.external import ExternalTarget
 from harness.run.facts import IssuedCommand, RunFacts
 from harness.run.host import conntrack_drops, host_facts
 from harness.run.journal import Journal
+from harness.run.lab import LabWatch, open_lab
 from harness.run.latencies import LatencyLog
 from harness.run.load import Load, LoadFailedError, first_of, locust_processes, locust_totals
 from harness.run.monitor import Monitor
@@ -36,6 +39,7 @@ from harness.scenario import Reference
 from harness.store.errors import StoreError
 from harness.store.opening import duckdb_path, is_postgres, open_reader
 from harness.store.postgres_session import redacted
+from netem.lab import LabError
 from reports.recording import RunRecorder
 
 """Real seconds between the start of the clock and the first step."""
@@ -81,6 +85,7 @@ class Conductor:
         self._commands: list[IssuedCommand] = []
         self._processes: list[RunProcess] = []
         self._ending = trio.Event()
+        self._lab: LabWatch | None = None
         self._dropped = conntrack_drops()
         self._facts = RunFacts(
             clock=self._clock.triple,
@@ -107,7 +112,7 @@ class Conductor:
         with tempfile.TemporaryDirectory(prefix="meterstorm-") as sockets:
             async with trio.open_nursery() as nursery:
                 await nursery.start(self._watch_signals, nursery.cancel_scope)
-                await self._conduct(Path(sockets))
+                await self._conduct_over_links(Path(sockets))
                 nursery.cancel_scope.cancel()
         self._write_facts(
             ended_at=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -119,6 +124,28 @@ class Conductor:
         )
         return self._facts
 
+    async def _conduct_over_links(self, sockets: Path) -> None:
+        """Conduct the run, with a lab open where its links are real."""
+        async with trio.open_nursery() as holding:
+            over = trio.Event()
+            await holding.start(self._hold_lab, over)
+            await self._conduct(sockets)
+            over.set()
+
+    async def _hold_lab(
+        self, over: trio.Event, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+    ) -> None:
+        """Keep the lab open until the run is over: a lab that fails ends only this, at once."""
+        try:
+            async with open_lab(self._prepared) as lab:
+                if lab is not None:
+                    self._lab = LabWatch(lab, self._prepared, self._journal.now, self._lab_failed)
+                task_status.started()
+                await over.wait()
+        except* LabError as errors:
+            assert self._lab is not None, "a lab that was never open cannot fail"
+            self._lab.fail("; ".join(map(str, causes(errors))))
+
     async def _conduct(self, sockets: Path) -> None:
         target = self._target(sockets)
         self._write_facts(stores=tuple(map(self._recorded_address, target.stores)))
@@ -126,6 +153,8 @@ class Conductor:
         async with trio.open_nursery() as systems:
             try:
                 with self._journal.phase("set-up"):
+                    if self._lab is not None:
+                        systems.start_soon(self._lab.run)
                     await target.start(systems)
                     await systems.start(load.run)
                     await self._start_locust(load, systems)
@@ -194,10 +223,18 @@ class Conductor:
         await target.observe(self._monitor)
         self._write_facts(head_end=dict(target.counts()), latencies=tuple(target.latencies()))
         await target.stop()
+        if self._lab is not None:
+            await self._lab.finish()
+            for note in self._lab.record.notes:
+                self._journal.note(f"links: {note}")
         if dropped := conntrack_drops() - self._dropped:
             self._journal.doubt(f"connection tracking of this machine dropped {dropped:,} packets")
         now = self._journal.now().wall_s
-        self._latencies.take(now, read_summaries(self._prepared), last=True)
+        summaries = read_summaries(self._prepared)
+        self._latencies.take(now, summaries, last=True)
+        self._write_facts(
+            congestion=congestion_facts(self._prepared.fleet.congestion, summaries, target.counts())
+        )
         if self._commands:
             self._record_commands(target)
 
@@ -244,6 +281,12 @@ class Conductor:
         if not self._ending.is_set():
             bound = self._prepared.scenario.limits.memory or 0
             self._end(f"the run held {rss_bytes / MIB:,.0f} MiB; its bound is {bound / MIB:,.0f}")
+
+    def _lab_failed(self, why: str) -> None:
+        if self._ending.is_set():
+            self._journal.doubt(why)
+        else:
+            self._end(why)
 
     def _end(self, why: str) -> None:
         """Go on to the drain, as a run that proves nothing."""

@@ -29,6 +29,17 @@ class IssuedCommand(BaseModel):
     due_us: int
 
 
+class TcpFacts(BaseModel):
+    """What TCP did for congestion control."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    wanted: str | None = None
+    """What the scenario names; ``None``: it leaves that to the kernel."""
+    used: dict[str, dict[str, int]] = {}
+    """How many connections used what, as the kernel said, by side: ``fleet``, ``head-end``."""
+
+
 class RunFacts(BaseModel):
     """Facts of one run that are not in its scenario."""
 
@@ -56,6 +67,8 @@ class RunFacts(BaseModel):
     """Counters of all head-end shards, added up over their incarnations."""
     latencies: tuple[dict[str, str], ...] = ()
     """What the head-end measured of itself: series, link and encoded histogram, each."""
+    congestion: TcpFacts = TcpFacts()
+    """TCP congestion control: wanted and used."""
     locust: dict[str, int] = {}
     """What Locust counted: requests and failures by name."""
     doubts: tuple[str, ...] = ()

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from emulator.descriptors import raise_descriptor_limit, shards_needed
 from emulator.dialects import spoken
 from emulator.fleet_config import (
+    LAB_TIERS,
     C12Options,
     Capture,
     Endpoint,
@@ -33,6 +34,7 @@ from emulator.schedule import Schedule
 from harness.errors import ArgumentsError, EnvironmentUnfitError
 from harness.provisioning import export_devices
 from harness.scenario import C12, Outage, Reference, Scenario, meter_event_spans
+from netem.addresses import HEAD_END_ADDRESS
 from netem.profiles import LinkProfile, load_profiles
 
 LATEST: Final = "latest"
@@ -124,7 +126,8 @@ def fleet_config(scenario: Scenario, scenario_file: Path, grid: Grid) -> FleetCo
         behaviour=scenario.behaviour,
         protocol=scenario.protocol,
         link=scenario.link,
-        links=scenario.links,
+        links=scenario.links.options,
+        congestion=scenario.links.congestion,
         profiles=_profiles(scenario),
         authentication=scenario.security.authentication,
         protection=scenario.security.push,
@@ -206,12 +209,11 @@ def _head_ends(scenario: Scenario, concentrators: int) -> tuple[Endpoint, ...]:
     if isinstance(target, Reference):
         needed = target.shards or shards_needed(concentrators, raise_descriptor_limit())
         others = spoken(scenario.protocol)[1:]
+        host = HEAD_END_ADDRESS if scenario.link in LAB_TIERS else "127.0.0.1"
         shards = min(needed, concentrators)
         ports = iter(free_ports(shards * (1 + len(others))))
         return tuple(
-            Endpoint(
-                host="127.0.0.1", port=next(ports), also={name: next(ports) for name in others}
-            )
+            Endpoint(host=host, port=next(ports), also={name: next(ports) for name in others})
             for _ in range(shards)
         )
     if target.push is None:

@@ -106,6 +106,7 @@ class ReferenceTarget:
         for number, endpoint in enumerate(prepared.fleet.head_ends):
             config = _config(prepared.fleet, target, number).model_copy(
                 update={
+                    "listen_host": endpoint.host,
                     "listen_port": endpoint.port,
                     "also": endpoint.also,
                     "control_socket": sockets / f"headend-{number}.sock",
@@ -243,6 +244,7 @@ def _config(fleet: FleetConfig, target: Reference, number: int) -> HeadEndConfig
         authentication=fleet.authentication,
         protection=fleet.protection,
         confirmed=fleet.confirmed,
+        congestion=fleet.congestion,
         mode=fleet.behaviour.mode,
         group_commit_s=target.group_commit,
         gap_filling=GapFillingRules(

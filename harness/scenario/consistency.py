@@ -11,8 +11,14 @@ from pydantic_core import InitErrorDetails
 
 from emulator.capture import capture_profile
 from emulator.event_kinds import TRACES, Ending
+from emulator.fleet_config import LAB_TIERS
 from emulator.grid import PROTOCOLS, generate_grid
-from emulator.identity import concentrator_name, concentrator_system_title, meter_names
+from emulator.identity import (
+    concentrator_name,
+    concentrator_system_title,
+    is_loopback,
+    meter_names,
+)
 from emulator.keys import KeyFileError, key_ring
 from emulator.patterns import PatternError, consumption_pattern, export_pattern
 from harness.nearest import nearest
@@ -20,6 +26,7 @@ from harness.scenario.base import complaint
 from harness.scenario.spoken import contradictions
 from harness.scenario.target import READ_BACK_COLUMNS, External, ReadBackFiles
 from harness.scenario.timeline import Freeze, Kill, MeterEvent, Outage
+from netem.addresses import HEAD_END_ADDRESS
 from netem.profiles import ProfileError, load_profiles
 
 if TYPE_CHECKING:
@@ -144,6 +151,12 @@ def _unfit_target(scenario: Scenario) -> Iterator[InitErrorDetails]:
         return
     if scenario.behaviour.mode == "push" and target.push is None:
         yield complaint(("target", "push"), None, "is missing: the fleet pushes, so say where to")
+    if scenario.link in LAB_TIERS and target.push is not None and is_loopback(target.push.host):
+        message = (
+            f'with link = "{scenario.link}" the fleet has a network of its own, where this is the '
+            "fleet itself: let your head-end listen on all addresses"
+        )
+        yield complaint(("target", "push", "host"), target.push.host, message, HEAD_END_ADDRESS)
     if scenario.commands.count:
         message = "commands go through the reference head-end's API only"
         yield complaint(("commands", "count"), None, message)

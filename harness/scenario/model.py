@@ -10,6 +10,7 @@ from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import (
     BeforeValidator,
+    ConfigDict,
     Field,
     PlainSerializer,
     ValidationError,
@@ -18,6 +19,7 @@ from pydantic import (
     model_validator,
 )
 
+from emulator.fleet_config import LinkTier
 from emulator.parameters import BehaviourParameters, GridParameters
 from harness.limits import DEFAULT_CHECKS, LIMIT_PATTERN, MEASURES, Limit, parse_limit
 from harness.nearest import nearest
@@ -27,7 +29,6 @@ from harness.scenario.base import (
     ScenarioTime,
     complaint,
     folder_of,
-    not_yet,
 )
 from harness.scenario.c12 import C12
 from harness.scenario.consistency import complaints
@@ -158,6 +159,21 @@ class Capture(Part):
     """Size at which the file of one fleet shard is full; what comes after is not kept."""
 
 
+class Links(LinkOptions):
+    """How the figures of link profiles are read and applied, and what TCP does over the links."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
+    congestion: str | None = Field(default=None, pattern=r"^[a-z][a-z0-9_-]{0,14}$")
+    """TCP congestion control of every connection, such as ``cubic``; the kernel's own choice,
+    which differs from machine to machine, when left out. The run records what was used."""
+
+    @property
+    def options(self) -> LinkOptions:
+        """Only what is about profiles."""
+        return LinkOptions.model_validate(self.model_dump(exclude={"congestion"}))
+
+
 class Limits(Part):
     """Bounds of the run itself: beyond them it says *inconclusive* or stops."""
 
@@ -183,19 +199,15 @@ class Scenario(Part):
     protocol: Literal["dlms", "c12", "mix"] = "dlms"
     """What the fleet speaks: DLMS/COSEM, ANSI C12, or each concentrator one of them, by
     ``grid.protocols`` (half and half when left out)."""
-    link: Annotated[
-        Literal["model", "none"],
-        not_yet(
-            packet='packet-wise links come in a later version; use "model" or "none"',
-            netem='links of the kernel come in a later version; use "model" or "none"',
-        ),
-    ] = "model"
-    """What stands between fleet and head-end: the built-in link model, or bare loopback."""
+    link: LinkTier = "model"
+    """What stands between fleet and head-end: the built-in link model; real IP packets through an
+    emulator of ours (``packet``; no root), or through the kernel's netem (``netem``); or bare
+    loopback (``none``)."""
     grid: GridParameters
     """The grid topology generator."""
     behaviour: BehaviourParameters = BehaviourParameters()
     """The grid behaviour generator: the plan."""
-    links: LinkOptions = LinkOptions()
+    links: Links = Links()
     """How link profiles are applied."""
     link_profiles: ScenarioFile | None = None
     """A TOML file with link profiles of your own, beside the built-in ones."""

@@ -22,6 +22,13 @@ from reports.recording.events import (
     Warned,
 )
 from reports.recording.files import RunFiles
+from reports.recording.lab import (
+    LabRecord,
+    LabSample,
+    LinkCount,
+    ListenCount,
+    TrackingCount,
+)
 from reports.recording.latency import (
     LatencyInterval,
     latencies_at,
@@ -67,9 +74,13 @@ __all__ = [
     "GapFilled",
     "Generator",
     "Grid",
+    "LabRecord",
+    "LabSample",
     "LatencyInterval",
     "LatencyPercentiles",
+    "LinkCount",
     "LinkMeasurement",
+    "ListenCount",
     "Metric",
     "Note",
     "Outcome",
@@ -91,6 +102,7 @@ __all__ = [
     "Severity",
     "Storm",
     "Throughput",
+    "TrackingCount",
     "Verdict",
     "Warned",
     "latencies_at",

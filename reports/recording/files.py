@@ -40,6 +40,11 @@ class RunFiles:
         return self.directory / "metrics.parquet"
 
     @property
+    def links(self) -> Path:
+        """What a lab counted; only of runs that had one."""
+        return self.directory / "links.json"
+
+    @property
     def verdict(self) -> Path:
         """What the run concluded."""
         return self.directory / "verdict.json"

@@ -85,7 +85,7 @@ def test_the_checked_in_json_schema_is_current() -> None:
 
 def test_every_key_of_a_scenario_is_described_in_the_json_schema() -> None:
     own = {"Scenario", "Security", "Reference", "External", "Outage", "Kill", "Freeze", "Limits"}
-    own |= {"C12", "MeterEvent", "Capture"}
+    own |= {"C12", "MeterEvent", "Capture", "Flap", "Partition", "Degrade"}
     schema = json_schema()
     models = [schema, *(model for name, model in schema["$defs"].items() if name in own)]
     assert len(models) == len(own)
@@ -135,6 +135,12 @@ def test_a_head_end_can_be_broken_on_purpose(folder: Path) -> None:
     assert Scenario.from_resolved(scenario.resolved_json()) == scenario
 
 
+EXTERNAL_ON_LOOPBACK = """\
+[target]
+kind = "external"
+push = { host = "127.0.0.1", port = 4059 }
+read_back = { kind = "files", folder = "stored" }
+"""
 EVENTS = """
 [[timeline]]
 do = "outage"
@@ -316,8 +322,8 @@ def test_a_wrong_seed_is_named_by_its_option(folder: Path) -> None:
         ),
         pytest.param(
             SMALL + '[[timeline]]\ndo = "outaeg"\n',
-            "x.toml:5: timeline.0.do: must be one of 'outage', 'kill', 'freeze', 'event'; "
-            'did you mean "outage"?',
+            "x.toml:5: timeline.0.do: must be one of 'outage', 'flap', 'partition', 'degrade', "
+            "'kill', 'freeze', 'event'; did you mean \"outage\"?",
             id="kind-of-event",
         ),
         pytest.param(
@@ -371,9 +377,22 @@ def test_a_wrong_seed_is_named_by_its_option(folder: Path) -> None:
             id="check-unit",
         ),
         pytest.param(
-            'link = "netem"\n' + SMALL,
-            'x.toml:1: link: links of the kernel come in a later version; use "model" or "none"',
-            id="later-link",
+            'link = "packets"\n' + SMALL,
+            "x.toml:1: link: must be 'model', 'packet', 'netem' or 'none'; "
+            'did you mean "packet"?',
+            id="link",
+        ),
+        pytest.param(
+            'link = "packet"\n' + SMALL + '[links]\ncongestion = "Cubic!"\n',
+            "x.toml:6: links.congestion: must match pattern '^[a-z][a-z0-9_-]{0,14}$'",
+            id="congestion",
+        ),
+        pytest.param(
+            'link = "packet"\n' + SMALL + EXTERNAL_ON_LOOPBACK,
+            'x.toml:7: target.push.host: with link = "packet" the fleet has a network of its own, '
+            "where this is the fleet itself: let your head-end listen on all addresses; "
+            'did you mean "172.31.255.1"?',
+            id="push-to-loopback",
         ),
         pytest.param(
             SMALL + 'links = [{ profile = "sed-1", share = "100 %" }]\n',
