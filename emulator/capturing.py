@@ -61,10 +61,14 @@ class Captures:
 
     def tap(self, number: int, stream: ShapedStream) -> None:
         """Keep what crosses ``stream`` from now on: all of it, or the newest in a ring."""
-        if number < self._first or self._everybody or number in self._numbers:
-            stream.tap = _Tap(self, stream, self._dialects, number).take
-        elif self._rings is not None:
-            self._rings.tap(number, stream)
+        try:
+            if number < self._first or self._everybody or number in self._numbers:
+                stream.tap = _Tap(self, stream, self._dialects, number).take
+            elif self._rings is not None:
+                self._rings.tap(number, stream)
+        except OSError:
+            # Broken already, by the link or by its far end: it has no ends, and nothing crosses it.
+            self._tally.count("connections not captured: broken from the start")
 
     def close(self) -> None:
         """Close the file, and write what the rings hold."""

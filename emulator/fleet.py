@@ -11,11 +11,12 @@ import trio
 from emulator.capturing import FOLDER, Captures
 from emulator.clock import ScenarioClock
 from emulator.concentrators import Concentrators
+from emulator.conditions import ConditionsPlayer, changing, fleet_conditions
 from emulator.delivery_record import DeliveryRecord
 from emulator.device import ExecutionLog
 from emulator.dialects import Dialects
 from emulator.fleet_config import FleetConfig, part_of
-from emulator.grid import generate_grid
+from emulator.grid import Grid, generate_grid
 from emulator.keys import key_ring
 from emulator.links import FleetLinks
 from emulator.meter_events import MeterEvents
@@ -27,6 +28,7 @@ from emulator.schedule import Outage, Schedule
 from emulator.serving import Servers
 from emulator.tally import Tally
 from emulator.world import World
+from netem.conditions import Conditions
 from netem.links import Links, open_links
 
 DRAIN_S: Final = 10.0
@@ -39,20 +41,23 @@ class FleetShard:
     Args:
         folder: the run directory.
         config: the fleet.
+        grid: its grid.
         shard: number of the shard.
         clock: the scenario clock of the run.
         links: the open links of this process.
+        conditions: of the network.
     """
 
     def __init__(
         self,
         folder: RunFolder,
         config: FleetConfig,
+        grid: Grid,
         shard: int,
         clock: ScenarioClock,
         links: Links,
+        conditions: Conditions,
     ) -> None:
-        grid = generate_grid(config.grid, config.behaviour, config.seed)
         numbers = part_of(grid.concentrators, config.shards, shard)
         plan = Plan(grid, config.behaviour, config.first_s, config.seed)
         truth = Truth(
@@ -70,6 +75,7 @@ class FleetShard:
         file = folder.path / FOLDER / f"fleet-{shard}.pcapng"
         self.captures = Captures(file, config.capture, dialects, self.tally)
         self.links = FleetLinks(links, config, grid, self.captures)
+        self._conditions = ConditionsPlayer(config, grid, conditions, links, numbers, clock)
         self.concentrators = Concentrators(
             config,
             numbers,
@@ -95,6 +101,7 @@ class FleetShard:
             nursery.start_soon(self._close_windows, nursery)
             for outage in self._schedule.outages:
                 nursery.start_soon(self._outage, outage)
+            nursery.start_soon(self._conditions.play)
             nursery.start_soon(self.pushers.attend)
             if self._dials:
                 await self.pushers.run()
@@ -156,9 +163,17 @@ async def open_shard(
         KeyFileError: the key file cannot be used.
         ValueError: a pattern file cannot be used.
     """
-    links_of_shard = open_links(config.profiles, config.links, config.seed, drain_s=DRAIN_S)
+    grid = generate_grid(config.grid, config.behaviour, config.seed)
+    conditions = fleet_conditions(config, grid)
+    links_of_shard = open_links(
+        config.profiles,
+        config.links,
+        config.seed,
+        drain_s=DRAIN_S,
+        changing=changing(conditions) if config.link == "model" else None,
+    )
     async with links_of_shard as links:
-        fleet = FleetShard(folder, config, shard, clock, links)
+        fleet = FleetShard(folder, config, grid, shard, clock, links, conditions)
         try:
             yield fleet
         finally:

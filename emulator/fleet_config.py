@@ -13,7 +13,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from emulator.event_kinds import MeterEventKind
 from emulator.parameters import BehaviourParameters, GridParameters
+from netem.conditions import ConditionSpan
 from netem.profiles import LinkOptions, LinkProfile
+from netem.whom import RegionText, Whom
 
 FLEET_FILE: Final = "fleet.json"
 LinkTier: TypeAlias = Literal["model", "packet", "netem", "none"]
@@ -38,6 +40,17 @@ class OutageSpan(_Part):
     """Share of the concentrators (of these links) that is hit, parts per million."""
     links: tuple[str, ...] | None = None
     """Link profiles that are hit; all of them when ``None``."""
+    region: RegionText | None = None
+    """The part of the grid that is hit, a `netem.whom.Region`; all of it when ``None``."""
+    cells: Annotated[int, Field(ge=1)] | None = None
+    """Draw whole runs of concentrators, of so many in the grid, instead of single ones."""
+
+    @property
+    def whom(self) -> Whom:
+        """Whom it hits."""
+        return Whom(
+            links=self.links, region=self.region, cells=self.cells, share_ppm=self.share_ppm
+        )
 
 
 class MeterEventSpan(_Part):
@@ -137,6 +150,8 @@ class FleetConfig(_Part):
     slices: Annotated[int, Field(ge=1)] = 1
     """Slices of each shard: one Locust user each."""
     outages: tuple[OutageSpan, ...] = ()
+    conditions: tuple[ConditionSpan, ...] = ()
+    """What else befalls the network."""
     events: tuple[MeterEventSpan, ...] = ()
     c12: C12Options = C12Options()
     capture: Capture = Capture()

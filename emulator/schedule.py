@@ -2,7 +2,8 @@
 
 Without outages this is the plan itself. An outage closes every step it touches for the
 concentrators it hits, so a reading whose window falls into it is due when the next window opens;
-where none does before the end, it is deferred.
+where none does before the end, it is deferred. Nothing else that befalls the network closes a step:
+what a link that flaps, or is cut from the head-end, or is slow, holds up is owed all the same.
 """
 
 from __future__ import annotations
@@ -14,11 +15,10 @@ from numpy.typing import NDArray
 
 from emulator.fleet_config import OutageSpan
 from emulator.grid import Grid
-from emulator.parameters import apportion
 from emulator.plan import Plan
-from netem.draws import mix, stream_key
+from netem.draws import stream_key
+from netem.whom import chosen
 
-BoolArray = NDArray[np.bool_]
 Int32Array = NDArray[np.int32]
 
 
@@ -28,18 +28,12 @@ class Outage:
     def __init__(self, span: OutageSpan, grid: Grid, seed: int) -> None:
         self.starts_s = span.starts_s
         self.ends_s = span.starts_s + span.lasts_s
-        self.hits = np.zeros(grid.concentrators, np.bool_)
-        candidates = np.flatnonzero(_on_links(span, grid))
-        chosen = apportion(len(candidates), [span.share_ppm, 1_000_000 - span.share_ppm])[0]
-        draws = mix(stream_key(seed, "outage", span.number), candidates)
-        self.hits[candidates[np.argsort(draws, kind="stable")[:chosen]]] = True
-
-
-def _on_links(span: OutageSpan, grid: Grid) -> BoolArray:
-    if span.links is None:
-        return np.ones(grid.concentrators, np.bool_)
-    profiles = np.array([link.profile in span.links for link in grid.parameters.links])
-    return profiles[grid.link_category]
+        self.hits = chosen(
+            span.whom,
+            [link.profile for link in grid.parameters.links],
+            grid.link_category,
+            stream_key(seed, "outage", span.number),
+        )
 
 
 class Schedule:

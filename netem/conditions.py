@@ -211,6 +211,17 @@ class Conditions:
             for when, hits in outages
         )
 
+    @property
+    def individually(self) -> bool:
+        """Whether anything, outages included, hits some links of a class and not the others."""
+        events = (*self.cutting, *self.worsening, *self._outages)
+        classes = [self._category == category for category in np.unique(self._category).tolist()]
+        return any(
+            event.hits[members].any() and not event.hits[members].all()
+            for event in events
+            for members in classes
+        )
+
     def switchings(self) -> list[Switching]:
         """Return every switching in order of time; of those at one time, ends come first."""
         found = [

@@ -23,7 +23,6 @@ from emulator.fleet_config import (
     Capture,
     Endpoint,
     FleetConfig,
-    OutageSpan,
 )
 from emulator.grid import PROTOCOLS, Grid, generate_grid
 from emulator.parameters import first_step_s
@@ -33,7 +32,14 @@ from emulator.run_folder import RunFolder
 from emulator.schedule import Schedule
 from harness.errors import ArgumentsError, EnvironmentUnfitError
 from harness.provisioning import export_devices
-from harness.scenario import C12, Outage, Reference, Scenario, meter_event_spans
+from harness.scenario import (
+    C12,
+    Reference,
+    Scenario,
+    condition_spans,
+    meter_event_spans,
+    outage_spans,
+)
 from netem.addresses import HEAD_END_ADDRESS
 from netem.profiles import LinkProfile, load_profiles
 
@@ -135,7 +141,8 @@ def fleet_config(scenario: Scenario, scenario_file: Path, grid: Grid) -> FleetCo
         head_ends=_head_ends(scenario, grid.concentrators),
         listen_ports=tuple(free_ports(shards)),
         slices=max(1, -(-users // shards)),
-        outages=_outages(scenario),
+        outages=outage_spans(scenario.timeline, scenario.behaviour),
+        conditions=condition_spans(scenario.timeline, scenario.behaviour),
         events=meter_event_spans(scenario.timeline),
         c12=_c12_options(scenario.c12),
         capture=Capture(
@@ -143,20 +150,6 @@ def fleet_config(scenario: Scenario, scenario_file: Path, grid: Grid) -> FleetCo
         ),
         key_file=_key_file(scenario),
         pattern_folder=scenario_file.resolve().parent,
-    )
-
-
-def _outages(scenario: Scenario) -> tuple[OutageSpan, ...]:
-    return tuple(
-        OutageSpan(
-            number=number,
-            starts_s=event.at,
-            lasts_s=event.lasts,
-            share_ppm=event.share,
-            links=event.links,
-        )
-        for number, event in enumerate(scenario.timeline)
-        if isinstance(event, Outage)
     )
 
 

@@ -14,13 +14,25 @@ from harness.run.load import Load
 from harness.run.preparation import Prepared
 from harness.run.reference import ReferenceTarget
 from harness.run.target import Target
-from harness.scenario import Freeze, Kill, MeterEvent, Outage
+from harness.scenario import (
+    Degrade,
+    Flap,
+    Freeze,
+    Kill,
+    MeterEvent,
+    NetworkEvent,
+    Outage,
+    Partition,
+    occurrences,
+)
+from harness.scenario.wording import what_happens
 
 
 class Timeline:
     """Plays the events of a scenario.
 
-    Outages and what befalls meters the fleet plays itself; they are only recorded.
+    What befalls links and meters the fleet plays itself, and the lab where there is one; here it is
+    only recorded.
     """
 
     def __init__(
@@ -42,8 +54,8 @@ class Timeline:
         async with trio.open_nursery() as nursery:
             for number, event in enumerate(self._prepared.scenario.timeline):
                 match event:
-                    case Outage():
-                        nursery.start_soon(self._outage, f"outage {number}", event)
+                    case Outage() | Flap() | Partition() | Degrade():
+                        nursery.start_soon(self._network, f"{event.do} {number}", event)
                     case Kill():
                         nursery.start_soon(self._kill, f"kill {number}", event)
                     case Freeze():
@@ -54,14 +66,14 @@ class Timeline:
     async def _until(self, since_first_s: float) -> None:
         await self._clock.sleep_until(self._prepared.fleet.first_s + since_first_s)
 
-    async def _outage(self, name: str, event: Outage) -> None:
-        whom = " and ".join(event.links) if event.links else "all links"
-        await self._until(event.at)
-        with self._journal.fault(name, f"{event.share / 10_000:g} % of {whom} cut off"):
-            await self._until(event.at + event.lasts)
+    async def _network(self, name: str, event: NetworkEvent) -> None:
+        for begins_s, ends_s in occurrences(event, self._prepared.scenario.behaviour):
+            await self._until(begins_s)
+            with self._journal.fault(name, what_happens(event)):
+                await self._until(ends_s)
 
     async def _meter_event(self, name: str, event: MeterEvent) -> None:
-        what = f"{event.event} of {event.share / 10_000:g} % of the ANSI meters"
+        what = what_happens(event)
         await self._until(event.at)
         if event.lasts is None:
             self._journal.note(f"{name}: {what}")
@@ -76,7 +88,7 @@ class Timeline:
         if f"headend-{event.shard}" not in self._target.pids():
             self._journal.note(f"{name}: there is no headend shard {event.shard}")
             return
-        with self._journal.fault(name, f"head-end shard {event.shard} killed"):
+        with self._journal.fault(name, what_happens(event)):
             await self._target.kill(event.shard, event.restart_after)
             await trio.sleep(event.restart_after)
 
@@ -86,7 +98,7 @@ class Timeline:
         if pid is None:
             self._journal.note(f"{name}: there is no {event.part} shard {event.shard}")
             return
-        with self._journal.fault(name, f"{event.part} shard {event.shard} stands still"):
+        with self._journal.fault(name, what_happens(event)):
             # A process that has died meanwhile is an event of its own.
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGSTOP)

@@ -28,7 +28,20 @@ from harness.scenario.target import (
     Reference,
     Watch,
 )
-from harness.scenario.timeline import Freeze, Kill, MeterEvent, Outage, meter_event_spans
+from harness.scenario.timeline import (
+    Degrade,
+    Flap,
+    Freeze,
+    Kill,
+    MeterEvent,
+    NetworkEvent,
+    Outage,
+    Partition,
+    condition_spans,
+    meter_event_spans,
+    occurrences,
+    outage_spans,
+)
 
 __all__ = [
     "C12",
@@ -37,15 +50,19 @@ __all__ = [
     "CommandKinds",
     "Commands",
     "Defects",
+    "Degrade",
     "DuckDbStore",
     "External",
+    "Flap",
     "Freeze",
     "GapFilling",
     "Kill",
     "Limits",
     "Load",
     "MeterEvent",
+    "NetworkEvent",
     "Outage",
+    "Partition",
     "PostgreSqlStore",
     "Pull",
     "ReadBackFiles",
@@ -55,7 +72,10 @@ __all__ = [
     "Security",
     "Watch",
     "Window",
+    "condition_spans",
     "json_schema",
     "json_schema_text",
     "meter_event_spans",
+    "occurrences",
+    "outage_spans",
 ]

@@ -10,7 +10,6 @@ import numpy as np
 from pydantic_core import InitErrorDetails
 
 from emulator.capture import capture_profile
-from emulator.event_kinds import TRACES, Ending
 from emulator.fleet_config import LAB_TIERS
 from emulator.grid import PROTOCOLS, generate_grid
 from emulator.identity import (
@@ -23,9 +22,9 @@ from emulator.keys import KeyFileError, key_ring
 from emulator.patterns import PatternError, consumption_pattern, export_pattern
 from harness.nearest import nearest
 from harness.scenario.base import complaint
+from harness.scenario.happening import impossible_events
 from harness.scenario.spoken import contradictions
 from harness.scenario.target import READ_BACK_COLUMNS, External, ReadBackFiles
-from harness.scenario.timeline import Freeze, Kill, MeterEvent, Outage
 from netem.addresses import HEAD_END_ADDRESS
 from netem.profiles import ProfileError, load_profiles
 
@@ -43,7 +42,7 @@ def complaints(scenario: Scenario, folder: Path | None) -> list[InitErrorDetails
         *files,
         *_unknown_links(scenario),
         *contradictions(scenario),
-        *_impossible_events(scenario),
+        *impossible_events(scenario),
         *_unfit_target(scenario),
         *_too_many_users(scenario),
     ]
@@ -94,55 +93,6 @@ def _unknown_links(scenario: Scenario) -> Iterator[InitErrorDetails]:
             meant = nearest(link.profile, profiles)
             path = ("grid", "links", index, "profile")
             yield complaint(path, link.profile, "there is no such link profile", meant)
-
-
-def _impossible_events(scenario: Scenario) -> Iterator[InitErrorDetails]:
-    names = {link.profile for link in scenario.grid.links}
-    for index, event in enumerate(scenario.timeline):
-        place = ("timeline", index)
-        if event.at >= scenario.span_s:
-            end = f"the last step is over after {scenario.span_s:g} s"
-            yield complaint((*place, "at"), event.at, f"happens too late: {end}")
-        if isinstance(event, Outage):
-            for position, link in enumerate(event.links or ()):
-                if link not in names:
-                    path = (*place, "links", position)
-                    message = "no concentrator of the grid has this link"
-                    yield complaint(path, link, message, nearest(link, names))
-        elif isinstance(event, MeterEvent):
-            yield from _impossible_meter_event(scenario, event, place)
-        elif isinstance(scenario.target, External) and _is_headend(event):
-            message = "an external head-end is not ours to kill or freeze"
-            yield complaint((*place, "do"), event.do, message)
-
-
-def _impossible_meter_event(
-    scenario: Scenario, event: MeterEvent, place: tuple[str, int]
-) -> Iterator[InitErrorDetails]:
-    if not scenario.grid.protocols.c12:
-        message = "only meters that speak ANSI C12 raise events, and there are none"
-        yield complaint((*place, "event"), event.event, message)
-    last_s = scenario.span_s - scenario.behaviour.step
-    if last_s < event.at < scenario.span_s:
-        message = f"no capture follows it: the last is at {last_s:g} s"
-        yield complaint((*place, "at"), event.at, message)
-    yield from _wrong_length(event, place)
-
-
-def _wrong_length(event: MeterEvent, place: tuple[str, int]) -> Iterator[InitErrorDetails]:
-    for key, seconds in (("at", event.at), ("for", event.lasts or 0)):
-        if seconds % 1:
-            yield complaint((*place, key), seconds, "meters log whole seconds")
-    match TRACES[event.event].ending:
-        case Ending.NEEDED if event.lasts is None:
-            yield complaint((*place, "for"), None, "is missing: say how long it lasts")
-        case Ending.NEVER if event.lasts is not None:
-            message = f'"{event.event}" is over as soon as it happened'
-            yield complaint((*place, "for"), event.lasts, message)
-
-
-def _is_headend(event: Kill | Freeze) -> bool:
-    return isinstance(event, Kill) or event.part == "headend"
 
 
 def _unfit_target(scenario: Scenario) -> Iterator[InitErrorDetails]:
