@@ -111,6 +111,16 @@ def run(
     seed: SeedOption = None,
     out: OutOption = Path("runs"),
     ui: Annotated[bool, typer.Option("--ui", help="Also serve Locust's web page.")] = False,
+    capture: Annotated[
+        str | None,
+        typer.Option(
+            "--capture",
+            metavar="WHO",
+            help="Keep what crosses the links, for Wireshark: all, the first N concentrators, or "
+            "some by name, with commas; also what the scenario says. Without it, what crossed a "
+            "link before something failed is kept, and none turns that off.",
+        ),
+    ] = None,
     load_socket: Annotated[
         Path | None,
         typer.Option("--load-socket", hidden=True, help="Where a Locust of your own connects."),
@@ -132,6 +142,7 @@ def run(
             out=out,
             ui=ui,
             load_socket=load_socket,
+            capture=capture,
             arguments=context.obj,
         )
     )
@@ -212,6 +223,33 @@ def check(folder: RunArgument = LATEST) -> None:
     from harness import commands
 
     raise typer.Exit(commands.check(folder))
+
+
+@app.command()
+def explain(
+    folder: RunArgument = LATEST,
+    check: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[CHECK]",
+            help="A check, such as readings.lost; without it, what did not pass is listed.",
+            show_default=False,
+        ),
+    ] = None,
+    readings: Annotated[
+        int, typer.Option(min=1, max=100, help="How many readings to look at closely.")
+    ] = 2,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")] = False,
+) -> None:
+    """Lead from a failed check to what was said on the wire.
+
+    What the check means and what was measured; the first readings concerned, when they were due,
+    sent, acknowledged and stored; what happened around that time; and the messages themselves,
+    decoded, where the run captured them. The folder of the run is all that is needed.
+    """
+    from harness.explain.command import explain_run
+
+    typer.echo(explain_run(folder, check, most=readings, as_json=as_json))
 
 
 @app.command()

@@ -21,6 +21,7 @@ def run(
     out: Path,
     ui: bool,
     load_socket: Path | None = None,
+    capture: str | None = None,
     arguments: Sequence[str] = (),
 ) -> ExitCode:
     """Run ``scenario`` into a new folder below ``out`` and return what its verdict means.
@@ -34,7 +35,12 @@ def run(
     from harness.run.command import run_scenario
 
     return run_scenario(
-        scenario, scenario_file=scenario_file, out=out, ui=ui, load_socket=load_socket
+        scenario,
+        scenario_file=scenario_file,
+        out=out,
+        ui=ui,
+        load_socket=load_socket,
+        capture=capture,
     )
 
 

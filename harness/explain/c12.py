@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from harness.explain.decoded import HIDDEN, Captured, CarriedReading, Decoded, carried, counted
 from protocols.c12 import services as c12
-from protocols.c12.acse import Header, decode_apdu
+from protocols.c12.acse import Header, ReadApdu, decode_apdu
 from protocols.c12.epsem import SecurityMode
 from protocols.c12.message import seal_of
 from protocols.c12.meter import block_layout, decode_blocks
@@ -56,13 +56,21 @@ class C12Decoder:
         """Return what an APDU says. Never raises for what it holds."""
         layers: list[str] = []
         try:
-            readings = self._read(message, layers)
+            apdu = decode_apdu(message.packet.octets)
+        except ProtocolError as error:
+            return Decoded((), problem=str(error))
+        title = apdu.header.calling if message.up else apdu.header.called
+        node, is_answer = _name(title).decode("ascii"), apdu.header.is_response
+        try:
+            readings = self._read(message, apdu, layers)
         except (ProtocolError, ValueError) as error:
-            return Decoded(tuple(layers), problem=str(error) or type(error).__name__)
-        return Decoded(tuple(layers), readings)
+            problem = str(error) or type(error).__name__
+            return Decoded(tuple(layers), (), node, is_answer, problem)
+        return Decoded(tuple(layers), readings, node, is_answer)
 
-    def _read(self, message: Captured, layers: list[str]) -> tuple[CarriedReading, ...]:
-        apdu = decode_apdu(message.packet.octets)
+    def _read(
+        self, message: Captured, apdu: ReadApdu, layers: list[str]
+    ) -> tuple[CarriedReading, ...]:
         header = apdu.header
         kind = "answer" if header.is_response else "message"
         layers.append(

@@ -27,12 +27,15 @@ class CarriedReading:
 class Decoded:
     """One message.
 
-    ``layers`` tell it in words, from the outermost one in. ``problem`` says why it could not be
-    read to its end, if it could not.
+    ``layers`` tell it in words, from the outermost one in. ``node`` is the device that said or is
+    told it, where that is not the concentrator. ``is_answer``: it answers a request. ``problem``
+    says why it could not be read to its end, if it could not.
     """
 
     layers: tuple[str, ...]
     readings: tuple[CarriedReading, ...] = ()
+    node: str = ""
+    is_answer: bool = False
     problem: str = ""
 
     @property

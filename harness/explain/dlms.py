@@ -24,6 +24,18 @@ from protocols.errors import ProtocolError
 from protocols.plugin import Credentials
 
 ENVELOPES: Final = (GeneralGloCiphering, GloApdu)
+ANSWERS: Final = (
+    apdu.GetResponseNormal,
+    apdu.GetResponseWithDataBlock,
+    apdu.GetResponseWithList,
+    apdu.ActionResponseNormal,
+    apdu.SetResponseNormal,
+    apdu.Aare,
+    apdu.Rlre,
+    apdu.DataNotificationConfirm,
+)
+GET_RESPONSE_HEADER: Final = 4
+"""Octets before the data of a get-response-normal: tag, choice, invoke id, choice of the result."""
 
 
 class DlmsDecoder:
@@ -39,17 +51,22 @@ class DlmsDecoder:
         self._concentrators = concentrators
         self._head_ends = head_ends
         self._pushes = PushDecoder()
+        self._blocks: dict[object, bytes] = {}
 
     def decode(self, message: Captured) -> Decoded:
         """Return what a wrapper PDU says. Never raises for what it holds."""
         layers: list[str] = []
         try:
-            readings = self._read(message, layers)
+            octets = self._plain(message, layers)
+            said = decode_apdu(octets)
+            readings = self._readings(message, said, octets)
         except (ProtocolError, ValueError) as error:
             return Decoded(tuple(layers), problem=str(error) or type(error).__name__)
-        return Decoded(tuple(layers), readings)
+        layers.append(_told(said) + (f": {counted(readings)}" if readings else ""))
+        return Decoded(tuple(layers), readings, is_answer=isinstance(said, ANSWERS))
 
-    def _read(self, message: Captured, layers: list[str]) -> tuple[CarriedReading, ...]:
+    def _plain(self, message: Captured, layers: list[str]) -> bytes:
+        """Return the APDU out of its wrapper and envelope, and tell of both."""
         pdu = Wpdu.decode(message.packet.octets)
         layers.append(f"wrapper: wPort {pdu.source} to {pdu.destination}, {len(pdu.apdu)} octets")
         octets = pdu.apdu
@@ -57,12 +74,30 @@ class DlmsDecoder:
         if isinstance(outer, ENVELOPES):
             layers.append(_envelope(outer))
             octets = self._opened(message, outer)
-            outer = decode_apdu(octets)
-        readings: tuple[CarriedReading, ...] = ()
-        if isinstance(outer, DataNotification):
-            readings = carried(self._pushes.decode_push(octets))
-        layers.append(_told(outer) + (f": {counted(readings)}" if readings else ""))
-        return readings
+        return octets
+
+    def _readings(
+        self, message: Captured, said: apdu.Apdu, octets: bytes
+    ) -> tuple[CarriedReading, ...]:
+        """Return the readings in a push or in what was read of an interval buffer."""
+        match said:
+            case DataNotification():
+                return carried(self._pushes.decode_push(octets))
+            case apdu.GetResponseNormal(result=Data(type=DataType.ARRAY)):
+                return self._buffer(octets[GET_RESPONSE_HEADER:])
+            case apdu.GetResponseWithDataBlock(result=bytes(block)):
+                whole = self._blocks.pop(message.connection, b"") + block
+                if said.last:
+                    return self._buffer(whole)
+                self._blocks[message.connection] = whole
+        return ()
+
+    def _buffer(self, data: bytes) -> tuple[CarriedReading, ...]:
+        """Return the readings of an interval buffer; any other array has none."""
+        try:
+            return carried(self._pushes.decode_buffer(b"", data))
+        except ProtocolError:
+            return ()
 
     def _opened(self, message: Captured, envelope: GeneralGloCiphering | GloApdu) -> bytes:
         if not self._concentrators:

@@ -11,6 +11,8 @@ from rich.console import Console
 
 from harness.check.command import judge_run, publish
 from harness.errors import ExitCode
+from harness.explain.keeping import keep_captures
+from harness.explain.wanted import write_wanted
 from harness.run.conductor import Conductor
 from harness.run.facts import RunFacts
 from harness.run.preparation import Prepared, free_ports, prepare
@@ -27,6 +29,7 @@ def run_scenario(
     out: Path,
     ui: bool = False,
     load_socket: Path | None = None,
+    capture: str | None = None,
 ) -> ExitCode:
     """Run ``scenario`` into a new folder below ``out`` and return what its verdict means.
 
@@ -36,6 +39,7 @@ def run_scenario(
         out: where the folder of the run is made.
         ui: whether Locust also serves its web page.
         load_socket: where an already running Locust will connect; otherwise one is started.
+        capture: whose octets to keep beside those the scenario names (`harness.explain.wanted`).
 
     Raises:
         HarnessError: the run could not be made; nothing was proved either way.
@@ -43,11 +47,13 @@ def run_scenario(
     """
     console = Console(stderr=True)
     prepared = prepare(scenario, scenario_file=scenario_file, out=out)
+    write_wanted(prepared.folder.path, capture, prepared.grid.concentrators, prepared.fleet.shards)
     console.print(f"run folder {prepared.folder.path}", highlight=False, soft_wrap=True)
     facts = _conduct(prepared, console, ui=ui, load_socket=load_socket)
     with console.status("holding every reading owed against every reading stored"):
         judgement = judge_run(prepared.folder.path)
     code = publish(prepared.folder.path, judgement)
+    keep_captures(prepared.folder.path, judgement.verdict)
     return ExitCode.INTERRUPTED if facts.interrupted else code
 
 
