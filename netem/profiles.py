@@ -16,9 +16,19 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
-from netem.units import BitRate, Duration, PartsPerMillion
+from netem.traces import read_trace
+from netem.units import BitRate, ByteSize, Duration, PartsPerMillion
 
 BUILT_IN_PATH: Final = Path(__file__).with_name("profiles.toml")
 TCP_IP_HEADERS: Final = 52
@@ -35,6 +45,25 @@ class ProfileError(ValueError):
         super().__init__(f"{path}: {key}: {problem}" if key else f"{path}: {problem}")
 
 
+Direction = Literal["up", "down"]
+"""``up`` is from the concentrator to the head-end."""
+Tier = Literal["model", "packet", "netem", "none"]
+"""How a profile is brought about; see docs/explanation/links.md."""
+
+
+class TierUnfitError(ValueError):
+    """A profile asks for what a tier cannot do."""
+
+    def __init__(self, profile: str, key: str, tier: Tier) -> None:
+        self.profile = profile
+        self.key = key
+        self.tier = tier
+        super().__init__(
+            f"link profile {profile}: {key}: only the built-in model can do this;"
+            f' the scenario asks for link = "{tier}"'
+        )
+
+
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -49,6 +78,12 @@ class RandomLoss(_Strict):
     def mean_ppm(self) -> float:
         """Packets lost of a million, in the long run."""
         return self.share
+
+    @property
+    def variance(self) -> float:
+        """Variance of the number of packets lost of n, divided by n, for large n."""
+        share = self.share / 1e6
+        return share * (1 - share)
 
 
 class GilbertElliottLoss(_Strict):
@@ -75,6 +110,21 @@ class GilbertElliottLoss(_Strict):
         """Packets lost of a million, in the long run."""
         return self.bad_share * self.in_bad + (1 - self.bad_share) * self.in_good
 
+    @property
+    def variance(self) -> float:
+        """Variance of the number of packets lost of n, divided by n, for large n.
+
+        More than that of random loss of the same share, because losses come together: a two-state
+        chain is correlated over k packets by (1 - to_bad - to_good)^k. Infinite where the state
+        never changes.
+        """
+        share = self.mean_ppm / 1e6
+        either = (self.to_bad + self.to_good) / 1e6
+        if not either:
+            return math.inf
+        spread = self.bad_share * (1 - self.bad_share) * ((self.in_bad - self.in_good) / 1e6) ** 2
+        return share * (1 - share) + 2 * spread * (1 - either) / either
+
 
 def _share_as_random_loss(value: object) -> object:
     return {"kind": "random", "share": value} if isinstance(value, str) else value
@@ -98,6 +148,48 @@ class PacketRate(_Strict):
     """The same for other traffic; only the packet and kernel tiers carry any."""
 
 
+QUEUE_OCTETS: Final = 150_000
+"""What waits at most for a shared or traced capacity: a hundred full packets."""
+
+
+class SharedRate(_Strict):
+    """A capacity that the concentrators of a cell share: an air interface, a power line.
+
+    Cells are of consecutive numbers: concentrators 0 to ``cell`` - 1 are the first, as far as
+    they have this profile. Only the built-in model has cells.
+    """
+
+    rate: BitRate
+    cell: int = Field(gt=0, le=100_000)
+    queue: ByteSize = QUEUE_OCTETS
+    """A packet is dropped that finds more than this waiting in its cell, itself included."""
+
+
+class TraceRate(_Strict):
+    """A capacity that follows a packet-delivery trace, each concentrator from a point of its own.
+
+    Only the built-in model follows traces.
+    """
+
+    file: str = Field(min_length=1)
+    """The trace, in mahimahi's format (`netem.traces`), relative to the file of the profile."""
+    queue: ByteSize = QUEUE_OCTETS
+    """A packet is dropped that finds more than this waiting, itself included."""
+
+    @field_validator("file")
+    @classmethod
+    def _find(cls, file: str, info: ValidationInfo) -> str:
+        if info.context is None:
+            return file
+        path = (info.context["folder"] / file).resolve()
+        read_trace(path)
+        return str(path)
+
+
+def _file_as_trace(value: object) -> object:
+    return {"file": value} if isinstance(value, str) else value
+
+
 class LinkDirection(_Strict):
     """What happens to packets in one direction."""
 
@@ -108,6 +200,14 @@ class LinkDirection(_Strict):
     loss: Loss = RandomLoss()
     rate: BitRate | None = None
     packet_rate: PacketRate | None = None
+    shared: SharedRate | None = None
+    trace: Annotated[TraceRate | None, BeforeValidator(_file_as_trace)] = None
+
+    @model_validator(mode="after")
+    def _one_medium(self) -> Self:
+        if self.shared is not None and self.trace is not None:
+            raise ValueError("give either a shared rate or a trace")
+        return self
 
     @model_validator(mode="after")
     def _jitter_fits_distribution(self) -> Self:
@@ -145,6 +245,38 @@ class LinkProfile(_Strict):
     mtu: int = Field(default=1500, ge=256, le=65_535)
     up: LinkDirection
     down: LinkDirection
+
+    @model_validator(mode="after")
+    def _queues_hold_a_packet(self) -> Self:
+        for direction in (self.up, self.down):
+            for medium in (direction.shared, direction.trace):
+                if medium is not None and medium.queue < self.mtu:
+                    raise ValueError(f"the queue must hold a full packet of {self.mtu} B")
+        return self
+
+    def way(self, direction: Direction) -> LinkDirection:
+        """Return what happens in one direction."""
+        return self.up if direction == "up" else self.down
+
+    @property
+    def cell(self) -> int:
+        """The least common multiple of its cells' sizes; 1 where no capacity is shared."""
+        shared = [way.shared.cell for way in (self.up, self.down) if way.shared is not None]
+        return math.lcm(*shared)
+
+    def check_tier(self, tier: Tier) -> None:
+        """Raise where a tier cannot bring this link about.
+
+        Raises:
+            TierUnfitError: the profile follows a trace or shares a capacity, and ``tier`` is
+                another than the built-in model.
+        """
+        if tier in ("model", "none"):
+            return
+        for name, way in (("up", self.up), ("down", self.down)):
+            for word, medium in (("trace", way.trace), ("shared", way.shared)):
+                if medium is not None:
+                    raise TierUnfitError(self.name, f"{name}.{word}", tier)
 
     @property
     def segment_octets(self) -> int:
@@ -218,7 +350,10 @@ def _profile(path: Path, name: str, table: object) -> LinkProfile:
     if not isinstance(table, dict):
         raise ProfileError(path, key, "must be a table")
     try:
-        return LinkProfile.model_validate({"name": name} | _with_both_directions(path, key, table))
+        return LinkProfile.model_validate(
+            {"name": name} | _with_both_directions(path, key, table),
+            context={"folder": path.parent},
+        )
     except ValidationError as error:
         first = min(error.errors(), key=lambda one: one["type"] != "extra_forbidden")
         where = ".".join([key, *(str(part) for part in first["loc"])])
@@ -243,4 +378,13 @@ def _explain(error: Any) -> str:  # noqa: ANN401 - pydantic's ErrorDetails
     return "unknown key" + (f"; did you mean {nearest[0]}?" if nearest else "")
 
 
-_MODELS: Final = (LinkProfile, LinkDirection, PacketRate, GilbertElliottLoss, RandomLoss, Source)
+_MODELS: Final = (
+    LinkProfile,
+    LinkDirection,
+    PacketRate,
+    SharedRate,
+    TraceRate,
+    GilbertElliottLoss,
+    RandomLoss,
+    Source,
+)

@@ -12,9 +12,10 @@ packet), never by the order in which connections happen to be served.
 """
 
 from netem.model.delay import DelayLaw, delay_law
-from netem.model.link import Direction, Handshake, LinkIdentity, LinkModel, LinkTimeout
+from netem.model.link import Handshake, LinkIdentity, LinkModel, LinkTimeout
 from netem.model.statistics import DirectionStatistics, LinkStatistics, set_and_drawn
 from netem.model.tcp import Transfer
+from netem.profiles import Direction
 
 __all__ = [
     "DelayLaw",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final
 
 from netem.draws import stream_key
 from netem.model.delay import NANOSECONDS
@@ -11,9 +11,8 @@ from netem.model.path import Path, path_rule
 from netem.model.sender import NEVER
 from netem.model.statistics import LinkStatistics
 from netem.model.tcp import HANDSHAKE_KIND, TcpSender, Transfer
-from netem.profiles import TCP_IP_HEADERS, LinkOptions, LinkProfile
-
-Direction = Literal["up", "down"]
+from netem.profiles import TCP_IP_HEADERS, Direction, LinkOptions, LinkProfile
+from netem.shared_medium import Medium
 
 SYN_ATTEMPTS: Final = 7
 """Transmissions of a SYN before the attempt is given up (Linux: 1 and tcp_syn_retries 6)."""
@@ -76,11 +75,13 @@ class LinkModel:
         identity: LinkIdentity,
         statistics: LinkStatistics,
     ) -> None:
-        up = Path(path_rule(profile.up, options), statistics.up)
-        down = Path(path_rule(profile.down, options), statistics.down)
         self._identity = identity
         self._options = options
         self._statistics = statistics
+        up = Path(path_rule(profile.up, options), statistics.up, self._medium("up", profile))
+        down = Path(
+            path_rule(profile.down, options), statistics.down, self._medium("down", profile)
+        )
         self._paths: dict[Direction, Path] = {"up": up, "down": down}
         segment_octets = profile.segment_octets
         self._senders: dict[Direction, TcpSender] = {
@@ -100,9 +101,9 @@ class LinkModel:
         Args:
             profile: as `LinkProfile.each_way` made it; may have another ``mtu``.
         """
-        directions = {"up": profile.up, "down": profile.down}
         for direction, path in self._paths.items():
-            path.become(path_rule(directions[direction], self._options))
+            rule = path_rule(profile.way(direction), self._options)
+            path.become(rule, self._medium(direction, profile))
             self._senders[direction].segment_octets = profile.segment_octets
         self._statistics.changes += 1
 
@@ -122,6 +123,7 @@ class LinkModel:
         Raises:
             LinkTimeout: no answer came within 127 s.
         """
+        self._forget(now_ns)
         answerer: Direction = "down" if opener == "up" else "up"
         reached_ns = established_ns = NEVER
         rtt_ns = 0
@@ -153,7 +155,17 @@ class LinkModel:
         0 octets stand for the end of the stream. Calls must come in order of time for each
         direction.
         """
+        self._forget(now_ns)
         return self._senders[direction].transfer(now_ns, octets)
+
+    def _forget(self, before_ns: int) -> None:
+        for path in self._paths.values():
+            path.forget(before_ns)
+
+    def _medium(self, direction: Direction, profile: LinkProfile) -> Medium | None:
+        media, identity = self._statistics.media, self._identity
+        way = profile.way(direction)
+        return media.medium(direction, way, identity.seed, identity.concentrator)
 
     def _pass(self, direction: Direction, at_ns: int, transmission: int) -> int:
         if at_ns >= NEVER:

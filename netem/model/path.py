@@ -10,6 +10,7 @@ from netem.draws import mix_one
 from netem.model.delay import NANOSECONDS, TABLE_SIZE, DelayLaw, delay_law
 from netem.model.statistics import DirectionStatistics
 from netem.profiles import GilbertElliottLoss, LinkDirection, LinkOptions, RandomLoss
+from netem.shared_medium import Medium
 
 MILLION: Final = 1_000_000
 # One 64-bit draw serves a packet: 12 bits choose its delay, 20 bits the change of the loss state,
@@ -32,6 +33,7 @@ class PathRule:
     law: DelayLaw
     loss_ppm: int
     """Packets it loses of a million, in the long run."""
+    loss_variance_ppm: int
     loss_good: int
     """A packet is lost where the upper 32 bits of its draw are below this."""
     loss_bad: int
@@ -54,11 +56,13 @@ class PathRule:
 def path_rule(direction: LinkDirection, options: LinkOptions) -> PathRule:
     """Return the rule of ``direction``; equal directions share one."""
     loss = _as_two_states(direction.loss)
+    loss_variance = direction.loss.variance
     packets = direction.packet_rate
     packet_ns = NANOSECONDS // packets.per_second if packets else 0
     return PathRule(
         law=delay_law(direction),
         loss_ppm=round(loss.mean_ppm),
+        loss_variance_ppm=round(min(loss_variance, 1e6) * 1e6),
         loss_good=_threshold(loss.in_good, 32),
         loss_bad=_threshold(loss.in_bad, 32),
         to_bad=_threshold(loss.to_bad, 20),
@@ -127,10 +131,13 @@ class Path:
     each lane.
     """
 
-    __slots__ = ("_bad", "_key", "_rule", "acknowledgements", "data", "statistics")
+    __slots__ = ("_bad", "_key", "_medium", "_rule", "acknowledgements", "data", "statistics")
 
-    def __init__(self, rule: PathRule, statistics: DirectionStatistics) -> None:
+    def __init__(
+        self, rule: PathRule, statistics: DirectionStatistics, medium: Medium | None = None
+    ) -> None:
         self._rule = rule
+        self._medium = medium
         self._key = 0
         self._bad: bool | None = None
         self.data = Lane()
@@ -146,12 +153,13 @@ class Path:
         """Take the draws of the packets to come from the stream ``key``."""
         self._key = key
 
-    def become(self, rule: PathRule) -> None:
+    def become(self, rule: PathRule, medium: Medium | None = None) -> None:
         """Treat the packets to come by ``rule``; none of them overtakes one that is under way.
 
         What already queues at the limiter keeps its place, and its time, ahead of them.
         """
         self._rule = rule
+        self._medium = medium
         if not rule.to_bad:
             self._bad = None  # a law without a bad state knows no way out of it
         self.data.forget_delay()
@@ -168,6 +176,7 @@ class Path:
         draw = mix_one(self._key, packet)
         statistics = self.statistics
         statistics.set_loss_sum_ppm += rule.loss_ppm
+        statistics.set_loss_variance_ppm += rule.loss_variance_ppm
         if self._is_lost(draw):
             statistics.lost += 1
             return None
@@ -202,9 +211,20 @@ class Path:
         if rule.bit_ns:
             passed_ns = max(passed_ns, lane.free_ns) + octets * 8 * rule.bit_ns // MILLION
             lane.free_ns = passed_ns
+        if self._medium is not None:
+            carried_ns = self._medium.carry(passed_ns, octets)
+            if carried_ns is None:
+                self.statistics.overflowed += 1
+                return None
+            passed_ns = carried_ns
         if passed_ns > at_ns:
             self.statistics.waited += 1
         return passed_ns
+
+    def forget(self, before_ns: int) -> None:
+        """Be told that no packet comes before ``before_ns`` any more, from any connection."""
+        if self._medium is not None:
+            self._medium.forget(before_ns)
 
     def _is_lost(self, draw: int) -> bool:
         rule = self._rule

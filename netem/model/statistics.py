@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Final, Self
 
 from netem.model.delay import DelayLaw, delay_law
 from netem.profiles import LinkDirection, LinkProfile
+from netem.shared_medium import Media
 
 MICROSECOND_NS: Final = 1_000
 WIDE: Final = ("delay_square_sum_us2", "set_delay_square_sum_us2")
 """Counts that outgrow 64 bits."""
+NESTED: Final = ("up", "down", "media")
 
 
 @dataclass(slots=True)
@@ -24,8 +27,10 @@ class DirectionStatistics:
     lost: int = 0
     policed: int = 0
     """Packets dropped by a packet rate that polices."""
+    overflowed: int = 0
+    """Packets dropped because the queue of a shared or traced capacity was full."""
     waited: int = 0
-    """Packets that waited for the packet rate or the bit rate."""
+    """Packets that waited for the packet rate, the bit rate or the shared medium."""
     transfers: int = 0
     octets: int = 0
     segments: int = 0
@@ -36,6 +41,8 @@ class DirectionStatistics:
     delay_square_sum_us2: int = 0
     set_loss_sum_ppm: int = 0
     """What the laws of the packets so far would have lost of a million of each, added up."""
+    set_loss_variance_ppm: int = 0
+    """What the laws so far give as the variance of the number lost, in millionths."""
     set_delay_sum_us: int = 0
     """Sum of the means of the laws that the delays were drawn from."""
     set_delay_square_sum_us2: int = 0
@@ -92,6 +99,8 @@ class LinkStatistics:
     syn_retransmitted: int = 0
     changes: int = 0
     """How often a connection's link became another in mid-connection."""
+    media: Media = field(default_factory=Media)
+    """What connections of this profile share: cells and traces, and what they carried."""
 
     def merge(self, other: LinkStatistics) -> None:
         """Add the counts of ``other``, which may come from another process."""
@@ -101,13 +110,18 @@ class LinkStatistics:
         self.connections_timed_out += other.connections_timed_out
         self.syn_retransmitted += other.syn_retransmitted
         self.changes += other.changes
+        self.media.merge(other.media)
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain values for msgpack or JSON; integers too wide for msgpack become text."""
-        values = asdict(self)
+        values = {
+            item.name: getattr(self, item.name) for item in fields(self) if item.name not in NESTED
+        }
         for direction in ("up", "down"):
+            values[direction] = asdict(getattr(self, direction))
             for name in WIDE:
                 values[direction][name] = str(values[direction][name])
+        values["media"] = self.media.as_dict()
         return values
 
     @classmethod
@@ -123,7 +137,8 @@ class LinkStatistics:
             )
             for direction in ("up", "down")
         }
-        return cls(**values | directions)
+        media = Media.from_dict(values.get("media", {}))
+        return cls(**values | directions | {"media": media})
 
 
 def set_and_drawn(profile: LinkProfile, statistics: LinkStatistics) -> dict[str, dict[str, Any]]:
@@ -132,6 +147,7 @@ def set_and_drawn(profile: LinkProfile, statistics: LinkStatistics) -> dict[str,
     ``profile`` is the one `LinkProfile.each_way` made. The deviation and mean set are those of the
     law cut at zero, which is what a packet can really meet. Where links became others in
     mid-connection, what was set is the mixture of the laws that the draws were made from.
+    ``error`` is the standard error that chance gives the share lost, bursts taken into account.
     """
     directions = ((profile.up, statistics.up), (profile.down, statistics.down))
     up, down = (
@@ -145,7 +161,11 @@ def _compared(figures: _Set, drawn: DirectionStatistics) -> dict[str, Any]:
     return {
         "delay_mean_s": {"set": figures.mean_s, "drawn": drawn.mean_s},
         "delay_sigma_s": {"set": figures.sigma_s, "drawn": drawn.sigma_s},
-        "loss_share": {"set": figures.loss_share, "drawn": drawn.loss_share},
+        "loss_share": {
+            "set": figures.loss_share,
+            "drawn": drawn.loss_share,
+            "error": math.sqrt(figures.loss_variance / max(1, drawn.packets + drawn.lost)),
+        },
         "packets": drawn.packets,
         "delays": drawn.delays,
     }
@@ -156,11 +176,13 @@ class _Set:
     mean_s: float
     sigma_s: float
     loss_share: float
+    loss_variance: float
 
 
 def _set_at_once(direction: LinkDirection) -> _Set:
     law = delay_law(direction)
-    return _Set(law.mean_s, law.sigma_s, direction.loss.mean_ppm / 1e6)
+    loss = direction.loss
+    return _Set(law.mean_s, law.sigma_s, loss.mean_ppm / 1e6, loss.variance)
 
 
 def _set_in_turn(drawn: DirectionStatistics) -> _Set:
@@ -170,4 +192,5 @@ def _set_in_turn(drawn: DirectionStatistics) -> _Set:
         mean_s=sum_us / count / 1e6 if count else 0.0,
         sigma_s=_sigma_s(count, sum_us, drawn.set_delay_square_sum_us2),
         loss_share=drawn.set_loss_sum_ppm / offered / 1e6 if offered else 0.0,
+        loss_variance=drawn.set_loss_variance_ppm / offered / 1e6 if offered else 0.0,
     )

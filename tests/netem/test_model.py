@@ -195,6 +195,23 @@ def test_link_order_never_overtakes_and_keeps_the_mean_netem_order_does_overtake
     assert overtaken["netem"] / len(times_ns) == pytest.approx(0.41, abs=0.06)
 
 
+def test_bursts_are_as_long_as_the_law_has_them_and_scatter_as_it_says() -> None:
+    loss = {"kind": "gilbert-elliott", "to_bad": "1 %", "to_good": "20 %"}
+    law = LinkDirection.model_validate({"loss": loss}).loss
+    one = path(IN_LINK_ORDER, loss=loss)
+    count, block = 400_000, 2_000
+    arrived = set(received(one, range(count)))
+    lost = np.array([index not in arrived for index in range(count)])
+    bursts = np.count_nonzero(lost[1:] & ~lost[:-1])
+    # While bad all is lost, and the bad state lasts 1/r packets in the mean.
+    assert lost.sum() / bursts == pytest.approx(5, rel=0.05)
+    assert lost.mean() == pytest.approx(1 / 21, rel=0.05)
+    # Of a correlated series the scatter of sums of long blocks tells; random loss has a ninth.
+    scatter = lost.reshape(-1, block).sum(axis=1).var() / block
+    assert law.variance == pytest.approx(1 / 21 * 20 / 21 * (1 + 2 * 0.79 / 0.21))
+    assert scatter == pytest.approx(law.variance, rel=0.25)
+
+
 def test_bursts_are_as_likely_at_the_beginning_of_a_connection_as_later() -> None:
     loss = {"kind": "gilbert-elliott", "to_bad": "1 %", "to_good": "10 %"}
     rule = path_rule(LinkDirection.model_validate({"loss": loss}), IN_LINK_ORDER)
