@@ -14,7 +14,9 @@ from emulator.grid import PROTOCOLS, generate_grid
 from emulator.meter_events import MeterEvents
 from emulator.parameters import first_step_s
 from emulator.plan import Plan
-from harness.scenario import External, Scenario, meter_event_spans
+from emulator.schedule import Schedule
+from harness.foreseen import timeline_in_words
+from harness.scenario import External, Scenario, meter_event_spans, outage_spans
 
 TIERS: Final = {
     "model": "",
@@ -47,6 +49,8 @@ class Outlook:
     wall_s: float
     fleet_shards: int
     ansi: AnsiPart | None
+    timeline: tuple[str, ...] = ()
+    """What happens while it runs, a sentence each."""
 
     @property
     def readings_per_s(self) -> float:
@@ -79,7 +83,10 @@ class Outlook:
             f"{self.meters * scenario.speed:,.0f} meters make in real time",
             "checks": ", ".join(f"{name} {limit}" for name, limit in scenario.checks.items()),
         }
-        return "\n".join(_wrapped(title, line) for title, line in lines.items())
+        told = [_wrapped(f"{title}:", line) for title, line in lines.items()]
+        titles = ("timeline:", *[""] * len(self.timeline))
+        told += [_wrapped(title, line) for title, line in zip(titles, self.timeline, strict=False)]
+        return "\n".join(told)
 
     def _of_ansi(self, ansi: AnsiPart) -> dict[str, str]:
         c12 = self.scenario.c12
@@ -104,7 +111,8 @@ def foresee(scenario: Scenario) -> Outlook:
     grid = generate_grid(scenario.grid, scenario.behaviour, scenario.seed)
     first_s = first_step_s(scenario.behaviour, time.time())
     plan = Plan(grid, scenario.behaviour, first_s, scenario.seed)
-    owed = int(plan.due_counts().sum())
+    outages = outage_spans(scenario.timeline, scenario.behaviour)
+    owed = int(Schedule.of(plan, outages).due_counts().sum())
     return Outlook(
         scenario=scenario,
         concentrators=grid.concentrators,
@@ -114,6 +122,7 @@ def foresee(scenario: Scenario) -> Outlook:
         wall_s=scenario.span_s / scenario.speed,
         fleet_shards=shards_needed(grid.concentrators, raise_descriptor_limit()),
         ansi=_ansi_part(scenario, plan) if scenario.grid.protocols.c12 else None,
+        timeline=timeline_in_words(scenario, plan),
     )
 
 
@@ -128,7 +137,7 @@ def _ansi_part(scenario: Scenario, plan: Plan) -> AnsiPart:
 
 
 def _wrapped(title: str, line: str) -> str:
-    text = f"{title + ':':<10} {line}"
+    text = f"{title:<10} {line}"
     return textwrap.fill(text, 100, subsequent_indent=" " * 11, break_on_hyphens=False)
 
 

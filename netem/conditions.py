@@ -39,6 +39,7 @@ __all__ = [
     "Span",
     "Switching",
     "flap_times",
+    "whom_it_hits",
 ]
 
 RAMP_STEPS: Final = 20
@@ -198,10 +199,7 @@ class Conditions:
         self._profiles = tuple(profiles)
         self._category = category.astype(np.int64)
         names = [profile.name for profile in profiles]
-        events = [
-            Event(span, chosen(span.whom, names, category, _key(span, seed)), seed)
-            for span in spans
-        ]
+        events = [Event(span, whom_it_hits(span, names, category, seed), seed) for span in spans]
         self.cutting = tuple(e for e in events if not isinstance(e.span, DegradeSpan))
         """The events that cut off; each has ``hits``, bool (concentrators,)."""
         self.worsening = tuple(e for e in events if isinstance(e.span, DegradeSpan))
@@ -307,8 +305,18 @@ class Conditions:
                 yield LinkChange(at_s, category, profiles[index], numbers)
 
 
-def _key(span: Span, seed: int) -> int:
-    return stream_key(seed, "condition", span.number)
+def whom_it_hits(
+    span: Span, names: Sequence[str], category: NDArray[np.integer], seed: int
+) -> BoolArray:
+    """Return whom a span hits, bool (concentrators,).
+
+    Args:
+        span: of the timeline.
+        names: name of each category's link profile.
+        category: of each concentrator's link.
+        seed: of the run.
+    """
+    return chosen(span.whom, names, category, stream_key(seed, "condition", span.number))
 
 
 def _kind(event: Event) -> OutageKind:
