@@ -13,7 +13,7 @@ import tempfile
 import traceback
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 import typer
 
@@ -261,6 +261,61 @@ def report(folder: RunArgument = LATEST) -> None:
     from harness import commands
 
     typer.echo(commands.report(folder))
+
+
+@app.command()
+def compare(
+    folders: Annotated[
+        list[Path],
+        typer.Argument(metavar="RUN...", help="Folders of recorded runs: A, then B.", min=1),
+    ],
+    noise: Annotated[
+        list[str],
+        typer.Option(
+            "--noise",
+            metavar="[FIGURE=]SHARE",
+            help='How far runs of the same build differ, such as "15 %" or "push.latency.*=20 %"; '
+            "may be given several times.",
+            default_factory=list,
+            show_default=False,
+        ),
+    ],
+    allow: Annotated[
+        list[str],
+        typer.Option(
+            "--allow",
+            metavar="KEY",
+            help="Compare although this differs, such as seed or machine; may be given several "
+            "times.",
+            default_factory=list,
+            show_default=False,
+        ),
+    ],
+    baseline: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Hold one run against the runs kept in this file."),
+    ] = None,
+    save_baseline: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Keep the runs in this file instead; five or more tell how far they differ.",
+        ),
+    ] = None,
+    form: Annotated[
+        Literal["terminal", "markdown", "json"],
+        typer.Option("--format", metavar="terminal|markdown|json", help="How it is told."),
+    ] = "terminal",
+) -> None:
+    """Say whether run B is the same as run A, better or worse.
+
+    Exits with 0 when B is no worse, with 1 when it is worse, with 2 when nobody can tell: a run is
+    inconclusive, or the two were asked other things.
+    """
+    from harness.compare import Format, Wanted, compare_runs
+
+    wanted = Wanted(noise, allow, Format(form))
+    raise typer.Exit(compare_runs(folders, wanted, baseline=baseline, save=save_baseline))
 
 
 @app.command()
