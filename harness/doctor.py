@@ -14,6 +14,7 @@ from typing import Final
 import psutil
 
 from emulator.descriptors import raise_descriptor_limit, shards_needed
+from emulator.fleet_config import LAB_TIERS
 from harness import probes
 from harness.facts import part_versions
 
@@ -21,6 +22,10 @@ MEBIBYTE: Final = 2**20
 NEEDED_MEMORY_MIB: Final = 1024
 NEEDED_DESCRIPTORS: Final = 1024
 OLDEST_PYTHON: Final = (3, 11)
+WORKS: Final = {
+    "packet": "works: real IP packets through an emulator of ours",
+    "netem": "works: real IP packets through this kernel's netem",
+}
 
 
 class Grade(Enum):
@@ -63,7 +68,7 @@ def examine(concentrators: int) -> Sequence[Finding]:
         _clock,
         _parts,
         _namespaces,
-        _netem,
+        *(lambda tier=tier: _links(tier) for tier in ("model", *LAB_TIERS)),
         lambda: _conntrack(concentrators),
         _postgresql,
         _chromium,
@@ -160,17 +165,19 @@ def _parts() -> Finding:
 def _namespaces() -> Finding:
     reason = probes.network_namespace()
     value = reason or "can be made without root"
-    advice = "not needed: fleets use loopback addresses"
+    advice = "needed only for links that carry real packets, by those who are not root"
     return _graded("network namespaces", reason is None, value, advice, Grade.LIMITED)
 
 
-def _netem() -> Finding:
-    reason = probes.kernel_netem()
-    # The kernel's answer to a queueing discipline it does not have is ENOENT.
-    known = "this kernel has no sch_netem" if "(2, " in (reason or "") else reason
-    value = known or "works in a namespace"
-    advice = "not needed: the built-in link model stands in"
-    return _graded("kernel netem", reason is None, value, advice, Grade.LIMITED)
+def _links(tier: str) -> Finding:
+    name = f'link = "{tier}"'
+    if tier == "model":
+        return Finding(name, Grade.GOOD, "works everywhere: a model in the fleet's processes")
+    refused = probes.links(tier)
+    if refused is None:
+        return Finding(name, Grade.GOOD, WORKS[tier])
+    reason, mend = refused
+    return Finding(name, Grade.LIMITED, f"does not work: {reason}", mend)
 
 
 def _conntrack(concentrators: int) -> Finding:

@@ -5,7 +5,7 @@ Nothing outlives its probe, and nothing outside a throw-away namespace is change
 
 from __future__ import annotations
 
-import os
+import json
 import shutil
 import socket
 import subprocess
@@ -14,19 +14,8 @@ from pathlib import Path
 from typing import Final
 
 PROBE_TIMEOUT_S: Final = 20.0
+LINKS_TIMEOUT_S: Final = 60.0
 ANY_LOOPBACK: Final = "127.9.8.7"
-
-# Runs inside the new namespaces. The comparison keeps it from touching the machine's own network
-# should unshare ever have been ignored.
-_NETEM: Final = """
-import os, sys
-if os.readlink("/proc/self/ns/net") == sys.argv[1]:
-    sys.exit("no namespace of its own")
-from pyroute2 import IPRoute
-with IPRoute() as route:
-    loopback = route.link_lookup(ifname="lo")[0]
-    route.tc("add", "netem", loopback, delay=1000)
-"""
 
 
 def read_text(path: str) -> str | None:
@@ -59,10 +48,20 @@ def network_namespace() -> str | None:
     return _in_namespaces(["true"])
 
 
-def kernel_netem() -> str | None:
-    """Return why the kernel's netem cannot be used in a namespace, or None when it can."""
-    outside = os.readlink("/proc/self/ns/net")
-    return _in_namespaces([sys.executable, "-c", _NETEM, outside])
+def links(tier: str) -> tuple[str, str] | None:
+    """Return why links of ``tier`` do not work here, and what mends it; None: they do."""
+    command = [sys.executable, "-m", "harness.lab_probe", tier]
+    try:
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=LINKS_TIMEOUT_S, check=False
+        )
+    except subprocess.TimeoutExpired:
+        return f"no answer within {LINKS_TIMEOUT_S:g} s", "look at the kernel's log"
+    if done.returncode:
+        last = (done.stderr.strip().splitlines() or [f"exit status {done.returncode}"])[-1]
+        return last, "this is a mistake in Meterstorm; please report it"
+    told = json.loads(done.stdout or "null")
+    return None if told is None else (told["reason"], told["mend"])
 
 
 def _in_namespaces(command: list[str]) -> str | None:

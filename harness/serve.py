@@ -23,11 +23,13 @@ from rich.console import Console
 from emulator.dialects import Dialects, spoken
 from emulator.fleet_config import FleetConfig, part_holding
 from emulator.messages import MessageStream
-from harness.errors import ArgumentsError, EnvironmentUnfitError, ExitCode
+from harness.errors import ArgumentsError, EnvironmentUnfitError, ExitCode, causes
 from harness.provisioning import Provisioning, export_plan
+from harness.run.lab import open_lab
 from harness.run.preparation import Prepared, prepare
 from harness.run.processes import READY_S, ProcessFailedError, RunProcess, python
 from harness.scenario import External, Scenario
+from netem.lab import LabError
 from protocols.c12.meter import Passwords
 from protocols.framing import Message
 
@@ -74,15 +76,23 @@ def serve_fleet(
         out: where the folder with the exported devices and plan is made.
         optical: which meters offer their optical port as well.
 
+    Where its links carry real packets, the fleet can be reached from the network namespace that
+    this process is in.
+
     Raises:
-        ArgumentsError: a meter that is not there, or that is none of the ANSI world.
-        HarnessError: the fleet could not be brought up.
+        ArgumentsError: a meter that is not there, or that is none of the ANSI world; or an optical
+            port that nobody could reach.
+        HarnessError: the fleet could not be brought up, or its links failed.
     """
     prepared = prepare(_as_served(scenario), scenario_file=scenario_file, out=out)
     _check(optical, prepared)
     export_plan(prepared.provisioning, prepared.schedule, prepared.truth)
     console = Console(soft_wrap=True, highlight=False, markup=False)
-    return trio.run(_serve, prepared, optical, console)
+    try:
+        return trio.run(_serve_over_links, prepared, optical, console)
+    except* LabError as errors:
+        reasons = "; ".join(map(str, causes(errors)))
+        raise EnvironmentUnfitError(f"the links of the fleet failed: {reasons}") from errors
 
 
 def _as_served(scenario: Scenario) -> Scenario:
@@ -94,6 +104,11 @@ def _as_served(scenario: Scenario) -> Scenario:
 
 
 def _check(optical: OpticalPorts, prepared: Prepared) -> None:
+    if prepared.fleet.in_lab and optical.meters and not optical.terminals:
+        raise ArgumentsError(
+            f'with link = "{prepared.fleet.link}" the fleet has a network of its own, where nobody '
+            "could reach a TCP port: say --optical-pty"
+        )
     grid, dialects = prepared.grid, Dialects(prepared.fleet, prepared.grid)
     for meter in optical.meters:
         if not 0 <= meter < grid.meters:
@@ -179,6 +194,13 @@ class _Shard:
         raise ProcessFailedError(
             f"fleet {process.name} ended with status {status}; its log is {self._log}"
         )
+
+
+async def _serve_over_links(
+    prepared: Prepared, optical: OpticalPorts, console: Console
+) -> ExitCode:
+    async with open_lab(prepared):
+        return await _serve(prepared, optical, console)
 
 
 async def _serve(prepared: Prepared, optical: OpticalPorts, console: Console) -> ExitCode:

@@ -11,6 +11,7 @@ from typing import Final
 import trio
 
 from harness.headend.api.config import ApiConfig
+from harness.run.capability import entrance
 from harness.run.preparation import Prepared
 from harness.run.processes import RunProcess, python
 from harness.scenario.target import Api
@@ -81,7 +82,10 @@ class ApiProcess:
         self._started(NAME, self.pid)
         host = f"[{self._api.host}]" if ":" in self._api.host else self._api.host
         port = ready.split()[-1]
-        self._say(f"API at http://{host}:{port}/docs, its token in {self.token_file}")
+        self._say(
+            f"API at http://{host}:{port}/docs, its token in {self.token_file}"
+            + entrance(os.getpid())
+        )
 
     async def stop(self) -> None:
         """Let it finish what it is answering and end; its token is worth nothing then."""

@@ -65,9 +65,14 @@ def become_able(
     check_congestion(scenario.links.congestion)
 
 
-def in_own_namespace() -> bool:
-    """Tell whether this process was started anew in namespaces of its own."""
-    return OWN_NAMESPACE in os.environ
+def entrance(pid: int) -> str:
+    """Return how to get where process ``pid`` listens; empty where it listens for everybody."""
+    if OWN_NAMESPACE not in os.environ:
+        return ""
+    return (
+        ", in the run's own network:"
+        f" nsenter --user --net --preserve-credentials --target {pid} curl ..."
+    )
 
 
 def _start_anew(tier: str, arguments: Sequence[str]) -> None:

@@ -14,7 +14,7 @@ from harness.doctor import Finding, Grade, examine, table
 from harness.errors import ExitCode
 
 GOOD = Finding("clock", Grade.GOOD, "tsc")
-LIMITED = Finding("kernel netem", Grade.LIMITED, "not here", "not needed")
+LIMITED = Finding('link = "netem"', Grade.LIMITED, "not here", "not needed")
 MISSING = Finding("loopback addresses", Grade.MISSING, "refused", "a shard needs them")
 
 
@@ -25,9 +25,9 @@ def findings() -> Sequence[Finding]:
 
 def test_the_table_says_what_follows_from_a_finding() -> None:
     assert table([GOOD, LIMITED]).splitlines() == [
-        "ok       clock         tsc",
-        "limited  kernel netem  not here",
-        "                       not needed",
+        "ok       clock           tsc",
+        'limited  link = "netem"  not here',
+        "                         not needed",
         "",
         "runs work on this machine",
     ]
@@ -48,7 +48,9 @@ def test_this_machine_is_examined_in_every_respect(findings: Sequence[Finding]) 
         "clock",
         "parts",
         "network namespaces",
-        "kernel netem",
+        'link = "model"',
+        'link = "packet"',
+        'link = "netem"',
         "connection tracking",
         "PostgreSQL server",
         "Chromium",
@@ -71,10 +73,16 @@ def test_the_examination_changes_nothing_of_this_machines_network() -> None:
     outside = os.readlink("/proc/self/ns/net")
     with IPRoute() as route:
         before = [queue.get_attr("TCA_KIND") for queue in route.get_qdiscs()]
-        probes.kernel_netem()
+        probes.links("packet")
         after = [queue.get_attr("TCA_KIND") for queue in route.get_qdiscs()]
     assert os.readlink("/proc/self/ns/net") == outside
     assert after == before
+
+
+def test_links_of_packets_work_wherever_namespaces_do() -> None:
+    if probes.network_namespace() is not None:
+        pytest.skip("this machine has no namespaces")
+    assert probes.links("packet") is None
 
 
 def test_doctor_prints_json_for_scripts(capsys: pytest.CaptureFixture[str]) -> None:

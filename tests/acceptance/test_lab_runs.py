@@ -1,0 +1,199 @@
+"""Whole runs over links that carry real packets."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import psutil
+import pytest
+
+from netem.cables import abandoned
+from netem.namespaces import Namespace
+from reports.recording import LabRecord, LinkCount
+from tests.support.command_line import Ended, WholeRun, finish, whole_run
+from tests.support.ordinary_user import OrdinaryUser, folder_of, ordinary_user
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
+
+CLASSES: Final = ("seed-1", "seed-2", "seed-3", "seed-4")
+CONCENTRATORS, METERS = 20, 400
+SCENARIO: Final = f"""\
+name = "lab"
+seed = 7
+speed = 300
+link = "packet"
+[grid]
+transformer_stations = {CONCENTRATORS}
+meters = {METERS}
+sizes = [{{ name = "small", meters = [5, 40], share = "100 %" }}]
+links = [
+    {{ profile = "seed-1", share = "25 %" }},
+    {{ profile = "seed-2", share = "25 %" }},
+    {{ profile = "seed-3", share = "25 %" }},
+    {{ profile = "seed-4", share = "25 %" }},
+]
+[behaviour]
+steps = 2
+first = "2026-03-02T00:00:00+01:00"
+[checks]
+"readings.late" = "<= 100 %"
+"""
+MARK: Final = "METERSTORM_TEST_MARK"
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """A folder of an ordinary user, and a mark that all processes it starts carry."""
+
+    user: OrdinaryUser
+    folder: Path
+    mark: str
+
+    def start(self, *words: str) -> subprocess.Popen[str]:
+        """Start a verb as that user, its scenario beside it."""
+        return subprocess.Popen(
+            [*self.user.command, "-m", "harness.cli", *words],
+            cwd=self.folder,
+            env=os.environ | self.user.environment | {MARK: self.mark},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+
+    def verb(self, *words: str) -> Ended:
+        return finish(self.start(*words))
+
+    def run(self, *more: str, words: tuple[str, ...] = ()) -> WholeRun:
+        (self.folder / "lab.toml").write_text(SCENARIO + "".join(more))
+        return whole_run(self.verb("run", "lab.toml", *words), self.folder)
+
+    def processes(self) -> list[psutil.Process]:
+        """Return the processes that run yet."""
+        return [process for process in psutil.process_iter() if _carries(process, self.mark)]
+
+
+def _carries(process: psutil.Process, mark: str) -> bool:
+    try:
+        return process.environ().get(MARK) == mark
+    except psutil.Error:
+        return False
+
+
+@pytest.fixture
+def site() -> Iterator[Site]:
+    user = ordinary_user()
+    if isinstance(user, str):
+        pytest.skip(user)
+    with folder_of(user.uid) as folder:
+        here = Site(user, folder, uuid.uuid4().hex)
+        yield here
+        left = here.processes()
+        for process in left:
+            process.kill()
+        assert left == [], "nothing outlives a run"
+    with Namespace.current() as outside:
+        assert abandoned(outside) == [], "a run takes its interfaces along"
+
+
+def counted(run: WholeRun) -> list[LinkCount]:
+    """Return what the lab had counted at the end, the directions of each class."""
+    record = LabRecord.load(run.path)
+    assert record is not None
+    assert record.failed == ""
+    assert record.profiles == CLASSES
+    last = record.samples[-1]
+    assert last.unclassified == 0
+    return list(last.links)
+
+
+def check_that_all_is_correct(run: WholeRun, owed: int) -> None:
+    assert run.status == 0, run.output
+    readings = run.verdict.readings
+    assert readings.owed == readings.stored == readings.correct == owed
+    assert readings.lost == readings.duplicated == readings.wrong == readings.invented == 0
+
+
+def test_anybody_has_links_of_packets(site: Site) -> None:
+    run = site.run()
+    check_that_all_is_correct(run, 2 * METERS)
+    links = counted(run)
+    assert {(link.link, link.direction) for link in links} == {
+        (name, way) for name in CLASSES for way in ("up", "down")
+    }
+    assert all(link.packets for link in links)
+    assert {path.stat().st_uid for path in run.path.rglob("*")} == {site.user.uid}
+    addresses = (run.path / "provisioning" / "concentrators.csv").read_text()
+    assert ",10.1.0.1," in addresses
+    assert ",127." not in addresses
+    assert not (run.path / "lab.json").exists(), "nothing tells of a lab that is gone"
+    assert "nsenter" in run.output, "how to get at the API in the run's own network"
+
+
+def test_pulls_cross_the_links_and_tcp_uses_what_it_is_told(site: Site) -> None:
+    run = site.run('[links]\ncongestion = "reno"\n', words=("--set", 'behaviour.mode="pull"'))
+    check_that_all_is_correct(run, 2 * METERS)
+    congestion = run.facts["congestion"]
+    assert congestion["wanted"] == "reno"
+    assert congestion["used"]["fleet"].keys() == congestion["used"]["head-end"].keys() == {"reno"}
+    assert sum(link.octets for link in counted(run) if link.direction == "up") > 0
+
+
+def test_a_lab_that_dies_makes_the_run_inconclusive(site: Site) -> None:
+    (site.folder / "lab.toml").write_text(SCENARIO + '[limits]\ndrain = "3 s"\n')
+    process = site.start("run", "lab.toml", "--set", "speed=60")
+    shard_log = site.folder / "runs" / "latest" / "ledger" / "shard-0" / "summary.json"
+    emulator = None
+    deadline = time.monotonic() + 60
+    while emulator is None or not shard_log.exists():
+        assert time.monotonic() < deadline, "the run never came to its fleet"
+        assert process.poll() is None, process.stdout.read() if process.stdout else ""
+        found = (one for one in site.processes() if "netem.packet" in one.cmdline())
+        emulator = next(found, None)
+    emulator.send_signal(signal.SIGKILL)
+    run = whole_run(finish(process), site.folder)
+    assert run.status == 2, run.output
+    assert any("links of the run failed" in reason for reason in run.verdict.reasons)
+    record = LabRecord.load(run.path)
+    assert record is not None
+    assert "-9" in record.failed or "ended" in record.failed
+
+
+@pytest.mark.parametrize(
+    ("more", "words", "told"),
+    [
+        ('[target]\nkind = "external"\nread_back = { kind = "files", folder = "stored" }\n'
+         'push = { host = "192.0.2.1", port = 4059 }\n', (), "lab.toml: target.kind: "),
+        ('[target.store]\nkind = "postgresql"\nurl = "postgresql://127.0.0.1/x"\n', (),
+         "lab.toml: target.store.url: "),
+        ("", ("--ui",), "--ui: nobody outside"),
+        ("", ("--load-socket", "x.sock"), "a Locust that is outside"),
+    ],
+    ids=["external", "postgresql", "ui", "locust"],
+)  # fmt: skip
+def test_what_a_network_of_its_own_cannot_reach_is_refused(
+    more: str, words: tuple[str, ...], told: str, site: Site
+) -> None:
+    (site.folder / "lab.toml").write_text(SCENARIO + more)
+    ended = site.verb("run", "lab.toml", *words)
+    assert ended.status == 3, ended.output
+    assert told in ended.output
+    assert "unshare --user --map-root-user --net" in ended.output
+    assert not (site.folder / "runs").exists()
+
+
+def test_a_congestion_control_that_is_not_there_is_named(site: Site) -> None:
+    (site.folder / "lab.toml").write_text(SCENARIO + '[links]\ncongestion = "pigeon"\n')
+    ended = site.verb("run", "lab.toml")
+    assert ended.status == 4, ended.output
+    assert "links.congestion: TCP congestion control 'pigeon' is not there" in ended.output
+    assert "this kernel has" in ended.output
