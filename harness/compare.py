@@ -29,6 +29,7 @@ from reports.compare import (
 )
 from reports.compare.document import render_comparison as as_json
 from reports.compare.markdown import render_comparison as as_markdown
+from reports.compare.quantiles import DECODE_ERRORS
 from reports.compare.terminal import print_comparison
 from reports.recording import RecordError, RunRecord, new_histogram
 
@@ -153,7 +154,7 @@ def _by_link(path: Path) -> dict[tuple[str, str], Any]:
         for part in told:
             whole = merged.setdefault((part["series"], part["link"]), new_histogram())
             whole.add(recorded(part["histogram"]))
-    except (ValueError, KeyError) as error:
+    except (ValueError, KeyError, *DECODE_ERRORS) as error:
         raise ArgumentsError(f"{path}: the latencies by link cannot be read: {error}") from error
     return merged
 

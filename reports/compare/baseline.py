@@ -70,10 +70,12 @@ def load_baseline(path: Path) -> Baseline:
     try:
         baseline = _BASELINE.validate_json(path.read_bytes())
         baseline.shares()
+        for run in baseline.runs:
+            run.distributions()
     except ValidationError as error:
         raise RecordError(explain(error), path=path) from None
     except ValueError as error:
-        raise RecordError(f"noise: {error}", path=path) from None
+        raise RecordError(str(error), path=path) from None
     if baseline.baseline_version != _VERSION:
         told = f"baseline version {baseline.baseline_version}, this reader knows {_VERSION}"
         raise RecordError(told, path=path)

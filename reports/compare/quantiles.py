@@ -24,7 +24,9 @@ from hdrh.histogram import HdrHistogram
 from numpy.ctypeslib import as_array
 from numpy.typing import NDArray
 
-__all__ = ["CONFIDENCE", "Distribution", "Quantile", "ranks"]
+from reports.recording.latency import _DECODE_ERRORS as DECODE_ERRORS
+
+__all__ = ["CONFIDENCE", "DECODE_ERRORS", "Distribution", "Quantile", "ranks"]
 
 CONFIDENCE: Final = 0.999
 """Of each interval, two-sided. A comparison has tens of figures: at 95 % one of them would cry wolf
@@ -65,8 +67,15 @@ class Distribution:
 
     @classmethod
     def decode(cls, encoded: str) -> Self:
-        """Return what an encoded HDR histogram holds."""
-        return cls.of(HdrHistogram.decode(encoded))
+        """Return what an encoded HDR histogram holds.
+
+        Raises:
+            ValueError: it is none.
+        """
+        try:
+            return cls.of(HdrHistogram.decode(encoded))
+        except DECODE_ERRORS as error:
+            raise ValueError(f"no encoded histogram: {error}") from error
 
     @classmethod
     def pooled(cls, parts: Sequence[Distribution]) -> Distribution:

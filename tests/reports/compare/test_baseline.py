@@ -36,6 +36,10 @@ def test_noise_can_be_written_into_the_file_by_hand(tmp_path: Path) -> None:
         ({"runs": []}, "runs: there is none"),
         ({"rnus": []}, "rnus"),
         ({"runs": [{"run": "a"}]}, "runs.0.verdict"),
+        (
+            {"runs": [{"run": "a", "verdict": "passed", "latency": {"push": "none"}}]},
+            "no encoded histogram",
+        ),
     ],
 )
 def test_a_damaged_baseline_is_named(
