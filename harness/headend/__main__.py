@@ -28,6 +28,7 @@ from harness.errors import ExitCode
 from harness.headend.commands import Commands
 from harness.headend.config import HeadEndConfig
 from harness.headend.control import Control
+from harness.headend.defects import DefectiveShard, Defects
 from harness.headend.dialer import Dialer
 from harness.headend.listener import listen
 from harness.headend.poller import Poller
@@ -40,8 +41,8 @@ from harness.store.opening import open_store
 log = get_logger(__name__)
 
 
-async def serve(config: HeadEndConfig) -> None:
-    """Run a shard until it is told to stop.
+async def serve(config: HeadEndConfig, defects: Defects | None = None) -> None:
+    """Run a shard until it is told to stop; with ``defects`` one that is broken on purpose.
 
     Raises:
         StoreError: the store cannot be opened.
@@ -54,7 +55,8 @@ async def serve(config: HeadEndConfig) -> None:
     mine = part_of(len(provisioning.concentrators), shards, config.shard)
     store = open_store(config.store_url, provisioning.shared.registers, create=True)
     try:
-        await _serve(Shard(config, Registry(provisioning, mine), store, mine))
+        shared = (config, Registry(provisioning, mine), store, mine)
+        await _serve(Shard(*shared) if defects is None else DefectiveShard(defects, *shared))
     finally:
         store.close()
 
@@ -134,10 +136,11 @@ def main() -> None:
     gc.set_threshold(100_000, 50, 1000)
     try:
         config = HeadEndConfig.model_validate_json(Path(sys.argv[1]).read_bytes())
+        defects = Defects.of(os.environ)
     except (OSError, ValueError) as error:
         _give_up(error)
     try:
-        trio.run(serve, config)
+        trio.run(serve, config, defects)
     except* (StoreError, OSError) as errors:
         _give_up(errors)
 
