@@ -1,0 +1,31 @@
+"""The captures of a run, also of one that goes on: what is whole of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from protocols.pcapng import Packet, read
+
+FOLDER: Final = "captures"
+_LENGTH: Final = slice(4, 8)
+_SMALLEST_BLOCK: Final = 12
+
+
+def captured(run: Path) -> Iterator[tuple[Path, list[Packet]]]:
+    """Yield each capture of a run with its packets, in the order in which they crossed."""
+    for file in sorted((run / FOLDER).glob("*.pcapng")):
+        yield file, read(whole_blocks(file.read_bytes()))
+
+
+def whole_blocks(octets: bytes) -> bytes:
+    """Return a capture without a block that is still being written."""
+    end = 0
+    while len(octets) - end >= _SMALLEST_BLOCK:
+        head = octets[end : end + _LENGTH.stop]
+        length = int.from_bytes(head[_LENGTH], "little")
+        if length < _SMALLEST_BLOCK or end + length > len(octets):
+            break
+        end += length
+    return octets[:end]
