@@ -32,9 +32,9 @@ class EmulatorClient:
         """Say which links to emulate, and wait until they are.
 
         Raises:
-            LabError: the emulator ended or does not answer.
+            LabError: it refuses them, ended or does not answer.
         """
-        await self._exchange(line_of(setup))
+        _checked(await self._exchange(line_of(setup), None))
 
     async def ask(self, request: Callable[[int], BaseModel]) -> Any:  # noqa: ANN401 - JSON
         """Return the answer to the request that ``request`` makes of its id.
@@ -47,29 +47,39 @@ class EmulatorClient:
         """
         async with self._lock:
             self._asked += 1
-            answer = await self._exchange(line_of(request(self._asked)))
-        if "error" in answer:
-            raise LabError(answer["error"], "this is a mistake of the caller")
-        return answer["answer"]
+            return _checked(await self._exchange(line_of(request(self._asked)), self._asked))
 
     async def aclose(self) -> None:
         """Close the socket, which ends the emulator."""
         await trio.aclose_forcefully(self._stream)
 
-    async def _exchange(self, line: bytes) -> Any:  # noqa: ANN401 - JSON
+    async def _exchange(self, line: bytes, number: int | None) -> dict[str, Any]:
         try:
             with trio.fail_after(ANSWER_S) as scope:
                 scope.shield = True
                 await self._stream.send_all(line)
-                while not self._pending:
-                    octets = await self._stream.receive_some(_RECEIVE_OCTETS)
-                    if not octets:
-                        raise LabError("the packet emulator has ended", _MEND)
-                    self._pending += self._lines.feed(bytes(octets))
+                return await self._answer(number)
         except trio.TooSlowError:
             raise LabError(
                 f"the packet emulator did not answer in {ANSWER_S:.0f} s", _MEND
             ) from None
         except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
             raise LabError("the packet emulator has ended", _MEND) from error
-        return json.loads(self._pending.pop(0))
+
+    async def _answer(self, number: int | None) -> dict[str, Any]:
+        """Return the answer with id ``number``; one before it came too late for its question."""
+        while True:
+            while self._pending:
+                answer: dict[str, Any] = json.loads(self._pending.pop(0))
+                if answer.get("id") == number:
+                    return answer
+            octets = await self._stream.receive_some(_RECEIVE_OCTETS)
+            if not octets:
+                raise LabError("the packet emulator has ended", _MEND)
+            self._pending += self._lines.feed(bytes(octets))
+
+
+def _checked(answer: dict[str, Any]) -> Any:  # noqa: ANN401 - JSON
+    if "error" in answer:
+        raise LabError(answer["error"], "ask for links that are there")
+    return answer["answer"]

@@ -1,8 +1,8 @@
 """What the emulator's process is told and asks: one JSON object to a line, over a socket pair.
 
-The first line is a `Setup`, answered by ``{"ready": true}``; then come requests, each with an
-``id`` that its answer repeats. Whoever holds the other end owns the process, which ends when that
-closes.
+The first line is a `Setup`, answered without an id; then come requests, each with an ``id`` that
+its answer repeats. An answer holds ``answer`` or ``error``. Whoever holds the other end owns the
+process, which ends when that closes.
 """
 
 from __future__ import annotations

@@ -57,11 +57,11 @@ class Wire:
             send(frame)
 
     def counts(self) -> dict[str, Any]:
-        """Return all counts, for `netem.packet.counting` to read."""
+        """Return all counts so far."""
         self._source.update_missed()
         scheduler = self.scheduler
         return {
-            "classes": [asdict(one) for one in scheduler.counts],
+            "classes": [asdict(one.summary()) for one in scheduler.counts],
             "unclassified": scheduler.unclassified,
             "other": scheduler.other,
             "flows_forgotten": scheduler.flows_forgotten,
@@ -118,7 +118,14 @@ class Loop:
                 continue
         if self._closed:
             return
-        setup = Setup.model_validate_json(self._pending.pop(0))
+        try:
+            self._make_wires(Setup.model_validate_json(self._pending.pop(0)))
+        except ValueError as error:  # such as a trace that is gone
+            self._send({"error": str(error)})
+        else:
+            self._send({"answer": "ready"})
+
+    def _make_wires(self, setup: Setup) -> None:
         category = np.frombuffer(setup.category, dtype=np.uint8)
         packed = AddressPlan(category).packed.astype(">u4").tobytes()
         numbers = {packed[4 * n : 4 * n + 4]: n for n in range(len(category))}
@@ -133,7 +140,6 @@ class Loop:
                 setup.bounds,
             )
             self._wires[direction] = Wire(scheduler, source, target)
-        self._send({"ready": True})
 
     def _wait_s(self, wires: tuple[Wire, ...]) -> float | None:
         dues = [wire.scheduler.due_ns for wire in wires]

@@ -38,6 +38,7 @@ from netem.packet.frames import (
 )
 from netem.packet.rules import ClassCounts, LinkRule, Stage, link_rule
 from netem.profiles import LinkOptions, LinkProfile
+from netem.shared_medium import Medium
 
 HELD_ON_LINK_MOST: Final = 1_000
 """Packets held in one direction of one link; what netem holds where nothing else is set."""
@@ -59,17 +60,17 @@ class _Link:
 
     __slots__ = ("held", "packets", "path", "rule")
 
-    def __init__(self, rule: LinkRule, key: int) -> None:
+    def __init__(self, rule: LinkRule, medium: Medium | None, key: int) -> None:
         self.rule = rule
-        self.path = Path(rule.path, rule.counts.drawn)
+        self.path = Path(rule.path, rule.counts.drawn, medium)
         self.path.use_key(key)
         self.packets = 0
         """Number of the packet to come."""
         self.held = 0
 
-    def become(self, rule: LinkRule) -> None:
+    def become(self, rule: LinkRule, medium: Medium | None) -> None:
         self.rule = rule
-        self.path.become(rule.path)
+        self.path.become(rule.path, medium)
 
 
 class Scheduler:
@@ -83,6 +84,9 @@ class Scheduler:
         options: limit and order.
         seed: of every draw.
         bounds: how much may be held.
+
+    Raises:
+        TraceError: a trace cannot be read.
     """
 
     def __init__(
@@ -162,6 +166,7 @@ class Scheduler:
             counts.overflowed += 1
             return
         link.held += 1
+        link.path.forget(at_ns)
         self._carry(at_ns, link.rule.first, link, frame, packet)
 
     def take(self, now_ns: int) -> list[bytes]:
@@ -179,27 +184,32 @@ class Scheduler:
         packet rate keep their turn and meet the new laws behind it.
 
         Raises:
-            ValueError: no such class, or one of ``numbers`` is not of it.
+            ValueError: no such class, one of ``numbers`` is not of it, or a trace cannot be read;
+                nothing has changed then.
         """
         if not 0 <= category < len(self.counts):
             raise ValueError(f"there is no link class {category}")
+        rule = link_rule(profile, self._direction, self._options, self.counts[category])
         if numbers is None:
             numbers = [n for n, one in enumerate(self._categories) if one == category]
         for number in numbers:
             if not 0 <= number < len(self._rules) or self._categories[number] != category:
                 raise ValueError(f"concentrator {number} is not of link class {category}")
-        rule = link_rule(profile, self._direction, self._options, self.counts[category])
         for number in numbers:
             self._rules[number] = rule
             if number in self._links:
-                self._links[number].become(rule)
+                self._links[number].become(rule, self._medium(rule, number))
 
     def _link(self, number: int) -> _Link:
         link = self._links.get(number)
         if link is None:
             key = stream_key(self._seed, "packets", number, self._direction)
-            link = self._links[number] = _Link(self._rules[number], key)
+            rule = self._rules[number]
+            link = self._links[number] = _Link(rule, self._medium(rule, number), key)
         return link
+
+    def _medium(self, rule: LinkRule, number: int) -> Medium | None:
+        return rule.counts.media.medium(self._direction, rule.way, self._seed, number)
 
     def _advance(self, now_ns: int) -> int:
         """Let all happen that is due by ``now_ns``; return the time it is then."""

@@ -325,12 +325,13 @@ async def lose_emulator() -> dict[str, Any]:
     """Kill the emulator and say how the lab puts it."""
     plan = LabPlan(PROFILES, CATEGORY, LinkOptions(), SEED)
     reasons: list[str] = []
-    try:
-        async with open_packet_lab(plan):
-            psutil.Process().children()[0].kill()
-            await trio.sleep(10)
-    except* LabError as group:
-        reasons += [str(error) for error in group.exceptions]
+    async with open_packet_lab(plan) as lab:
+        psutil.Process().children()[0].kill()
+        for _ in range(2):
+            try:
+                await lab.counters()
+            except LabError as error:
+                reasons.append(error.reason)
     return {"reasons": reasons, "left": remains()}
 
 
