@@ -11,13 +11,13 @@ import os
 import sys
 import tempfile
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
 import typer
 
-from harness.errors import ExitCode, HarnessError, ScenarioError
+from harness.errors import ExitCode, HarnessError, ScenarioError, causes
 
 ENVIRONMENT_ERRORS: Final = frozenset(
     {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOSPC, errno.EDQUOT, errno.EROFS}
@@ -324,6 +324,10 @@ def doctor(
         int, typer.Option(min=1, max=1_000_000, help="Size of fleet to judge the machine by.")
     ] = 1000,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")] = False,
+    clean: Annotated[
+        bool,
+        typer.Option("--clean", help="Only remove what runs that were killed have left behind."),
+    ] = False,
 ) -> None:
     """Say what this machine can do and what is missing.
 
@@ -331,6 +335,9 @@ def doctor(
     """
     from harness import commands
 
+    if clean:
+        typer.echo(commands.clean())
+        return
     text, code = commands.doctor(concentrators, as_json=as_json)
     typer.echo(text)
     raise typer.Exit(code)
@@ -372,29 +379,21 @@ def _usage_error(error: typer.TyperException) -> int:
 
 def exit_status(error: BaseException) -> ExitCode:
     """Tell the user why ``error`` ended a verb and return the exit status that says the same."""
-    causes = list(_causes(error))
-    if any(isinstance(cause, KeyboardInterrupt | typer.Abort) for cause in causes):
+    found = list(causes(error))
+    if any(isinstance(cause, KeyboardInterrupt | typer.Abort) for cause in found):
         typer.echo("meterstorm: interrupted", err=True)
         return ExitCode.INTERRUPTED
-    if all(isinstance(cause, BrokenPipeError) for cause in causes):
+    if all(isinstance(cause, BrokenPipeError) for cause in found):
         # Whoever read our output has gone, as `head` does; nothing is left to say it to.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return ExitCode.INTERRUPTED
-    known = [cause for cause in causes if _exit_code(cause) is not None]
-    if len(known) < len(causes):
+    known = [cause for cause in found if _exit_code(cause) is not None]
+    if len(known) < len(found):
         return _bug(error)
     for cause in known:
         prefix = "" if isinstance(cause, ScenarioError) else "meterstorm: "
         typer.echo(f"{prefix}{cause}", err=True)
     return min(code for cause in known if (code := _exit_code(cause)) is not None)
-
-
-def _causes(error: BaseException) -> Iterator[BaseException]:
-    if isinstance(error, BaseExceptionGroup):
-        for inner in error.exceptions:
-            yield from _causes(inner)
-    else:
-        yield error
 
 
 def _exit_code(error: BaseException) -> ExitCode | None:

@@ -109,3 +109,10 @@ def doctor(concentrators: int, *, as_json: bool) -> tuple[str, ExitCode]:
         text if as_json else table(findings),
         ExitCode.ENVIRONMENT if unfit else ExitCode.PASSED,
     )
+
+
+def clean() -> str:
+    """Remove what runs that were killed have left on this machine, and return what that was."""
+    from harness.doctor import remove_leftovers
+
+    return "\n".join(f"removed {what}" for what in remove_leftovers()) or "nothing was left"

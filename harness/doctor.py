@@ -16,7 +16,10 @@ import psutil
 from emulator.descriptors import raise_descriptor_limit, shards_needed
 from emulator.fleet_config import LAB_TIERS
 from harness import probes
+from harness.errors import EnvironmentUnfitError
 from harness.facts import part_versions
+from netem.kernel import clean, leftovers
+from netem.namespaces import is_capable
 
 MEBIBYTE: Final = 2**20
 NEEDED_MEMORY_MIB: Final = 1024
@@ -69,6 +72,7 @@ def examine(concentrators: int) -> Sequence[Finding]:
         _parts,
         _namespaces,
         *(lambda tier=tier: _links(tier) for tier in ("model", *LAB_TIERS)),
+        _leftovers,
         lambda: _conntrack(concentrators),
         _postgresql,
         _chromium,
@@ -178,6 +182,24 @@ def _links(tier: str) -> Finding:
         return Finding(name, Grade.GOOD, WORKS[tier])
     reason, mend = refused
     return Finding(name, Grade.LIMITED, f"does not work: {reason}", mend)
+
+
+def _leftovers() -> Finding:
+    found = ", ".join(leftovers())
+    advice = "meterstorm doctor --clean removes what runs that were killed have left"
+    return _graded("left behind", not found, found or "nothing", advice, Grade.LIMITED)
+
+
+def remove_leftovers() -> Sequence[str]:
+    """Remove what runs that were killed have left here, and return what that was, a line each.
+
+    Raises:
+        EnvironmentUnfitError: this process may not.
+    """
+    found = leftovers()
+    if found and not is_capable():
+        raise EnvironmentUnfitError(f"{', '.join(found)}: only root may remove that")
+    return clean() if found else ()
 
 
 def _conntrack(concentrators: int) -> Finding:

@@ -26,6 +26,7 @@ from harness.run.lab import LabWatch, open_lab
 from harness.run.latencies import LatencyLog
 from harness.run.load import Load, LoadFailedError, first_of, locust_processes, locust_totals
 from harness.run.monitor import Monitor
+from harness.run.network import change_lab
 from harness.run.observing import Observer, read_summaries
 from harness.run.ordered import issue
 from harness.run.outcomes import link_of, record_commands
@@ -181,6 +182,7 @@ class Conductor:
         )
         async with trio.open_nursery() as observing:
             observing.start_soon(observer.run, self._processes)
+            observing.start_soon(self._change_links)
             with self._journal.phase("timeline"):
                 async with trio.open_nursery() as happening:
                     timeline = Timeline(self._prepared, target, load, self._clock, self._journal)
@@ -193,6 +195,15 @@ class Conductor:
                 await self._drain(target, load)
             await observer.observe(self._processes)
             observing.cancel_scope.cancel()
+
+    async def _change_links(self) -> None:
+        """Let the links of a lab become what the timeline says; modelled ones the fleet changes."""
+        if self._lab is None:
+            return
+        try:
+            await change_lab(self._lab.lab, self._prepared, self._clock)
+        except LabError as error:
+            self._lab.fail(str(error))
 
     async def _until_over(self, load: Load) -> None:
         over = self._clock.monotonic_at(

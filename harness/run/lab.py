@@ -14,6 +14,7 @@ from typing import Final, TypeAlias
 
 import trio
 
+from emulator.conditions import fleet_conditions
 from emulator.lab import FleetSide, leave_no_trace
 from harness.errors import EnvironmentUnfitError
 from harness.run.preparation import Prepared
@@ -58,12 +59,14 @@ OPENERS: Final[dict[str, Opener]] = {"packet": _packet, "netem": _netem}
 def plan_of(prepared: Prepared) -> LabPlan:
     """Return what the lab of a run is to be."""
     fleet, grid = prepared.fleet, prepared.grid
+    changes = fleet_conditions(fleet, grid).changes(cut_is_loss=True)
     profiles = [fleet.profiles[link.profile] for link in grid.parameters.links]
     return LabPlan(
         profiles=tuple(profile.each_way(fleet.links) for profile in profiles),
         category=grid.link_category,
         options=fleet.links,
         seed=fleet.seed,
+        individually=any(change.numbers is not None for change in changes),
     )
 
 
@@ -102,7 +105,7 @@ class LabWatch:
     """Samples the counters of a lab into the record of the run.
 
     Args:
-        lab: the lab.
+        lab: the lab, which this makes public.
         prepared: the run.
         now: the moment of a sample.
         failed: called once, with the reason, when the lab does not answer any more.
@@ -115,7 +118,7 @@ class LabWatch:
         now: Callable[[], RunTime],
         failed: Callable[[str], None],
     ) -> None:
-        self._lab = lab
+        self.lab = lab
         self._run: Path = prepared.folder.path
         self._now = now
         self._failed = failed
@@ -138,14 +141,14 @@ class LabWatch:
     async def sample(self) -> None:
         """Take a sample; write the record now and then."""
         try:
-            counters = await self._lab.counters()
+            counters = await self.lab.counters()
         except LabError as error:
             self.fail(str(error))
             return
         samples = (*self.record.samples, self._sample(counters))
         if len(samples) > SAMPLES_MAX:
             samples, self._every_s = samples[::2], 2 * self._every_s
-        self.record = replace(self.record, samples=samples, notes=tuple(self._lab.notes))
+        self.record = replace(self.record, samples=samples, notes=tuple(self.lab.notes))
         if trio.current_time() >= self._written_s + WRITTEN_EVERY_S:
             self._write()
 

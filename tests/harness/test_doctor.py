@@ -51,6 +51,7 @@ def test_this_machine_is_examined_in_every_respect(findings: Sequence[Finding]) 
         'link = "model"',
         'link = "packet"',
         'link = "netem"',
+        "left behind",
         "connection tracking",
         "PostgreSQL server",
         "Chromium",
@@ -77,6 +78,15 @@ def test_the_examination_changes_nothing_of_this_machines_network() -> None:
         after = [queue.get_attr("TCA_KIND") for queue in route.get_qdiscs()]
     assert os.readlink("/proc/self/ns/net") == outside
     assert after == before
+
+
+def test_links_that_do_not_work_come_with_reason_and_mend() -> None:
+    found = probes.links("netem")
+    if found is None:
+        pytest.skip("this kernel has netem")
+    reason, mend = found
+    assert "queueing discipline" in reason
+    assert "packet" in mend
 
 
 def test_links_of_packets_work_wherever_namespaces_do() -> None:
