@@ -49,12 +49,20 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Band:
-    """A stretch of the x axis: a fault, or a phase of the run. ``low`` and ``high`` are places."""
+    """A stretch of the x axis: a fault, or a phase of the run. ``low`` and ``high`` are places.
+
+    Bands of one name are occurrences of one thing; the first of them has the text for all.
+    """
 
     name: str
     text: str
     low: float
     high: float
+    what: str = ""
+    """What it is in a word or two."""
+    lane: int = 0
+    is_named: bool = True
+    """Whether there is room for its name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +89,22 @@ class Chart:
     def legend(self) -> tuple[Line, ...]:
         """The lines as a reader looks for them: what is drawn last lies on top and comes first."""
         return self.lines[::-1] if self.lines and self.lines[0].area else self.lines
+
+    @property
+    def lanes(self) -> int:
+        """How many lanes the bands take."""
+        return max((band.lane + 1 for band in self.bands), default=0)
+
+    @property
+    def washes(self) -> tuple[tuple[float, float], ...]:
+        """Where any band lies, those that overlap joined: (low, high), ascending."""
+        joined: list[tuple[float, float]] = []
+        for band in sorted(self.bands, key=lambda band: band.low):
+            if joined and band.low <= joined[-1][1]:
+                joined[-1] = (joined[-1][0], max(joined[-1][1], band.high))
+            else:
+                joined.append((band.low, band.high))
+        return tuple(joined)
 
     @property
     def hover(self) -> dict[str, Any]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
 
 import numpy as np
 
+from reports.charts.lanes import in_lanes
 from reports.charts.model import Band
 from reports.charts.scales import Scale, time_scale
 from reports.recording import FaultBegan, FaultEnded, PhaseEnded, PhaseStarted, RunRecord, RunTime
@@ -15,7 +17,7 @@ from reports.text import span
 
 __all__ = ["Timeline", "run_timeline"]
 
-_LABELLED_MAX = 12
+_TIMES_TOLD: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,16 +66,26 @@ def _end(name: str, start_s: float, ends: list[tuple[str, float]], scale: Scale)
 
 def _faults(record: RunRecord, scale: Scale) -> tuple[Band, ...]:
     ends = [(e.fault, e.at.wall_s) for e in record.events if isinstance(e, FaultEnded)]
-    began = [event for event in record.events if isinstance(event, FaultBegan)]
-    bands = []
-    for number, fault in enumerate(began, 1):
-        start_s, end_s = fault.at.wall_s, _end(fault.fault, fault.at.wall_s, ends, scale)
-        what = f"{fault.fault}: {fault.description}" if fault.description else fault.fault
-        # Crowded labels would cover each other; the bands alone still show.
-        name = f"F{number}" if len(began) <= _LABELLED_MAX else ""
-        text = f"{what} ({span(start_s)} to {span(end_s)})"
-        bands.append(_band(scale, name, text, start_s, end_s))
-    return tuple(bands)
+    found: dict[tuple[str, str], list[tuple[float, float]]] = {}
+    for event in record.events:
+        if isinstance(event, FaultBegan):
+            begins_s = event.at.wall_s
+            times = found.setdefault((event.fault, event.description), [])
+            times.append((begins_s, _end(event.fault, begins_s, ends, scale)))
+    return in_lanes(
+        replace(_band(scale, f"F{number}", text if first else "", *time), what=fault)
+        for number, ((fault, description), times) in enumerate(found.items(), 1)
+        for text in [_told(fault, description, times)]
+        for first, time in zip([True, *[False] * len(times)], times, strict=False)
+    )
+
+
+def _told(fault: str, description: str, times: Sequence[tuple[float, float]]) -> str:
+    what = f"{fault}: {description}" if description else fault
+    told = [f"{span(begins_s)} to {span(ends_s)}" for begins_s, ends_s in times[:_TIMES_TOLD]]
+    if len(times) > _TIMES_TOLD:
+        told.append(f"and {len(times) - _TIMES_TOLD} times more")
+    return f"{what} ({', '.join(told)})"
 
 
 def _phases(record: RunRecord, scale: Scale) -> tuple[Band, ...]:

@@ -70,9 +70,28 @@ def test_faults_are_bands_and_one_without_an_end_lasts(tmp_path: Path) -> None:
         recorder.event(FaultBegan(at=_at(80.0), fault="cut"))
         recorder.event(Note(at=_at(100.0), text=""))
     faults = draw_charts(RunRecord.load(tmp_path)).faults
-    assert [fault.name for fault in faults] == ["F1", "F2", "F3"]
+    assert [fault.name for fault in faults] == ["F1", "F1", "F2"]
+    assert [fault.text for fault in faults] == [
+        "outage (10 s to 20 s, 50 s to 1 min)",
+        "",
+        "cut (1 min 20 s to 1 min 40 s)",
+    ]
+    assert [fault.what for fault in faults] == ["outage", "outage", "cut"]
     assert [fault.low for fault in faults] == pytest.approx([0.1, 0.5, 0.8])
     assert [fault.high for fault in faults] == pytest.approx([0.2, 0.6, 1.0])
+
+
+def test_what_happens_often_is_told_a_few_times(tmp_path: Path) -> None:
+    with RunRecorder(tmp_path) as recorder:
+        recorder.event(Note(at=_at(0.0), text=""))
+        for begin in range(0, 100, 10):
+            recorder.event(FaultBegan(at=_at(begin), fault="flap", description="every day"))
+            recorder.event(FaultEnded(at=_at(begin + 5), fault="flap"))
+    first, *others = draw_charts(RunRecord.load(tmp_path)).faults
+    assert first.text.startswith("flap: every day (0 s to 5 s, 10 s to 15 s, ")
+    assert first.text.endswith(", and 6 times more)")
+    assert len(others) == 9
+    assert not any(fault.text for fault in others)
 
 
 def test_a_counter_that_starts_anew_gives_no_negative_rate() -> None:
