@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import tomllib
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
+from netem import profile_table
 from netem.profiles import (
     BUILT_IN_PATH,
     GilbertElliottLoss,
@@ -12,8 +14,11 @@ from netem.profiles import (
     LinkProfile,
     ProfileError,
     RandomLoss,
+    TierUnfitError,
     load_profiles,
 )
+from netem.trace_data import FOLDER, MADE, fading
+from netem.traces import read_trace
 
 PROFILE = """
 [profiles.mast]
@@ -53,11 +58,73 @@ def test_the_four_classes_of_the_study(
 
 def test_every_built_in_profile_names_a_source_for_its_figures() -> None:
     profiles = load_profiles()
-    assert {"gprs", "edge", "umts", "lte", "nb-iot"} <= profiles.keys()
+    assert profiles.keys() == {
+        *("none", "seed-1", "seed-2", "seed-3", "seed-4"),
+        *("gprs", "gprs-rural", "edge", "umts", "umts-moving", "lte"),
+        *("lte-m", "lte-m-moving", "nb-iot", "nb-iot-cell"),
+        *("g3-plc", "g3-plc-cell", "prime", "bpl", "bpl-cell"),
+        *("satellite-geo", "satellite-leo"),
+    }
     for profile in profiles.values():
         assert profile.is_perfect or profile.sources
     assert profiles["none"].is_perfect
     assert not profiles["lte"].is_perfect
+
+
+def test_power_lines_and_low_orbits_lose_in_bursts_and_the_rest_at_random() -> None:
+    in_bursts = {
+        name: profile.up.loss.mean_ppm
+        for name, profile in load_profiles().items()
+        if isinstance(profile.up.loss, GilbertElliottLoss)
+    }
+    assert in_bursts == {
+        **dict.fromkeys(("g3-plc", "g3-plc-cell", "prime"), pytest.approx(1 / 21 * 600_000)),
+        **dict.fromkeys(("bpl", "bpl-cell"), pytest.approx(1 / 21 * 200_000)),
+        "satellite-leo": pytest.approx(1 / 51 * 500_000),
+    }
+
+
+def test_every_profile_says_of_each_kind_of_figure_where_it_comes_from() -> None:
+    for name, profile in load_profiles().items():
+        told = " ".join(f"{source.figure} {source.text}" for source in profile.sources)
+        kinds = {
+            "latency": profile.up.latency,
+            "jitter": profile.up.jitter,
+            "lo": profile.up.loss.mean_ppm,  # loss, lost
+            "rate": profile.up.rate or profile.up.packet_rate,
+        }
+        assert [kind for kind, figure in kinds.items() if figure and kind not in told] == [], name
+
+
+def test_the_tiers_that_can_do_a_profile() -> None:
+    only_modelled = set()
+    for name, profile in load_profiles().items():
+        try:
+            profile.check_tier("netem")
+        except TierUnfitError:
+            only_modelled.add(name)
+            assert "only the built-in model" in profile.description
+    assert only_modelled == {
+        *("umts-moving", "lte-m-moving"),
+        *("nb-iot-cell", "g3-plc-cell", "bpl-cell"),
+    }
+
+
+def test_the_page_of_profiles_is_that_of_the_file() -> None:
+    page = Path(__file__).parents[2] / "docs/reference/link-profiles.md"
+    assert page.read_text(encoding="utf-8") == profile_table.page(load_profiles())
+
+
+@pytest.mark.parametrize("name", sorted(MADE))
+def test_traces_are_as_they_were_made_and_fade(name: str) -> None:
+    file, figures = FOLDER / name, MADE[name]
+    times_ms = fading(figures)
+    assert file.read_text(encoding="ascii") == "".join(f"{time}\n" for time in times_ms)
+    trace = read_trace(file)
+    assert trace.length_ms == figures.length_ms
+    assert trace.mean_rate == pytest.approx(figures.mean_rate, abs=12_000 / 60)
+    steady_ms = 12_000_000 / figures.mean_rate
+    assert max(later - earlier for earlier, later in pairwise(times_ms)) > 20 * steady_ms
 
 
 def test_the_option_says_what_latency_means_only_where_the_source_leaves_it_open() -> None:
