@@ -62,6 +62,8 @@ def lay_cables(plan: LabPlan) -> Cabling:
             return _lay(plan, stack)
         except NotCapableError as error:
             raise LabError(error.reason, error.mend) from error
+        except ValueError as error:
+            raise LabError(str(error), "use fewer concentrators of one class") from error
         except (NetlinkError, OSError) as error:
             raise LabError(
                 f"the kernel refuses the interfaces of a lab: {error}",
@@ -101,10 +103,11 @@ def _route_classes(plan: LabPlan, end: End) -> None:
     with netlink(end.namespace) as here:
         index = index_of(here, end.name)
         for category, profile in enumerate(plan.profiles):
-            here.route(
-                "add",
-                dst=addresses.prefix(category),
-                gateway=FLEET_ADDRESS,
-                oif=index,
-                metrics={"mtu": profile.mtu},
-            )
+            if addresses.size_of(category):
+                here.route(
+                    "add",
+                    dst=addresses.prefix(category),
+                    gateway=FLEET_ADDRESS,
+                    oif=index,
+                    metrics={"mtu": profile.mtu},
+                )

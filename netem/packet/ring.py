@@ -8,6 +8,7 @@ still knows when they came. Layouts: ``linux/if_packet.h`` and Documentation/net
 from __future__ import annotations
 
 import errno
+import fcntl
 import mmap
 import socket
 import struct
@@ -16,13 +17,16 @@ from typing import Final
 
 from netem.model.delay import NANOSECONDS
 
-SLOT_OCTETS: Final = 2_048
-"""Room for the slot's header and a frame of 1,500 octets and its Ethernet header."""
-SLOTS: Final = 8_192
-_BLOCK_OCTETS: Final = 65_536
+RING_OCTETS: Final = 16 << 20
+"""Of each ring: 8,192 frames of 1,500 octets."""
+_BLOCK_OCTETS: Final = 1 << 18
+_SLOT_OVERHEAD: Final = 128
+"""More than a slot's header, the address behind it and the frame's Ethernet header need."""
 _LONGEST_READ: Final = 512
 """Frames taken in one go, so that those which are due need not wait for a flood to end."""
 
+_SIOCGIFMTU: Final = 0x8921
+_INTERFACE_REQUEST: Final = struct.Struct("=16si20x")
 _SOL_PACKET: Final = 263
 _PACKET_RX_RING: Final = 5
 _PACKET_STATISTICS: Final = 6
@@ -55,23 +59,34 @@ def open_packet_socket(interface: str) -> socket.socket:
     return packet_socket
 
 
+def _mtu(packet_socket: socket.socket, interface: str) -> int:
+    request = _INTERFACE_REQUEST.pack(interface.encode(), 0)
+    answer = fcntl.ioctl(packet_socket, _SIOCGIFMTU, request)
+    return int(_INTERFACE_REQUEST.unpack(answer)[1])
+
+
 class RingSocket:
     """A packet socket with its ring of received frames; the socket is closed with it."""
 
-    def __init__(self, packet_socket: socket.socket, slots: int = SLOTS) -> None:
+    def __init__(self, packet_socket: socket.socket) -> None:
         """Set up the ring on a socket of `open_packet_socket` and begin to receive.
 
         Raises:
             OSError: the kernel has no such rings, or no memory for this one.
         """
         self._socket = packet_socket
-        octets = slots * SLOT_OCTETS
+        interface = packet_socket.getsockname()[0]
+        self._slot_octets = 1 << (_mtu(packet_socket, interface) + _SLOT_OVERHEAD - 1).bit_length()
         packet_socket.setsockopt(_SOL_PACKET, _PACKET_VERSION, _TPACKET_V2)
         packet_socket.setsockopt(_SOL_PACKET, _PACKET_IGNORE_OUTGOING, 1)
-        request = _REQUEST.pack(_BLOCK_OCTETS, octets // _BLOCK_OCTETS, SLOT_OCTETS, slots)
+        request = _REQUEST.pack(
+            _BLOCK_OCTETS,
+            RING_OCTETS // _BLOCK_OCTETS,
+            self._slot_octets,
+            RING_OCTETS // self._slot_octets,
+        )
         packet_socket.setsockopt(_SOL_PACKET, _PACKET_RX_RING, request)
-        self._ring = mmap.mmap(packet_socket.fileno(), octets)
-        self._octets = octets
+        self._ring = mmap.mmap(packet_socket.fileno(), RING_OCTETS)
         self._at = 0
         self.read_ns = time.monotonic_ns()
         """All that came in before this time has been returned by `receive`."""
@@ -83,7 +98,7 @@ class RingSocket:
         """Frames too long for a slot or for the other wire, which are dropped."""
         self.refused = 0
         """Frames the kernel did not take for sending."""
-        packet_socket.bind((packet_socket.getsockname()[0], _ALL_PROTOCOLS))
+        packet_socket.bind((interface, _ALL_PROTOCOLS))
 
     def fileno(self) -> int:
         """Return the descriptor, which is readable when frames wait."""
@@ -95,7 +110,7 @@ class RingSocket:
         Times are of the monotonic clock, in nanoseconds, and lie between the last call and now.
         """
         frames: list[tuple[int, bytes]] = []
-        ring, at = self._ring, self._at
+        ring, at, slot_octets = self._ring, self._at, self._slot_octets
         now_ns = time.monotonic_ns()
         to_monotonic_ns = now_ns - time.time_ns()
         for _ in range(_LONGEST_READ):
@@ -111,7 +126,7 @@ class RingSocket:
             else:
                 self.oversize += 1
             _STATUS.pack_into(ring, at, _TP_STATUS_KERNEL)
-            at = (at + SLOT_OCTETS) % self._octets
+            at = (at + slot_octets) % RING_OCTETS
         else:
             now_ns = frames[-1][0] if frames else self.read_ns  # more of them wait
         self._at, self.read_ns = at, now_ns

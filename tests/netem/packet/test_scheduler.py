@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from itertools import pairwise
 from math import sqrt
+from pathlib import Path
 from statistics import fmean, pstdev
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from netem.lab import Direction
 from netem.model.delay import NANOSECONDS
@@ -47,7 +50,7 @@ def test_the_concentrators_class_decides_in_both_directions(direction: Direction
 def test_delays_are_normal_and_cut_at_zero(order: str) -> None:
     links = Links([profile(latency="800 ms", jitter="400 ms", distribution="normal")], order=order)
     # One packet at a time, so that none has to wait for another.
-    for mark in range(20_000):
+    for mark in range(10_000):
         links.send(mark * 10 * NANOSECONDS, mark=mark)
     delays = [at_ns - mark * 10 * NANOSECONDS for at_ns, mark in links.releases()]
     drawn = np.maximum(0, np.random.default_rng(1).normal(800, 400, 1_000_000))
@@ -72,7 +75,7 @@ def test_a_link_keeps_its_order_and_netem_does_not() -> None:
 @pytest.mark.parametrize("share", [0.1, 5, 30])
 def test_random_loss_is_within_its_interval(share: float) -> None:
     links = Links([profile(loss=f"{share} %")], range_of(10))
-    count = 50_000
+    count = 20_000
     for mark in range(count):
         links.send(mark, mark % 10, mark=mark)
     lost = count - len(links.releases())
@@ -89,7 +92,7 @@ def range_of(count: int) -> list[int]:
 def test_gilbert_elliott_loss_comes_in_bursts() -> None:
     loss = {"kind": "gilbert-elliott", "to_bad": "1 %", "to_good": "25 %"}
     links = Links([profile(loss=loss)])
-    count = 100_000
+    count = 60_000
     for mark in range(count):
         links.send(mark, mark=mark)
     arrived = {mark for _, mark in links.releases()}
@@ -169,6 +172,39 @@ def test_limit_and_delay_add_up(order: str) -> None:
     assert [at_ns for at_ns, _ in links.releases()] == [100 * MS] * 5 + [200 * MS]
 
 
+@pytest.mark.parametrize("order", ["link", "netem"])
+def test_the_links_of_a_cell_share_their_rate(order: str) -> None:
+    cells = profile(shared={"rate": "80 kbit/s", "cell": 2, "queue": "2500 B"})
+    links = Links([cells], range_of(4), order=order)
+    for number in range(3):
+        links.send(0, number, mark=number, octets=1_000)
+    links.send(0, 1, mark=3, octets=1_000)
+    links.send(0, 0, mark=4, octets=500)
+    assert links.releases() == [(100 * MS, 0), (100 * MS, 2), (200 * MS, 1), (250 * MS, 4)]
+    assert links.scheduler.counts[0].summary().overflowed == 1
+    links.scheduler.change(0, profile(), [1])
+    links.send(NANOSECONDS, 1, mark=5)
+    assert links.releases() == [(NANOSECONDS, 5)]
+
+
+def test_a_link_follows_its_trace(tmp_path: Path) -> None:
+    trace = tmp_path / "trace"
+    trace.write_text("100\n", encoding="ascii")
+    links = Links([profile(trace={"file": str(trace)})])
+    for mark in range(3):
+        links.send(0, mark=mark, octets=1_500)
+    times = [at_ns for at_ns, _ in links.releases()]
+    assert [after - before for before, after in pairwise(times)] == [100 * MS] * 2
+
+
+def test_a_trace_that_is_gone_is_refused_and_changes_nothing(tmp_path: Path) -> None:
+    links = Links([profile()])
+    with pytest.raises(ValueError, match="gone"):
+        links.scheduler.change(0, profile(trace={"file": str(tmp_path / "gone")}))
+    links.send(0, mark=5)
+    assert links.releases() == [(0, 5)]
+
+
 def test_a_link_holds_no_more_than_its_bound() -> None:
     links = Links([profile(**CONSTANT)], range_of(3), bounds=Bounds(on_link=4, in_all=7))
     for mark in range(6):
@@ -236,6 +272,15 @@ def test_frames_of_no_concentrator_pass_at_once(octets: bytes) -> None:
     links.scheduler.arrive(0, octets)
     assert links.scheduler.take(0) == [octets]
     assert (links.scheduler.other, links.scheduler.unclassified) == (1, 0)
+
+
+@given(data=st.binary(max_size=80), cut=st.integers(0, 120), at=st.integers(0, 60))
+def test_no_frame_stops_the_links(data: bytes, cut: int, at: int) -> None:
+    links = Links([profile(**CONSTANT, **LIMITED)])
+    whole = links.frame()
+    odd = (whole[:at] + data + whole[at + len(data) :])[:cut]
+    links.scheduler.arrive(0, odd)
+    assert links.scheduler.take(NANOSECONDS) == [odd]
 
 
 def test_packets_of_an_address_that_nobody_has_are_counted() -> None:
