@@ -60,8 +60,8 @@ def pytest_configure(config: pytest.Config) -> None:
     """Register the marker."""
     config.addinivalue_line(
         "markers",
-        f"{MARKER}(scenario, *, set=(), seed=None, timeout_s=None, replay=0): the scenario that "
-        "the fixture meterstorm_run runs; relative to the test's file, or to the rootdir",
+        f"{MARKER}(scenario, *, set=(), seed=None, timeout_s=None, replay=0, provision=None): the "
+        "scenario that meterstorm_run runs; relative to the test's file, or to the rootdir",
     )
 
 

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import BinaryIO, Final
 
@@ -18,6 +19,9 @@ DRAINS_WITHIN_S: Final = 120.0
 STOPS_WITHIN_S: Final = 30.0
 OUTPUT: Final = "output.txt"
 LATEST: Final = "latest"
+EXPORTED: Final = "provisioning/head-end.json"
+"""Written last of what is exported before anything is started."""
+POLL_S: Final = 0.05
 
 
 def conduct(order: Order, *, test: str) -> MeterstormRun:
@@ -64,7 +68,10 @@ def _run(order: Order, out: Path) -> tuple[int, bool]:
             if order.replay:
                 words = ("harness.replay_probe", str(out), str(order.replay))
                 probe = _start(*words, output=output)
-            return process.wait(order.timeout_s), False
+            deadline = time.monotonic() + order.timeout_s
+            if order.provision is not None and _is_provisioned(process, out, deadline):
+                order.provision((out / LATEST).resolve())
+            return process.wait(max(0.0, deadline - time.monotonic())), False
         except subprocess.TimeoutExpired:
             return _wind_down(process), True
         except BaseException:
@@ -74,6 +81,19 @@ def _run(order: Order, out: Path) -> tuple[int, bool]:
             if probe is not None:
                 probe.terminate()
                 probe.wait()
+
+
+def _is_provisioned(process: subprocess.Popen[bytes], out: Path, deadline: float) -> bool:
+    """Wait until a run has exported its devices; false when it ended or took too long before."""
+    while not _is_whole(out / LATEST / EXPORTED):
+        if process.poll() is not None or time.monotonic() >= deadline:
+            return False
+        time.sleep(POLL_S)
+    return True
+
+
+def _is_whole(exported: Path) -> bool:
+    return exported.is_file() and exported.read_bytes().endswith(b"}\n")
 
 
 def _start(module: str, *words: str, output: BinaryIO) -> subprocess.Popen[bytes]:

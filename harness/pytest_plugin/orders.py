@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Any, Final, Self, TypeAlias
 
 import pytest
 
 CAPTURE: Final = "capture"
-KNOWN: Final = frozenset({"set", "seed", "timeout_s", "replay"})
+KNOWN: Final = frozenset({"set", "seed", "timeout_s", "replay", "provision"})
+Provision: TypeAlias = Callable[[Path], object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,8 @@ class Order:
     """One run to be made.
 
     ``overrides`` are ``KEY=VALUE``, later ones win; ``replay``: of how many concentrators a push is
-    recorded and sent again, 0 for none.
+    recorded and sent again, 0 for none; ``provision`` is called with the folder of the run once the
+    devices of the fleet are exported to it, before the first of them speaks.
     """
 
     scenario: Path
@@ -60,6 +62,7 @@ class Order:
     replay: int
     tries: int
     skip_inconclusive: bool
+    provision: Provision | None = None
 
     def words(self, out: Path) -> list[str]:
         """Return the arguments of ``meterstorm``."""
@@ -82,7 +85,7 @@ def order_of(
 
     Args:
         scenario: its file; a relative one is looked for in ``folders``, the first wins.
-        given: arguments of the marker: ``set``, ``seed``, ``timeout_s``, ``replay``.
+        given: arguments of the marker: ``set``, ``seed``, ``timeout_s``, ``replay``, ``provision``.
         settings: what holds for all runs.
         folders: where scenarios may lie.
         overrides: what all runs of the test set; ``set`` goes after.
@@ -108,6 +111,7 @@ def order_of(
         replay=replay,
         tries=settings.tries,
         skip_inconclusive=settings.skip_inconclusive,
+        provision=given.get("provision"),
     )
 
 

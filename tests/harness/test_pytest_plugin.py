@@ -9,6 +9,7 @@ import sys
 import time
 import xml.etree.ElementTree as ET
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,11 +17,14 @@ import psutil
 import pytest
 
 from harness.check.command import check_run
+from harness.pytest_plugin.conducting import conduct
 from harness.pytest_plugin.failure import told
 from harness.pytest_plugin.orders import Order, Settings, order_of
 from harness.pytest_plugin.run import MeterstormRun
+from harness.run.preparation import free_ports
 from protocols import pcapng
-from tests.support.command_line import ROOT, finish, small_scenario, verdict_of
+from tests.acceptance.test_external import PUSHED, ending, foreign_head_end, wait_for_json
+from tests.support.command_line import ROOT, finish, small_scenario, start, verdict_of
 from tests.support.recorded_run import REMOVE_ONE, RecordedFolder
 
 PLUGIN: Final = "harness.pytest_plugin"
@@ -33,10 +37,14 @@ import pytest
 
 pytestmark = pytest.mark.meterstorm_scenario("small.toml")
 
+@pytest.fixture
+def meterstorm_overrides():
+    return ["behaviour.steps=2"]
+
 def test_passes(meterstorm_run):
     meterstorm_run.assert_passed()
     meterstorm_run.assert_check("readings.lost")
-    assert meterstorm_run.readings.owed == 900
+    assert meterstorm_run.readings.owed == 600
     assert not {"trio", "gevent", "locust"} & sys.modules.keys()
 
 @pytest.mark.meterstorm_scenario("small.toml", seed=9, set=['checks."readings.owed"="== 1"'])
@@ -271,7 +279,41 @@ def test_a_suite_in_parallel_with_junit(tmp_path: Path) -> None:
     assert verdict_of(run).seed == 9
     failure = cases["test_fails"].find("failure")
     assert failure is not None
-    assert "readings.owed is 900, the limit is == 1" in (failure.text or "")
+    assert "readings.owed is 600, the limit is == 1" in (failure.text or "")
+
+
+@pytest.mark.slow
+def test_a_head_end_of_ones_own_is_told_the_devices_before_they_speak(tmp_path: Path) -> None:
+    (port,), store = free_ports(1), tmp_path / "theirs.duckdb"
+    (tmp_path / "pushed.toml").write_text(PUSHED.format(port=port, store=store))
+    with ThreadPoolExecutor(1) as threads:
+        lives: list[Future[int]] = []
+
+        def provision(folder: Path) -> None:
+            config = tmp_path / "theirs.json"
+            config.write_text(foreign_head_end(folder, port, store).model_dump_json())
+            lives.append(threads.submit(live_until_drain, folder, config))
+
+        order = order_of(
+            "pushed.toml",
+            {"provision": provision},
+            settings=SETTINGS,
+            folders=[tmp_path],
+            overrides=(),
+            out=tmp_path / "runs",
+        )
+        run = conduct(order, test="")
+    run.assert_passed()
+    assert run.readings.owed == run.readings.correct == 300
+    assert [life.result() for life in lives] == [0]
+
+
+def live_until_drain(run: Path, config: Path) -> int:
+    """Let our head-end live beside a run as if it were foreign; its store closes when it ends."""
+    with ending(start("harness.headend", str(config), cwd=config.parent)) as head_end:
+        wait_for_json(run / "run.json", "drain_began_s")
+        head_end.terminate()
+        return finish(head_end).status
 
 
 WRONG: Final = """\
