@@ -21,7 +21,9 @@ from harness.store.commands import Command
 from reports.recording import RunRecord, Verdict, latencies_at
 
 SLOWEST: Final = 3
+CONFLICTS: Final = "conflicts"
 ALARM_FATES: Final = {"lost_acknowledged": "lost after acknowledge"}
+FIELDS: Final = {"lost_acknowledged": "lost_after_acknowledge"}
 MOMENTS_MAX: Final = 12
 
 

@@ -87,7 +87,7 @@ def _subject(number: int, one: Subject) -> Iterable[RenderableType]:
         for message in one.exchange:
             yield from _message(message)
     for command in one.commands:
-        yield Text(f"    {command}", style="dim", no_wrap=True, overflow="ignore")
+        yield _verbatim(f"    {command}")
 
 
 def _moments(moments: Iterable[Moment]) -> Table:
@@ -118,7 +118,7 @@ def _listing(one: Listing, folder: str) -> Iterable[RenderableType]:
         yield Text("did not pass", style="bold")
         yield _in(_table(one.troubled))
         yield Text()
-        yield _in(Text(f"meterstorm explain {folder} {one.troubled[0].check}"))
+        yield _verbatim(f"  meterstorm explain {folder} {one.troubled[0].check}")
     else:
         yield _in(Text("every check passed"))
     yield Text()
@@ -128,6 +128,11 @@ def _listing(one: Listing, folder: str) -> Iterable[RenderableType]:
     if links:
         names, quantities = (" | ".join(dict.fromkeys(words)) for words in zip(*links, strict=True))
         yield _in(Text(f"{LINK}( {names} ).( {quantities} )"))
+
+
+def _verbatim(line: str) -> Text:
+    """Return a line that is never broken: it is there to be copied."""
+    return Text(line, style="dim", no_wrap=True, overflow="ignore")
 
 
 def _table(items: Iterable[Listed]) -> Table:

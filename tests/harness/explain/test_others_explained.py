@@ -1,0 +1,155 @@
+"""What is listed of a run, and the explanations that are not about single readings."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.check.command import check_run
+from harness.cli import main
+from harness.errors import ExitCode
+from harness.explain.command import explain_run
+from harness.explain.readings import CHOSEN
+from harness.limits import MEASURES
+from harness.run.facts import IssuedCommand
+from harness.store.commands import Command, CommandState
+from reports.recording import LatencyInterval, RunRecorder, new_histogram, record_latency
+from tests.support.captured import CLEAR_OF_REGISTRATIONS
+from tests.support.recorded_run import CHANGE_ONE, OFFSET_S, REMOVE_ONE, START_S, RecordedFolder
+
+DUE_US = int((START_S + OFFSET_S + 1.0) * 1e6)
+ISSUED = tuple(
+    IssuedCommand(id=number, meter=number, kind="disconnect", parameter=0, due_us=DUE_US)
+    for number in (1, 2, 3)
+)
+JOURNAL = (
+    Command(1, 1, "disconnect", "", DUE_US, CommandState.DONE, 7, DUE_US + 5, DUE_US + 9, 1, "ok"),
+    Command(2, 2, "disconnect", "", DUE_US, CommandState.FAILED, 8, DUE_US + 5, None, 3, "denied"),
+)
+
+
+def explained(run: RecordedFolder, check: str, most: int = 2) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(explain_run(run.path, check, most=most, as_json=True))
+    return found
+
+
+def test_what_did_not_pass_is_listed_what_decides_first(tmp_path: Path) -> None:
+    run = RecordedFolder(tmp_path)
+    run.tamper(CHANGE_ONE, REMOVE_ONE)
+    check_run(run.path)
+    listed = json.loads(explain_run(run.path, None, as_json=True))
+    assert listed["verdict"] == "failed"
+    troubled = [one["check"] for one in listed["troubled"]]
+    assert troubled == ["readings.lost_acknowledged", "readings.wrong", "readings.lost"]
+    assert "readings.duplicated" in listed["others"]
+    text = explain_run(run.path, None)
+    assert f"meterstorm explain {run.path} readings.lost_acknowledged" in text
+
+
+def test_a_run_that_passed_says_so(tmp_path: Path) -> None:
+    run = RecordedFolder(tmp_path)
+    check_run(run.path)
+    assert "every check passed" in explain_run(run.path, None)
+
+
+def test_every_measure_of_readings_has_its_readings() -> None:
+    parts = {name.partition(".")[2] for name in MEASURES if name.startswith("readings.")}
+    assert parts == {*CHOSEN, "conflicts"}
+
+
+@pytest.mark.parametrize(
+    "check",
+    [
+        "alarms.conflicts",
+        "alarms.lost_acknowledged",
+        "association.latency.max",
+        "commands.issued",
+        "pull.latency.p50",
+        "readings.conflicts",
+        "readings.deferred",
+        "readings.owed",
+        "resources.store.size",
+        "throughput.times_real_time",
+    ],
+)
+def test_a_measure_can_be_explained_in_a_run_that_passed(check: str, passed: Path) -> None:
+    assert explain_run(passed, check).startswith(check)
+    json.loads(explain_run(passed, check, as_json=True))
+
+
+@pytest.fixture(scope="module")
+def passed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that passed. Look, but do not touch."""
+    run = RecordedFolder(tmp_path_factory.mktemp("passed"))
+    check_run(run.path)
+    return run.path
+
+
+def test_a_generator_that_fell_behind(tmp_path: Path) -> None:
+    run = RecordedFolder(tmp_path)
+    run.summary(0, lag_s_max=3.5)
+    assert check_run(run.path) is ExitCode.INCONCLUSIVE
+    told = explained(run, "generator.lag")
+    assert (told["passed"], told["measured"], told["limit"]) == (False, "3.500 s", "<= 2 s")
+    assert "fleet shard 0: 3.500 s" in told["found"]
+    assert "its own fault" in told["hint"]
+
+
+def test_commands_that_were_never_carried_out_and_refused_ones(tmp_path: Path) -> None:
+    run = RecordedFolder(tmp_path, {"commands": {"count": 3}}, commands=ISSUED, journal=JOURNAL)
+    run.executed({"meter": 1, "kind": "disconnect", "parameter": 0, "at_s": 0, "counter": 7})
+    check_run(run.path)
+    (lost,) = explained(run, "commands.lost")["subjects"]
+    assert lost["title"] == "command 3: disconnect of MST0000000000004"
+    assert any("never accepted" in fact for fact in lost["facts"])
+    (failed,) = explained(run, "commands.failed")["subjects"]
+    assert failed["title"].startswith("command 2:")
+    assert any("sent 3 times, outcome: denied" in fact for fact in failed["facts"])
+
+
+def test_a_slow_series_names_when_it_was_slowest(tmp_path: Path) -> None:
+    run = RecordedFolder(tmp_path)
+    with RunRecorder(run.path) as recorder:
+        for start_s, latency_s in ((0.0, 0.5), (1.0, 9.0), (2.0, 0.7)):
+            histogram = new_histogram()
+            record_latency(histogram, latency_s)
+            recorder.latency(LatencyInterval("push", start_s, start_s + 1.0, histogram))
+    check_run(run.path)
+    told = explained(run, "push.latency.p99", most=1)
+    (slowest,) = told["subjects"]
+    assert slowest["title"] == "push, from 1.0 s to 2.0 s of the run"
+    assert "max 9.0" in slowest["facts"][0]
+    assert told["found"][0].startswith("all: p50 0.100 s")
+
+
+def test_an_alarm_leads_to_the_reading_it_rides_with(tmp_path: Path) -> None:
+    event = {"do": "event", "event": "tamper", "at": "00:20", "share": "100 %"}
+    run = RecordedFolder(
+        tmp_path, {"protocol": "c12", "c12": CLEAR_OF_REGISTRATIONS, "timeline": [event]}
+    )
+    check_run(run.path)
+    told = explained(run, "alarms.lost", most=1)
+    (subject,) = told["subjects"]
+    assert subject["title"].startswith("alarm of MST")
+    assert subject["facts"][0].startswith("it rides with the reading captured at")
+
+
+def test_the_verb_prints_it_and_takes_the_latest_run_for_granted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = RecordedFolder(tmp_path)
+    run.tamper(CHANGE_ONE)
+    check_run(run.path)
+    capsys.readouterr()
+    monkeypatch.chdir(tmp_path)
+    assert main(["explain", "runs/latest", "readings.wrong"]) == ExitCode.PASSED
+    by_name = capsys.readouterr().out
+    assert by_name.startswith(f"readings.wrong  FAILED  {run.path.name}")
+    assert main(["explain", "readings.wrong"]) == ExitCode.PASSED
+    assert capsys.readouterr().out == by_name
+    assert main(["explain", "runs/latest", "readings.worng"]) == ExitCode.BAD_SCENARIO
+    assert "did you mean readings.wrong?" in capsys.readouterr().err
+    assert all(len(line) <= 100 or "tshark" in line for line in by_name.splitlines())
