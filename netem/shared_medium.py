@@ -14,16 +14,46 @@ and in octets of delivery opportunities where it follows a trace: its *places*.
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Protocol, Self
 
 from netem.draws import stream_key
-from netem.profiles import Direction, LinkDirection
+from netem.profiles import Direction, LinkDirection, LinkProfile
 from netem.traces import MILLISECOND_NS, OPPORTUNITY_OCTETS, DeliveryTrace, read_trace
 
 _BITS_NS: Final = 8 * 1_000_000_000
 _FORGET_BEYOND: Final = 32
+
+
+class CellSplitError(ValueError):
+    """The concentrators of one process begin or end within a cell, which must be in one process."""
+
+    def __init__(self, profile: str, cell: int, numbers: range) -> None:
+        self.profile = profile
+        self.cell = cell
+        self.numbers = numbers
+        super().__init__(
+            f"link profile {profile}: concentrators {numbers.start} to {numbers.stop - 1} of one"
+            f" fleet shard are no whole cells of {cell}; shards must be of whole cells"
+        )
+
+
+def check_whole_cells(profiles: Iterable[LinkProfile], numbers: range, total: int) -> None:
+    """Raise where the concentrators of a process are not whole cells.
+
+    Args:
+        profiles: of the fleet's links.
+        numbers: the concentrators that are in one process.
+        total: of all processes; the last cell may be smaller.
+
+    Raises:
+        CellSplitError: a cell would have its capacity twice, once in each of two processes.
+    """
+    for profile in profiles:
+        if numbers.start % profile.cell or (numbers.stop % profile.cell and numbers.stop != total):
+            raise CellSplitError(profile.name, profile.cell, numbers)
 
 
 class Capacity(Protocol):

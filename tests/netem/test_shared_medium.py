@@ -25,7 +25,7 @@ from netem.profiles import (
     load_profiles,
 )
 from netem.shaper import RawStream
-from netem.shared_medium import Media, Turns
+from netem.shared_medium import CellSplitError, Media, Turns, check_whole_cells
 
 SECOND = 1_000_000_000
 LATE = 1 << 60
@@ -340,6 +340,22 @@ def test_a_profile_shares_a_capacity_and_says_in_what_cells(tmp_path: Path) -> N
     assert LinkProfile.model_validate_json(line.model_dump_json()) == line
     with pytest.raises(TierUnfitError, match=r"line: up.shared: only the built-in model"):
         line.check_tier("netem")
+
+
+def test_cells_are_in_one_process_each() -> None:
+    profiles = [profile(shared=shared("8 kbit/s", 5)), load_profiles()["seed-1"]]
+    for whole in (range(23), range(10), range(5, 15), range(20, 23)):
+        check_whole_cells(profiles, whole, 23)
+    for split in (range(12), range(12, 23), range(5, 22)):
+        with pytest.raises(CellSplitError, match=r"link profile x: .* whole cells of 5"):
+            check_whole_cells(profiles, split, 23)
+    check_whole_cells(profiles[1:], range(12), 23)
+
+
+def test_ways_with_cells_of_their_own_sizes_meet_at_their_least_common_multiple() -> None:
+    both = {"up": {"shared": shared("8 kbit/s", 4)}, "down": {"shared": shared("8 kbit/s", 6)}}
+    link = LinkProfile.model_validate({"name": "x", "description": "x", "sources": ()} | both)
+    assert link.cell == 12
 
 
 @pytest.mark.parametrize(
