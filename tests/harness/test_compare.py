@@ -214,4 +214,4 @@ def test_two_real_runs_are_equal_and_a_head_end_slower_by_30_per_cent_is_slower(
     assert 1.2 < push["after"] / push["before"] < 1.6
     assert figures["readings.lost"]["judgement"] == "same"
     noted = [one["key"] for one in document["differences"] if not one["refuses"]]
-    assert noted == ["target.group_commit"]
+    assert "target.group_commit" in noted

@@ -125,6 +125,7 @@ def test_a_difference_that_the_generator_may_have_made_is_unclear() -> None:
     found = compare([before], lagging)
     assert row(found, "push.latency.p50").judgement is Judgement.UNCLEAR
     assert found.outcome is Outcome.SAME
+    assert row(compare([lagging], before), "push.latency.p50").judgement is Judgement.UNCLEAR
 
 
 @pytest.mark.parametrize("figure", ["readings.lost", "checks.failed"])
