@@ -59,8 +59,8 @@ class TierUnfitError(ValueError):
         self.key = key
         self.tier = tier
         super().__init__(
-            f"link profile {profile}: {key}: only the built-in model can do this;"
-            f' the scenario asks for link = "{tier}"'
+            f"link profile {profile}: {key}: the kernel's netem cannot do this;"
+            f' the scenario asks for link = "{tier}", use "model" or "packet"'
         )
 
 
@@ -156,7 +156,7 @@ class SharedRate(_Strict):
     """A capacity that the concentrators of a cell share: an air interface, a power line.
 
     Cells are of consecutive numbers: concentrators 0 to ``cell`` - 1 are the first, as far as
-    they have this profile. Only the built-in model has cells.
+    they have this profile. The kernel's netem has no cells.
     """
 
     rate: BitRate
@@ -168,7 +168,7 @@ class SharedRate(_Strict):
 class TraceRate(_Strict):
     """A capacity that follows a packet-delivery trace, each concentrator from a point of its own.
 
-    Only the built-in model follows traces.
+    The kernel's netem follows no traces.
     """
 
     file: str = Field(min_length=1)
@@ -268,10 +268,10 @@ class LinkProfile(_Strict):
         """Raise where a tier cannot bring this link about.
 
         Raises:
-            TierUnfitError: the profile follows a trace or shares a capacity, and ``tier`` is
-                another than the built-in model.
+            TierUnfitError: the profile follows a trace or shares a capacity, and ``tier`` is the
+                kernel's netem.
         """
-        if tier in ("model", "none"):
+        if tier != "netem":
             return
         for name, way in (("up", self.up), ("down", self.down)):
             for word, medium in (("trace", way.trace), ("shared", way.shared)):

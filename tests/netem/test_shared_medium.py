@@ -338,7 +338,7 @@ def test_a_profile_shares_a_capacity_and_says_in_what_cells(tmp_path: Path) -> N
     assert line.cell == 50
     assert load_profiles()["seed-1"].cell == 1
     assert LinkProfile.model_validate_json(line.model_dump_json()) == line
-    with pytest.raises(TierUnfitError, match=r"line: up.shared: only the built-in model"):
+    with pytest.raises(TierUnfitError, match=r"line: up.shared: the kernel's netem"):
         line.check_tier("netem")
 
 
