@@ -83,6 +83,11 @@ class EnvironmentUnfitError(HarnessError):
     exit_code = ExitCode.ENVIRONMENT
 
 
+def links_unfit(tier: str, reason: str, mend: str) -> EnvironmentUnfitError:
+    """Return the error that says why this machine has no links of a tier, and what mends it."""
+    return EnvironmentUnfitError(f'link = "{tier}" does not work here: {reason}; {mend}')
+
+
 class ArgumentsError(HarnessError):
     """What was asked for on the command line makes no sense; the message says why."""
 

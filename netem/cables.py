@@ -8,8 +8,9 @@ delays packets delays ARP too, and the kernel drops what waits for the answer.
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -148,6 +149,9 @@ def _switch_off(name: str, features: Sequence[str]) -> None:
 
 
 def _silence_ipv6(name: str) -> None:
+    # Where IPv6 is a module, whoever asks for it first loads it, and it would speak here after all.
+    with suppress(OSError), socket.socket(socket.AF_INET6, socket.SOCK_DGRAM):
+        pass
     switch = Path(f"/proc/sys/net/ipv6/conf/{name}/disable_ipv6")
     if switch.exists():
         switch.write_text("1", encoding="ascii")

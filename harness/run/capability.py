@@ -19,9 +19,8 @@ from psycopg import ProgrammingError
 from psycopg.conninfo import conninfo_to_dict
 
 from emulator.fleet_config import LAB_TIERS
-from harness.errors import ArgumentsError, Problem, ScenarioError
+from harness.errors import ArgumentsError, Problem, ScenarioError, links_unfit
 from harness.run.congestion import check_congestion
-from harness.run.lab import unfit
 from harness.scenario import External, PostgreSqlStore, Reference, Scenario
 from netem.namespaces import NotCapableError, become_capable, is_capable
 
@@ -58,9 +57,7 @@ def become_able(
         EnvironmentUnfitError: this machine cannot run it; says what mends that.
     """
     if scenario.link in LAB_TIERS and not is_capable():
-        _refuse_what_is_out_of_reach(
-            scenario, scenario_file, ui=ui, attached=attached, serves=serves
-        )
+        refuse_out_of_reach(scenario, scenario_file, ui=ui, attached=attached, serves=serves)
         _start_anew(scenario.link, arguments)
     check_congestion(scenario.links.congestion)
 
@@ -81,12 +78,23 @@ def _start_anew(tier: str, arguments: Sequence[str]) -> None:
         become_capable([sys.executable, "-m", "harness.cli", *arguments])
     except NotCapableError as error:
         del os.environ[OWN_NAMESPACE]
-        raise unfit(tier, error.reason, error.mend) from error
+        raise links_unfit(tier, error.reason, error.mend) from error
 
 
-def _refuse_what_is_out_of_reach(
-    scenario: Scenario, scenario_file: Path, *, ui: bool, attached: bool, serves: bool
+def refuse_out_of_reach(
+    scenario: Scenario,
+    scenario_file: Path,
+    *,
+    ui: bool = False,
+    attached: bool = False,
+    serves: bool = False,
 ) -> None:
+    """Refuse what a run in a network of its own cannot reach; arguments as of `become_able`.
+
+    Raises:
+        ScenarioError: the scenario needs such a thing.
+        ArgumentsError: the command line does.
+    """
     problems = [
         Problem(str(scenario_file), None, key, message)
         for key, message in _out_of_reach(scenario, serves=serves)

@@ -16,7 +16,7 @@ import trio
 
 from emulator.conditions import fleet_conditions
 from emulator.lab import FleetSide, leave_no_trace
-from harness.errors import EnvironmentUnfitError
+from harness.errors import links_unfit
 from harness.run.preparation import Prepared
 from netem.lab import Lab, LabCounters, LabError, LabPlan
 from reports.recording import (
@@ -93,12 +93,7 @@ async def open_lab(prepared: Prepared) -> AsyncIterator[Lab | None]:
     except LabError as error:
         if opened:
             raise
-        raise unfit(prepared.fleet.link, error.reason, error.mend) from error
-
-
-def unfit(tier: str, reason: str, mend: str) -> EnvironmentUnfitError:
-    """Return the error that says why this machine has no links of a tier, and what mends it."""
-    return EnvironmentUnfitError(f'link = "{tier}" does not work here: {reason}; {mend}')
+        raise links_unfit(prepared.fleet.link, error.reason, error.mend) from error
 
 
 class LabWatch:

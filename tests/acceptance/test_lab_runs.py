@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
 import time
 import uuid
 from collections.abc import Iterator
@@ -15,13 +16,15 @@ from typing import Final
 import psutil
 import pytest
 
+from harness import probes
 from netem.cables import abandoned
 from netem.namespaces import Namespace
 from reports.recording import LabRecord, LinkCount
+from tests.support import kernel_vm
 from tests.support.command_line import Ended, WholeRun, finish, whole_run
 from tests.support.ordinary_user import OrdinaryUser, folder_of, ordinary_user
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 
 CLASSES: Final = ("seed-1", "seed-2", "seed-3", "seed-4")
 CONCENTRATORS, METERS = 20, 400
@@ -45,6 +48,24 @@ steps = 2
 first = "2026-03-02T00:00:00+01:00"
 [checks]
 "readings.late" = "<= 100 %"
+"""
+IN_THE_MACHINE: Final = {
+    "speed": "120",
+    "link": '"netem"',
+    "grid.transformer_stations": "100",
+    "grid.meters": "200",
+    "grid.sizes.0.meters": "[1, 3]",
+    "target.api.enabled": "false",
+    "limits.lag": '"10 s"',
+    "limits.drain": '"60 s"',
+}
+"""One processor, dear system calls: many concentrators, few meters, and time."""
+AFTERWARDS: Final = """
+"$0" -m harness.cli run lab.toml "$@"
+code=$?
+echo "interfaces:" $(ls /sys/class/net)
+echo "processes:" $(cat /proc/[0-9]*/comm | grep -c -e '^python' -e '^meterstorm')
+exit $code
 """
 MARK: Final = "METERSTORM_TEST_MARK"
 
@@ -189,6 +210,41 @@ def test_what_a_network_of_its_own_cannot_reach_is_refused(
     assert told in ended.output
     assert "unshare --user --map-root-user --net" in ended.output
     assert not (site.folder / "runs").exists()
+
+
+def test_the_kernels_links_carry_a_run(tmp_path: Path) -> None:
+    if not kernel_vm.is_available():
+        told = "no kernel with netem: install the packages user-mode-linux and busybox-static"
+        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(told)
+    (tmp_path / "lab.toml").write_text(SCENARIO)
+    changes = [word for item in IN_THE_MACHINE.items() for word in ("--set", "=".join(item))]
+    machine = [str(kernel_vm.SCRIPT), "--rw", str(tmp_path), "--timeout", "300", "--mem", "2048M"]
+    done = subprocess.run(
+        [*machine, "--", "bash", "-c", AFTERWARDS, sys.executable, *changes],
+        cwd=tmp_path,
+        env=os.environ | {"TERM": "dumb", "PYTHONDONTWRITEBYTECODE": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    output = done.stdout + done.stderr
+    run = whole_run(Ended(done.returncode, output), tmp_path)
+    check_that_all_is_correct(run, 2 * 200)
+    assert run.verdict.grid.concentrators == 100
+    assert {(link.link, link.direction) for link in counted(run) if link.packets > 100} == {
+        (name, way) for name in CLASSES for way in ("up", "down")
+    }
+    assert "interfaces: lo\nprocesses: 0\n" in output, "nothing outlives a run"
+
+
+def test_a_kernel_without_netem_is_told_with_the_mend(site: Site) -> None:
+    if probes.links("netem") is None:
+        pytest.skip("this kernel has netem")
+    (site.folder / "lab.toml").write_text(SCENARIO)
+    ended = site.verb("run", "lab.toml", "--set", 'link="netem"')
+    assert ended.status == 4, ended.output
+    assert 'link = "netem" does not work here: ' in ended.output
+    assert "packet" in ended.output.split("does not work here")[1]
 
 
 def test_a_congestion_control_that_is_not_there_is_named(site: Site) -> None:

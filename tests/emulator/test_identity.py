@@ -11,11 +11,13 @@ from hypothesis import strategies as st
 
 from emulator.identity import (
     ADDRESSES,
+    addresses_of,
     concentrator_address,
     concentrator_at,
     concentrator_name,
     concentrator_system_title,
     head_end_system_title,
+    is_loopback,
     meter_name,
     meter_names,
     meter_numbers,
@@ -103,3 +105,20 @@ def test_an_address_outside_the_plan_is_nobody(address: str) -> None:
 def test_there_are_only_so_many_addresses() -> None:
     with pytest.raises(ValueError, match="only 16,581,120"):
         concentrator_address(ADDRESSES)
+
+
+@pytest.mark.parametrize("in_lab", [False, True])
+def test_every_address_of_a_fleet_gives_its_concentrator_back(in_lab: bool) -> None:
+    category = np.array([0, 1, 0, 2, 1, 0], np.uint8)
+    addresses = addresses_of(category, in_lab=in_lab)
+    known = [addresses.address(number) for number in range(len(category))]
+    assert len(set(known)) == len(known)
+    assert [addresses.number_of(address) for address in known] == list(range(len(category)))
+    assert all(is_loopback(address) is not in_lab for address in known)
+
+
+def test_hosts_of_this_machine_alone() -> None:
+    assert is_loopback("localhost")
+    assert is_loopback("127.9.9.9")
+    assert not is_loopback("192.0.2.1")
+    assert not is_loopback("head-end.example")
