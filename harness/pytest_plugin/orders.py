@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -133,6 +132,8 @@ def _found(scenario: str | Path, folders: Iterable[Path]) -> Path:
 
 def _says_what_is_captured(file: Path, changes: Iterable[str]) -> bool:
     """Tell whether the scenario decides for itself; one that is no TOML is refused later."""
+    import tomllib
+
     try:
         written = CAPTURE in tomllib.loads(file.read_text(encoding="utf-8"))
     except ValueError:

@@ -100,9 +100,9 @@ def until(there: Callable[[], Any]) -> Any:
 def test_loading_it_costs_nothing() -> None:
     script = (
         "import pytest, time, sys\n"
-        "began = time.perf_counter()\n"
+        "began = time.process_time()\n"
         f"import {PLUGIN}\n"
-        "print(time.perf_counter() - began)\n"
+        "print(time.process_time() - began)\n"
         f"print(sorted(set({HEAVY!r}) & sys.modules.keys()))\n"
     )
     tried = [
