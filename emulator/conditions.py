@@ -70,6 +70,7 @@ class ConditionsPlayer:
         self._category = grid.link_category
         self._modelled = config.link == "model"
         self._in_lab = config.link not in ("model", "none")
+        self._may_change = changing(conditions)
         self._gates = [links.add_gate(event.hits) for event in conditions.cutting]
 
     async def play(self) -> None:
@@ -99,8 +100,12 @@ class ConditionsPlayer:
                 await trio.lowlevel.checkpoint()
 
     def _whose(self, change: LinkChange) -> NDArray[np.int64]:
-        """Return the concentrators of this shard whose links change."""
+        """Return the concentrators of this shard whose links change.
+
+        Where a whole class is well again, that is those of it that were not.
+        """
         numbers = change.numbers
         if numbers is None:
-            numbers = np.flatnonzero(self._category == change.category)
+            assert self._may_change is not None, "something changes"
+            numbers = np.flatnonzero((self._category == change.category) & self._may_change)
         return numbers[(numbers >= self._numbers.start) & (numbers < self._numbers.stop)]
