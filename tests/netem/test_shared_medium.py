@@ -7,8 +7,6 @@ import msgpack
 import numpy as np
 import pytest
 import trio
-from hypothesis import given
-from hypothesis import strategies as st
 from trio.testing import MockClock, memory_stream_pair
 
 from netem.links import open_links
@@ -25,10 +23,9 @@ from netem.profiles import (
     load_profiles,
 )
 from netem.shaper import RawStream
-from netem.shared_medium import CellSplitError, Media, Turns, check_whole_cells
+from netem.shared_medium import CellSplitError, Media, check_whole_cells
 
 SECOND = 1_000_000_000
-LATE = 1 << 60
 
 
 def shared(rate: str, cell: int, queue: str = "1 MB") -> dict[str, Any]:
@@ -43,53 +40,6 @@ def profile(**direction: Any) -> LinkProfile:
 
 def model(link: LinkProfile, statistics: LinkStatistics, concentrator: int) -> LinkModel:
     return LinkModel(link, LinkOptions(), LinkIdentity(1, concentrator, "push"), statistics)
-
-
-# -- the queue ----------------------------------------------------------------------------------
-
-
-def served(packets: list[tuple[int, int]]) -> list[int]:
-    """Return where each of (arrival, length) ends, the earliest arrival first."""
-    end = -LATE
-    ends = [0] * len(packets)
-    for index in sorted(range(len(packets)), key=lambda one: packets[one][0]):
-        arrival, length = packets[index]
-        end = ends[index] = max(end, arrival) + length
-    return ends
-
-
-PACKETS = st.lists(st.tuples(st.integers(-20, 60), st.integers(1, 8)), max_size=30)
-
-
-@given(PACKETS)
-def test_turns_are_in_order_of_arrival_in_whatever_order_they_are_told(
-    packets: list[tuple[int, int]],
-) -> None:
-    turns = Turns()
-    for count, (arrival, length) in enumerate(packets, 1):
-        assert turns.take(arrival, length, LATE) == served(packets[:count])[-1]
-        assert turns.end == max(served(packets[:count]))
-
-
-@given(PACKETS, st.integers(0, 40), st.integers(0, 9))
-def test_forgetting_what_is_over_changes_nothing_that_comes(
-    packets: list[tuple[int, int]], now: int, later: int
-) -> None:
-    forgetful, faithful = Turns(), Turns()
-    for arrival, length in packets:
-        forgetful.take(arrival, length, LATE)
-        faithful.take(arrival, length, LATE)
-    forgetful.forget(now)
-    assert len(forgetful) <= len(faithful)
-    for arrival, length in ((now + later, 3), (now, 1), (now, 9)):
-        assert forgetful.take(arrival, length, LATE) == faithful.take(arrival, length, LATE)
-
-
-def test_what_would_wait_too_long_takes_no_turn() -> None:
-    turns = Turns()
-    assert turns.take(0, 10, 10) == 10
-    assert turns.take(5, 10, 14) is None
-    assert turns.take(5, 10, 15) == 20
 
 
 # -- packets of a cell --------------------------------------------------------------------------
@@ -136,6 +86,14 @@ def test_a_packet_goes_before_what_a_neighbour_is_to_send_later() -> None:
     assert enter(second, 4 * SECOND + SECOND // 2, 1_000) == 5 * SECOND + SECOND // 2
     # It is put off by half a second, which who comes behind it meets.
     assert enter(second, 5 * SECOND + SECOND // 2, 1_000) == 7 * SECOND + SECOND // 2
+
+
+def test_a_packet_takes_the_time_that_its_own_link_needs() -> None:
+    (quick, slow), media = paths(2, shared=shared("8 kbit/s", 2))
+    way = LinkDirection.model_validate({"shared": shared("2 kbit/s", 2)})
+    slow.become(path_rule(way, LinkOptions()), media.medium("up", way, 1, 1))
+    assert enter(slow, 0, 1_000) == 4 * SECOND
+    assert enter(quick, 0, 1_000) == 5 * SECOND
 
 
 def test_a_full_queue_drops_and_the_bound_is_in_octets() -> None:
