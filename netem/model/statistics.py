@@ -145,19 +145,19 @@ def set_and_drawn(profile: LinkProfile, statistics: LinkStatistics) -> dict[str,
     """Return what was set beside what was drawn, for each direction, delays in seconds.
 
     ``profile`` is the one `LinkProfile.each_way` made. The deviation and mean set are those of the
-    law cut at zero, which is what a packet can really meet. Where links became others in
-    mid-connection, what was set is the mixture of the laws that the draws were made from.
+    law cut at zero, which is what a packet can really meet. Where links became others, what was
+    set is the mixture of the laws that the draws were made from, and ``changed`` is true.
     ``error`` is the standard error that chance gives the share lost, bursts taken into account.
     """
-    directions = ((profile.up, statistics.up), (profile.down, statistics.down))
-    up, down = (
-        _compared(_set_in_turn(drawn) if statistics.changes else _set_at_once(direction), drawn)
-        for direction, drawn in directions
-    )
-    return {"up": up, "down": down}
+    return {
+        "up": _compared(profile.up, statistics.up),
+        "down": _compared(profile.down, statistics.down),
+    }
 
 
-def _compared(figures: _Set, drawn: DirectionStatistics) -> dict[str, Any]:
+def _compared(direction: LinkDirection, drawn: DirectionStatistics) -> dict[str, Any]:
+    changed = _other_laws(direction, drawn)
+    figures = _set_in_turn(drawn) if changed else _set_at_once(direction)
     return {
         "delay_mean_s": {"set": figures.mean_s, "drawn": drawn.mean_s},
         "delay_sigma_s": {"set": figures.sigma_s, "drawn": drawn.sigma_s},
@@ -168,7 +168,20 @@ def _compared(figures: _Set, drawn: DirectionStatistics) -> dict[str, Any]:
         },
         "packets": drawn.packets,
         "delays": drawn.delays,
+        "changed": changed,
     }
+
+
+def _other_laws(direction: LinkDirection, drawn: DirectionStatistics) -> bool:
+    """Tell whether draws were made from other laws than those of ``direction``."""
+    law = delay_law(direction)
+    told = (drawn.set_delay_sum_us, drawn.set_delay_square_sum_us2, drawn.set_loss_sum_ppm)
+    expected = (
+        drawn.delays * law.mean_us,
+        drawn.delays * law.square_mean_us2,
+        (drawn.packets + drawn.lost) * round(direction.loss.mean_ppm),
+    )
+    return any(told) and told != expected
 
 
 @dataclass(frozen=True, slots=True)

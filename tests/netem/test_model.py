@@ -287,13 +287,16 @@ def test_a_link_leaves_its_burst_of_losses_behind_with_the_law_that_had_bursts()
 def test_statistics_of_a_changed_link_are_set_beside_what_was_set_in_turn() -> None:
     good = profile(latency="100 ms", jitter="10 ms", distribution="uniform")
     bad = profile(latency="1 s", jitter="100 ms", distribution="uniform", loss="10 %")
-    statistics = LinkStatistics("x", changes=1)
+    statistics = LinkStatistics("x")
     one = LinkPath(path_rule(good.up, IN_LINK_ORDER), statistics.up)
     one.use_key(99)
     received(one, range(0, 20_000 * SECOND, 2 * SECOND))
+    assert not set_and_drawn(good, statistics)["up"]["changed"]
+    assert set_and_drawn(good, statistics)["up"]["delay_mean_s"]["set"] == delay_law(good.up).mean_s
     one.become(path_rule(bad.up, IN_LINK_ORDER))
     received(one, range(20_000 * SECOND, 40_000 * SECOND, 2 * SECOND))
     figures = set_and_drawn(good, statistics)["up"]
+    assert figures["changed"]
     # Half of the packets each: by the law of total variance, and 5 % of the delayed ones fewer.
     assert figures["loss_share"]["set"] == 0.05
     assert figures["delay_mean_s"]["set"] == pytest.approx((0.1 + 0.9 * 1.0) / 1.9, rel=0.005)
@@ -302,6 +305,21 @@ def test_statistics_of_a_changed_link_are_set_beside_what_was_set_in_turn() -> N
     assert figures["delay_sigma_s"]["set"] == pytest.approx((between + within) ** 0.5, rel=0.005)
     for name in ("delay_mean_s", "delay_sigma_s", "loss_share"):
         assert figures[name]["drawn"] == pytest.approx(figures[name]["set"], rel=0.07)
+
+
+def test_a_connection_that_is_made_over_a_changed_link_is_set_beside_that() -> None:
+    usual, changed = profile(latency="100 ms"), profile(latency="1 s", loss="10 %")
+    statistics = LinkStatistics("x")
+    for concentrator in range(1_000):
+        one = model(changed, concentrator=concentrator, statistics=statistics)
+        one.transfer("up", 0, 100)
+    up = set_and_drawn(usual, statistics)["up"]
+    assert up["changed"]
+    assert up["delay_mean_s"] == {"set": 1.0, "drawn": 1.0}
+    assert up["loss_share"]["set"] == pytest.approx(0.1)
+    offered = statistics.up.packets + statistics.up.lost
+    assert up["loss_share"]["error"] == pytest.approx((0.1 * 0.9 / offered) ** 0.5)
+    assert abs(up["loss_share"]["drawn"] - 0.1) < 3 * up["loss_share"]["error"]
 
 
 # -- keys of the draws --------------------------------------------------------------------------
