@@ -19,7 +19,7 @@ from emulator.schedule import Outage
 from netem.conditions import Conditions, LinkChange
 from netem.links import Links
 
-AT_ONCE: Final = 4_096
+AT_ONCE: Final = 512
 """Links that change before anybody else gets a turn."""
 
 

@@ -6,7 +6,7 @@ import errno
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Final
-from weakref import WeakKeyDictionary
+from weakref import WeakSet
 
 import numpy as np
 import trio
@@ -47,7 +47,7 @@ class Links:
         self.statistics = {name: LinkStatistics(name) for name in profiles}
         self._changing = changing
         self._changed: dict[int, LinkProfile] = {}
-        self._changeable: WeakKeyDictionary[ShapedStream, int] = WeakKeyDictionary()
+        self._changeable: dict[int, WeakSet[ShapedStream]] = {}
         self._more_gates: list[tuple[NDArray[np.bool_], LinkGate]] = []
 
     def add_gate(self, hits: NDArray[np.bool_]) -> LinkGate:
@@ -66,10 +66,9 @@ class Links:
             numbers: of the concentrators; each must be one that `open_links` was told may change.
             profile: as `LinkProfile.each_way` made it; see `LinkModel.become`.
         """
-        hit = set(numbers)
-        self._changed.update(dict.fromkeys(hit, profile))
-        for stream, number in list(self._changeable.items()):
-            if number in hit:
+        for number in numbers:
+            self._changed[number] = profile
+            for stream in self._changeable.get(number, ()):
                 stream.become(profile)
 
     async def connect(
@@ -186,7 +185,7 @@ class Links:
     def _may_change(self, stream: ShapedStream, concentrator: int, link: LinkProfile) -> None:
         """Let a stream of ``link`` change from now on, and at once if it did meanwhile."""
         if self._changes(concentrator):
-            self._changeable[stream] = concentrator
+            self._changeable.setdefault(concentrator, WeakSet()).add(stream)
             now = self._changed.get(concentrator, link)
             if now is not link:
                 stream.become(now)
