@@ -17,8 +17,9 @@ _DEAREST: Final = 65_535
 _UNLIMITED: Final = 1_250_000_000
 """Octets per second (10 Gbit/s) of classes that are there to be counted only."""
 _LINKLAYER_ETHERNET: Final = 1
-_SLACK: Final = 0.5
-"""Of a packet, so that a timer that wakes late costs no rate; below one, or one more passes."""
+_SLACK: Final = 0.25
+"""Of a packet, so that a timer that wakes late costs no rate; what follows a burst comes that much
+sooner. Below one, or one more would pass."""
 
 
 def unlimited_class() -> dict[str, Any]:

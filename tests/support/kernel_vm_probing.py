@@ -169,6 +169,10 @@ def binomial_interval(trials: int, share: float, level: float = 0.99) -> tuple[i
 
 
 def steady_rate(arrivals: Sequence[float], burst: int) -> float:
-    """Return arrivals per second after the first ``burst``."""
-    after = sorted(arrivals)[burst:]
-    return (len(after) - 1) / (after[-1] - after[0])
+    """Return arrivals per second after the first ``burst``: the slope of a line through them.
+
+    A line, because a machine that stalls for a moment moves the ends of a sample.
+    """
+    after = np.array(sorted(arrivals)[burst:])
+    slope, _ = np.polyfit(after - after[0], np.arange(len(after)), 1)
+    return float(slope)
