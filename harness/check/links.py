@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from typing import Any, Final
 
+from harness.check.probes import probed
 from harness.check.recorded import RecordedRun
 from netem.model import LinkStatistics
 from netem.model.statistics import set_and_drawn
@@ -27,9 +28,11 @@ QUANTITIES: Final = (
 
 
 def links(run: RecordedRun) -> tuple[LinkMeasurement, ...]:
-    """Return, for each link profile, what was set and drawn; nothing where links were perfect."""
+    """Return, for each link profile, what was set, drawn and measured; nothing of perfect links."""
     if run.fleet.link == "none":
         return ()
+    if run.fleet.in_lab:
+        return probed(run)
     drawn: dict[str, LinkStatistics] = {}
     for summary in run.summaries():
         for name, values in summary["links"].items():

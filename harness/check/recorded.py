@@ -21,6 +21,7 @@ from emulator.schedule import Schedule
 from harness.ledger.reconcile import Group, RunTimes
 from harness.run.facts import RunFacts
 from harness.scenario import Scenario
+from reports.recording import LabRecord
 
 SUMMARY: Final = "summary.json"
 EXECUTIONS: Final = "executions.ndjson"
@@ -61,6 +62,14 @@ class RecordedRun:
         """Return the same run with more reasons not to trust it."""
         told = (*self.facts.doubts, *doubts)
         return replace(self, facts=self.facts.model_copy(update={"doubts": told}))
+
+    @property
+    def lab(self) -> LabRecord | None:
+        """What the lab of the run counted; ``None``: its links were not real.
+
+        Raises `RecordError` for a file that is not what it should be.
+        """
+        return LabRecord.load(self.folder.path)
 
     def delivery_records(self) -> list[DeliveryRecord]:
         """Return what the fleet recorded, shard by shard; a shard that never began has none."""

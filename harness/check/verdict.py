@@ -7,6 +7,7 @@ Precedence: a wrong, invented, duplicated, conflicting or lost-after-acknowledge
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
@@ -22,6 +23,7 @@ from harness.check.alarms import (
     with_alarm_checks,
 )
 from harness.check.commands import count_commands
+from harness.check.lab import lab_doubts, lab_notes
 from harness.check.latency import by_series, latencies
 from harness.check.links import links
 from harness.check.recorded import RecordedRun
@@ -41,6 +43,7 @@ from reports.recording import (
     Generator,
     Grid,
     LatencyPercentiles,
+    LinkMeasurement,
     Outcome,
     Readings,
     Throughput,
@@ -165,14 +168,21 @@ def _doubts(run: RecordedRun, verdict: Verdict) -> list[str]:
     if verdict.readings.unattempted:
         doubts.append(f"{verdict.readings.unattempted:,} owed readings were never handed to a link")
     doubts += [
-        f"link {link.link} was not what it was set to: {link.quantity} {link.drawn:.4g}, "
+        f"link {link.link} was not what it was set to: {link.quantity} {_found(link):.4g}, "
         f"not {link.set:.4g}"
         for link in verdict.links
         if link.agrees is False
     ]
+    doubts += lab_doubts(run.lab)
     if len(run.summaries()) < run.fleet.shards:
         doubts.append("not every fleet shard wrote its summary")
     return doubts
+
+
+def _found(link: LinkMeasurement) -> float:
+    """Return what a link was: as measured from outside, else as drawn."""
+    found = link.drawn if link.measured is None else link.measured
+    return math.nan if found is None else found
 
 
 def _grid(run: RecordedRun) -> Grid:
@@ -280,6 +290,7 @@ def _distrust(run: RecordedRun, found: Reconciliation, changed: Sequence[int]) -
             "The links are modelled in the emulator: the head-end sees no packet loss, only the "
             "delays it causes."
         )
+    notes.extend(lab_notes(run.lab))
     if run.fleet.behaviour.mode == "push" and not run.fleet.confirmed:
         notes.append("Pushes were not confirmed: acknowledged does not apply.")
     if run.fleet.behaviour.mode == "pull":

@@ -31,6 +31,7 @@ from harness.run.observing import Observer, read_summaries
 from harness.run.ordered import issue
 from harness.run.outcomes import link_of, record_commands
 from harness.run.preparation import Prepared
+from harness.run.probing import probed
 from harness.run.processes import RunProcess
 from harness.run.progress import Progress
 from harness.run.reference import ReferenceTarget
@@ -138,7 +139,7 @@ class Conductor:
     ) -> None:
         """Keep the lab open until the run is over: a lab that fails ends only this, at once."""
         try:
-            async with open_lab(self._prepared) as lab:
+            async with open_lab(self._prepared) as lab, probed(lab, self._prepared, self._journal):
                 if lab is not None:
                     self._lab = LabWatch(lab, self._prepared, self._journal.now, self._lab_failed)
                 task_status.started()

@@ -18,6 +18,7 @@ from emulator.conditions import fleet_conditions
 from emulator.lab import FleetSide, leave_no_trace
 from harness.errors import links_unfit
 from harness.run.preparation import Prepared
+from harness.run.probing import with_probe_links
 from netem.lab import Lab, LabCounters, LabError, LabPlan
 from reports.recording import (
     LabRecord,
@@ -63,7 +64,7 @@ def plan_of(prepared: Prepared) -> LabPlan:
     profiles = [fleet.profiles[link.profile] for link in grid.parameters.links]
     return LabPlan(
         profiles=tuple(profile.each_way(fleet.links) for profile in profiles),
-        category=grid.link_category,
+        category=with_probe_links(grid),
         options=fleet.links,
         seed=fleet.seed,
         individually=any(change.numbers is not None for change in changes),

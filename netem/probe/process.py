@@ -23,7 +23,7 @@ from netem.namespaces import Namespace
 from netem.probe.config import ProbeConfig
 from netem.probe.measurement import Bucket, Direction, Train, record_line
 from netem.probe.packets import Probe, ProbeDatagram, read_probe
-from netem.probe.schedule import DIRECTIONS, Due, ProbeSchedule
+from netem.probe.schedule import DIRECTIONS, FOREVER_NS, Due, ProbeSchedule
 
 _SO_TIMESTAMPNS: Final = 35
 _ANCILLARY: Final = 64
@@ -93,6 +93,8 @@ class _Prober:
             for due in self._schedule.due(time.monotonic_ns()):
                 self._send(due)
             self._report(self._schedule.finished(time.monotonic_ns()))
+            if self._schedule.all_arrived and self._schedule.next_at_ns is None:
+                self._report(self._schedule.finished(FOREVER_NS))
 
     def _wait_s(self) -> float:
         next_at_ns = self._schedule.next_at_ns

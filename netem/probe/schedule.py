@@ -15,6 +15,8 @@ from typing import Final
 from netem.probe.config import ProbeConfig
 from netem.probe.measurement import SECOND_NS, Bucket, Direction, Train
 
+FOREVER_NS: Final = 1 << 63
+"""A moment by which all patience is over."""
 DIRECTIONS: Final[tuple[Direction, Direction]] = ("up", "down")
 
 

@@ -45,6 +45,11 @@ class RunFiles:
         return self.directory / "links.json"
 
     @property
+    def probes(self) -> Path:
+        """What probes measured on the links of a lab, a line each; only of runs that had one."""
+        return self.directory / "probes.ndjson"
+
+    @property
     def verdict(self) -> Path:
         """What the run concluded."""
         return self.directory / "verdict.json"
