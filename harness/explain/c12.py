@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 
 from harness.explain.decoded import HIDDEN, Captured, CarriedReading, Decoded, carried, counted
 from protocols.c12 import services as c12
-from protocols.c12.acse import Header, ReadApdu, decode_apdu
+from protocols.c12.acse import AuthenticationValue, Header, ReadApdu, decode_apdu
+from protocols.c12.eax_prime import WrongMacError
 from protocols.c12.epsem import SecurityMode
-from protocols.c12.message import seal_of
+from protocols.c12.message import Message, Sealed, seal_of
 from protocols.c12.meter import block_layout, decode_blocks
 from protocols.c12.meter.load_profile import DATA as LOAD_PROFILE
 from protocols.c12.plugin.naming import element_of, name_of
@@ -35,6 +36,8 @@ MODES: Final = {
     SecurityMode.CIPHERED: "encrypted and authenticated",
 }
 REQUESTS_REMEMBERED: Final = 10_000
+SESSION_VALUES: Final = 16
+"""Authentication values tried for a message of a session, which has none of its own."""
 _WRITES: Final = (c12.FullWrite, c12.OffsetWrite)
 
 
@@ -51,6 +54,7 @@ class C12Decoder:
         self._schema = C12Options.of(options).schema
         self._pushes = PushDecoder(self._schema)
         self._asked: OrderedDict[tuple[object, ...], Sequence[Request]] = OrderedDict()
+        self._sessions: dict[tuple[object, ...], list[AuthenticationValue]] = {}
 
     def decode(self, message: Captured) -> Decoded:
         """Return what an APDU says. Never raises for what it holds."""
@@ -88,8 +92,25 @@ class C12Decoder:
             f"EPSEM: {MODES[sealed.control.security]}"
             + (f", initialization vector {vector.vector}" if vector else "")
         )
-        opened = sealed.open(self._key(header, sealed.control.security))
+        opened = self._opened(message, sealed)
         return self._services(message, header, opened.epsem.services, layers)
+
+    def _opened(self, message: Captured, sealed: Sealed) -> Message:
+        """Open a message; one of a session goes by what the session's first ones said."""
+        header = sealed.header
+        key = self._key(header, sealed.control.security)
+        node = header.calling if message.up else header.called
+        of_session = self._sessions.setdefault((message.connection, node), [])
+        if header.authentication is not None:
+            of_session.append(header.authentication)
+            del of_session[:-SESSION_VALUES]
+            return sealed.open(key)
+        for implied in reversed(of_session):
+            try:
+                return sealed.open(key, implied=implied)
+            except WrongMacError:
+                continue
+        return sealed.open(key)
 
     def _key(self, header: Header, security: SecurityMode) -> bytes | None:
         if security is SecurityMode.CLEAR:
@@ -127,6 +148,9 @@ class C12Decoder:
         layers: list[str],
     ) -> tuple[CarriedReading, ...]:
         told, readings = [], list[CarriedReading]()
+        if len(found) < len(asked):
+            # A sessionless Security request need not have a response of its own.
+            asked = [request for request in asked if not isinstance(request, c12.Security)]
         for place, octets in enumerate(found):
             response = c12.decode_response(octets)
             request = asked[place] if place < len(asked) else None
