@@ -14,7 +14,16 @@ import numpy as np
 import trio
 
 from netem.addresses import HEAD_END_ADDRESS, AddressPlan
-from netem.lab import Direction, DirectionCounters, LabCounters, LabPlan
+from netem.kernel.statistics import connection_tracking, listen_drops
+from netem.lab import (
+    ConnectionTracking,
+    Direction,
+    DirectionCounters,
+    LabCounters,
+    LabPlan,
+    ListenDrops,
+)
+from netem.namespaces import Namespace
 from netem.packet.cabling import Cabling, lay_cables
 from netem.packet.client import EmulatorClient
 from netem.packet.control import Change, Count, Setup
@@ -39,6 +48,7 @@ class PacketLab:
     """An open lab of the packet tier; see `netem.lab.Lab`."""
 
     def __init__(self, plan: LabPlan, cabling: Cabling, client: EmulatorClient) -> None:
+        self._fleet = cabling.fleet
         self._client = client
         self.head_end_address = HEAD_END_ADDRESS
         self.fleet_namespace = cabling.fleet.path
@@ -70,7 +80,8 @@ class PacketLab:
         """
         counted = await self._client.ask(lambda number: Count(id=number))
         self.notes = tuple(_notes(counted))
-        return _counters(counted)
+        sides = await trio.to_thread.run_sync(_count_sides, self._fleet)
+        return _counters(counted, *sides)
 
 
 @asynccontextmanager
@@ -132,14 +143,34 @@ def _setup(plan: LabPlan) -> Setup:
     )
 
 
-def _counters(counted: dict[str, Any]) -> LabCounters:
+def _count_sides(
+    fleet: Namespace,
+) -> tuple[dict[str, ConnectionTracking], dict[str, ListenDrops]]:
+    """Return connection tracking and full accept queues of the thread's side and of the other."""
+    tracking: dict[str, ConnectionTracking] = {}
+    listening: dict[str, ListenDrops] = {}
+    with Namespace.current() as here:
+        for side, namespace in (("head-end", here), ("fleet", fleet)):
+            with namespace.entered():
+                listening[side] = listen_drops()
+                found = connection_tracking()
+                if found is not None:
+                    tracking[side] = found
+    return tracking, listening
+
+
+def _counters(
+    counted: dict[str, Any],
+    tracking: dict[str, ConnectionTracking],
+    listening: dict[str, ListenDrops],
+) -> LabCounters:
     links = {
         (category, direction): DirectionCounters(**one)
         for direction in _DIRECTIONS
         for category, one in enumerate(counted[direction]["classes"])
     }
     unclassified = sum(counted[direction]["unclassified"] for direction in _DIRECTIONS)
-    return LabCounters(links, unclassified, tracking={}, listening={})
+    return LabCounters(links, unclassified, tracking, listening)
 
 
 def _notes(counted: dict[str, Any]) -> Iterator[str]:

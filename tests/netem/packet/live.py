@@ -281,6 +281,8 @@ async def measure(order: str, *measurements: Measurement) -> dict[str, Any]:
                 nursery.start_soon(one, measurement, sides)
         counters = await lab.counters()
         found["notes"] = list(lab.notes)
+        found["listening"] = sorted(counters.listening)
+        found["tracking"] = {side: one.dropped for side, one in counters.tracking.items()}
         found["lossy"] = asdict(counters.links[LOSSY, "up"])
     found["left"] = remains()
     return found

@@ -70,6 +70,7 @@ async def test_a_cancelled_question_leaves_the_next_one_its_answer(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     client, emulator = pair()
+    begun = trio.current_time()
 
     async def play() -> None:
         await emulator.receive_some()
@@ -82,4 +83,7 @@ async def test_a_cancelled_question_leaves_the_next_one_its_answer(
         nursery.start_soon(play)
         with trio.move_on_after(1):
             await ask(client)
+        assert trio.current_time() == pytest.approx(begun + 2), (
+            "a question must not be left half asked"
+        )
         assert await ask(client) == "second"
