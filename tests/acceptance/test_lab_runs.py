@@ -17,11 +17,14 @@ import psutil
 import pytest
 
 from harness import probes
+from netem import namespaces
 from netem.cables import abandoned
-from netem.namespaces import Namespace
+from netem.namespaces import Namespace, NotCapableError, check_user_namespaces
 from reports.recording import LabRecord, LinkCount
+from tests.acceptance.test_external import PULLED
 from tests.support import kernel_vm
-from tests.support.command_line import Ended, WholeRun, finish, whole_run
+from tests.support.command_line import PATIENCE_S, ROOT, Ended, WholeRun, finish, whole_run
+from tests.support.gurux import gurux_is_installed
 from tests.support.ordinary_user import OrdinaryUser, folder_of, ordinary_user
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
@@ -66,6 +69,23 @@ code=$?
 echo "interfaces:" $(ls /sys/class/net)
 echo "processes:" $(cat /proc/[0-9]*/comm | grep -c -e '^python' -e '^meterstorm')
 exit $code
+"""
+FOREIGN: Final = PULLED.replace('link = "none"', 'link = "packet"').replace(
+    "[behaviour]", 'links = [{ profile = "lte", share = "100 %" }]\n[behaviour]'
+)
+BESIDE_A_FOREIGN_HEAD_END: Final = """
+PYTHONPATH=$1 "$0" -m tests.support.gurux_poller runs theirs/readings.csv 2> poller.log &
+"$0" -m harness.cli run pulled.toml
+code=$?
+kill $!
+exit $code
+"""
+SERVED: Final = """
+"$0" -m harness.cli serve lab.toml > told 2>&1 &
+for _ in $(seq 300); do grep -q ^ready told && break; sleep 0.2; done
+PYTHONPATH=$1 "$0" -m tests.support.call_concentrator runs/latest/provisioning/concentrators.csv
+kill $!
+wait $!
 """
 MARK: Final = "METERSTORM_TEST_MARK"
 
@@ -169,24 +189,40 @@ def test_pulls_cross_the_links_and_tcp_uses_what_it_is_told(site: Site) -> None:
     assert sum(link.octets for link in counted(run) if link.direction == "up") > 0
 
 
+def under_way(site: Site, process: subprocess.Popen[str]) -> psutil.Process:
+    """Return the emulator of a run whose fleet lives."""
+    summary = site.folder / "runs" / "latest" / "ledger" / "shard-0" / "summary.json"
+    deadline = time.monotonic() + PATIENCE_S
+    while not summary.exists():
+        assert time.monotonic() < deadline, "the run never came to its fleet"
+        assert process.poll() is None, process.stdout.read() if process.stdout else ""
+        time.sleep(0.1)
+    (emulator,) = (one for one in site.processes() if "netem.packet" in one.cmdline())
+    return emulator
+
+
 def test_a_lab_that_dies_makes_the_run_inconclusive(site: Site) -> None:
     (site.folder / "lab.toml").write_text(SCENARIO + '[limits]\ndrain = "3 s"\n')
     process = site.start("run", "lab.toml", "--set", "speed=60")
-    shard_log = site.folder / "runs" / "latest" / "ledger" / "shard-0" / "summary.json"
-    emulator = None
-    deadline = time.monotonic() + 60
-    while emulator is None or not shard_log.exists():
-        assert time.monotonic() < deadline, "the run never came to its fleet"
-        assert process.poll() is None, process.stdout.read() if process.stdout else ""
-        found = (one for one in site.processes() if "netem.packet" in one.cmdline())
-        emulator = next(found, None)
-    emulator.send_signal(signal.SIGKILL)
+    under_way(site, process).send_signal(signal.SIGKILL)
     run = whole_run(finish(process), site.folder)
     assert run.status == 2, run.output
     assert any("links of the run failed" in reason for reason in run.verdict.reasons)
     record = LabRecord.load(run.path)
     assert record is not None
-    assert "-9" in record.failed or "ended" in record.failed
+    assert "ended" in record.failed
+
+
+def test_a_killed_run_leaves_nothing(site: Site) -> None:
+    (site.folder / "lab.toml").write_text(SCENARIO)
+    process = site.start("run", "lab.toml", "--set", "speed=1")
+    under_way(site, process)
+    process.kill()
+    deadline = time.monotonic() + PATIENCE_S
+    while left := site.processes():
+        assert time.monotonic() < deadline, left
+        time.sleep(0.1)
+    process.communicate()
 
 
 @pytest.mark.parametrize(
@@ -210,6 +246,40 @@ def test_what_a_network_of_its_own_cannot_reach_is_refused(
     assert told in ended.output
     assert "unshare --user --map-root-user --net" in ended.output
     assert not (site.folder / "runs").exists()
+
+
+def in_a_shared_namespace(folder: Path, script: str) -> Ended:
+    """Run a script where links can be had and whatever it starts reaches whatever it starts."""
+    try:
+        check_user_namespaces()
+    except NotCapableError as error:
+        pytest.skip(str(error))
+    command = [sys.executable, namespaces.__file__, "bash", "-c", script, sys.executable, str(ROOT)]
+    done = subprocess.run(
+        command, cwd=folder, capture_output=True, text=True, check=False, timeout=300
+    )
+    return Ended(done.returncode, done.stdout + done.stderr)
+
+
+@pytest.mark.skipif(not gurux_is_installed(), reason="gurux-dlms is not installed")
+def test_somebody_elses_head_end_is_reached_in_a_shared_namespace(tmp_path: Path) -> None:
+    (tmp_path / "theirs").mkdir()
+    (tmp_path / "pulled.toml").write_text(FOREIGN)
+    run = whole_run(in_a_shared_namespace(tmp_path, BESIDE_A_FOREIGN_HEAD_END), tmp_path)
+    check_that_all_is_correct(run, 16)
+    record = LabRecord.load(run.path)
+    assert record is not None
+    assert all(link.packets for link in record.samples[-1].links)
+
+
+def test_a_fleet_is_served_over_links_of_packets(tmp_path: Path) -> None:
+    (tmp_path / "lab.toml").write_text(SCENARIO)
+    ended = in_a_shared_namespace(tmp_path, SERVED)
+    assert ended.status == 0, ended.output
+    address, taken_s, refused = ended.output.split()
+    assert address in [f"10.{number}.0.1" for number in (1, 2, 3, 4)]
+    assert float(taken_s) > 0.2, "it takes the way there and back"
+    assert refused == "ConnectionRefusedError", "and there is no other port"
 
 
 def test_the_kernels_links_carry_a_run(tmp_path: Path) -> None:
