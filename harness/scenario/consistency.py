@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from pydantic_core import InitErrorDetails
@@ -25,11 +25,13 @@ from harness.scenario.base import complaint
 from harness.scenario.happening import impossible_events
 from harness.scenario.spoken import contradictions
 from harness.scenario.target import READ_BACK_COLUMNS, External, ReadBackFiles
-from netem.addresses import HEAD_END_ADDRESS
-from netem.profiles import ProfileError, load_profiles
+from netem.addresses import HEAD_END_ADDRESS, MOST_CLASSES, MOST_OF_A_CLASS
+from netem.profiles import ProfileError, TierUnfitError, load_profiles
 
 if TYPE_CHECKING:
     from harness.scenario.model import Scenario
+
+WHOLE_PPM: Final = 1_000_000
 
 
 def complaints(scenario: Scenario, folder: Path | None) -> list[InitErrorDetails]:
@@ -41,6 +43,7 @@ def complaints(scenario: Scenario, folder: Path | None) -> list[InitErrorDetails
     return [
         *files,
         *_unknown_links(scenario),
+        *_beyond_a_lab(scenario),
         *contradictions(scenario),
         *impossible_events(scenario),
         *_unfit_target(scenario),
@@ -93,6 +96,28 @@ def _unknown_links(scenario: Scenario) -> Iterator[InitErrorDetails]:
             meant = nearest(link.profile, profiles)
             path = ("grid", "links", index, "profile")
             yield complaint(path, link.profile, "there is no such link profile", meant)
+            continue
+        try:
+            profiles[link.profile].check_tier(scenario.link)
+        except TierUnfitError as error:
+            yield complaint(("grid", "links", index, "profile"), link.profile, str(error))
+
+
+def _beyond_a_lab(scenario: Scenario) -> Iterator[InitErrorDetails]:
+    """Yield links with more concentrators than a lab has addresses for."""
+    if scenario.link not in LAB_TIERS:
+        return
+    if len(scenario.grid.links) > MOST_CLASSES:
+        message = f"a lab has room for {MOST_CLASSES} of them"
+        yield complaint(("grid", "links"), None, message)
+    for index, link in enumerate(scenario.grid.links):
+        concentrators = scenario.grid.transformer_stations * link.share // WHOLE_PPM
+        if concentrators > MOST_OF_A_CLASS:
+            message = (
+                f"a lab has room for {MOST_OF_A_CLASS:,} concentrators on one of them, and these "
+                f"are {concentrators:,}: give more than one the same profile"
+            )
+            yield complaint(("grid", "links", index, "share"), link.share, message)
 
 
 def _unfit_target(scenario: Scenario) -> Iterator[InitErrorDetails]:

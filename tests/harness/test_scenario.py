@@ -135,6 +135,7 @@ def test_a_head_end_can_be_broken_on_purpose(folder: Path) -> None:
     assert Scenario.from_resolved(scenario.resolved_json()) == scenario
 
 
+LTE = 'links = [{ profile = "lte", share = "100 %" }]\n'
 EXTERNAL_ON_LOOPBACK = """\
 [target]
 kind = "external"
@@ -393,6 +394,18 @@ def test_a_wrong_seed_is_named_by_its_option(folder: Path) -> None:
             "where this is the fleet itself: let your head-end listen on all addresses; "
             'did you mean "172.31.255.1"?',
             id="push-to-loopback",
+        ),
+        pytest.param(
+            'link = "netem"\n' + SMALL + 'links = [{ profile = "g3-plc-cell", share = "100 %" }]\n',
+            "x.toml:5: grid.links.0.profile: link profile g3-plc-cell: up.shared: the kernel's netem "
+            'cannot do this; the scenario asks for link = "netem", use "model" or "packet"',
+            id="link-of-another-tier",
+        ),
+        pytest.param(
+            'link = "packet"\n' + SMALL.replace("= 10", "= 70_000") + LTE,
+            "x.toml:5: grid.links.0.share: a lab has room for 65,534 concentrators on one of them, "
+            "and these are 70,000: give more than one the same profile",
+            id="more-than-a-lab-has-room-for",
         ),
         pytest.param(
             SMALL + 'links = [{ profile = "sed-1", share = "100 %" }]\n',
