@@ -121,7 +121,10 @@ class Policer:
     def _run(self, command: Sequence[str], script: str = "") -> str:
         """Run a command in the router's namespace and return what it prints."""
         program = shutil.which(command[0], path="/usr/sbin:/sbin:/usr/bin:/bin")
-        mend = "install the package nftables, or let packets wait: limit = shape"
+        mend = (
+            "install the package nftables (an ordinary user cannot load its modules: as root,"
+            " modprobe nf_tables), or let packets wait: limit = shape"
+        )
         if program is None:
             raise LabError(f"there is no {command[0]}", mend)
         with self._namespace.entered():

@@ -40,6 +40,9 @@ MOST_SHARED: Final = 10_000_000
 _ETH_P_IP: Final = 0x0800
 _IS_TCP: Final = "0x00060000/0x00ff0000+8"
 _NO_SUCH_FILE: Final = 2
+_ADDRESS_KEY: Final[Mapping[Direction, str]] = {"up": "nfct-src", "down": "nfct-dst"}
+"""The address as connection tracking has it, which without connection tracking (the router has
+none) is the packet's own. The kernel refuses plain ``src`` and ``dst`` in a user namespace."""
 
 
 class Tree:
@@ -197,7 +200,7 @@ class Tree:
             prio=1,
             protocol=_ETH_P_IP,
             mode="map",
-            key=["src" if self._applied.direction == "up" else "dst"],
+            key=[_ADDRESS_KEY[self._applied.direction]],
             ops=[{"op": "and", "num": mask}, {"op": "rshift", "num": shift}],
             baseclass=parent | 1,
         )

@@ -36,7 +36,10 @@ if [ "${VM_STATE:-}" ] && [ $$ -eq 1 ]; then
     done
     # Lets the kernel load what a command asks for.
     [ -e $NEW/sbin/modprobe ] || $BB ln -s $BB $NEW/sbin/modprobe
-    exec $BB chroot $NEW /bin/bash "$VM_STATE/command"
+    # Not chroot: nobody may make a user namespace in one.
+    $BB mkdir -p $NEW/mnt/outside
+    cd $NEW && $BB pivot_root . mnt/outside && $BB umount -l /mnt/outside
+    exec /bin/bash "$VM_STATE/command"
 fi
 
 # -- outside ------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ import socket
 import struct
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from statistics import NormalDist
 from typing import Final
@@ -60,7 +61,8 @@ class Fleet:
 def udp(address: str) -> socket.socket:
     """Return a socket on ``address`` that stamps what arrives."""
     sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    sock.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _BUFFER_OCTETS)
+    with suppress(PermissionError):  # as root of a user namespace only
+        sock.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _BUFFER_OCTETS)
     sock.setsockopt(socket.SOL_SOCKET, _STAMP, 1)
     sock.bind((address, 0))
     sock.setblocking(False)

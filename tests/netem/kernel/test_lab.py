@@ -15,6 +15,7 @@ import pytest
 import trio
 from pyroute2 import IPRoute
 
+from netem import namespaces
 from netem.kernel import leftovers, open_kernel_lab
 from netem.lab import Lab, LabError, LabPlan
 from netem.profiles import LinkOptions, load_profiles
@@ -36,6 +37,26 @@ async def hold():
         print(lab.fleet_namespace, flush=True)
         await trio.to_thread.run_sync(sys.stdin.read)
 trio.run(hold)
+"""
+
+ORDINARY = """
+import numpy, trio
+from functools import partial
+from netem.kernel import open_kernel_lab
+from netem.lab import LabPlan
+from netem.profiles import LinkOptions, load_profiles
+from tests.support.kernel_vm_probing import lines, probe
+options = LinkOptions()
+profiles = (load_profiles()["none"], load_profiles()["seed-1"].each_way(options))
+plan = LabPlan(profiles, numpy.array([0, 1], dtype=numpy.uint8), options, seed=1)
+async def try_it():
+    async with open_kernel_lab(plan) as lab:
+        made = [*lines(lab, [0], "up"), *lines(lab, [0], "down")]
+        await trio.to_thread.run_sync(
+            partial(probe, made, count=1, interval_s=0.0, drain_s=0.1)
+        )
+        print(*(len(line.sample.numbers) for line in made), (await lab.counters()).unclassified)
+trio.run(try_it)
 """
 
 
@@ -127,6 +148,20 @@ def test_killing_the_holder_leaves_nothing() -> None:
     wait_until_gone(before)
     assert leftovers() == []
     assert namespaces_held() == held
+
+
+def test_a_lab_works_in_a_user_namespace_too() -> None:
+    """As root of one, which is what an ordinary user can be."""
+    helper = [sys.executable, "-I", namespaces.__file__]
+    child = subprocess.run(
+        [*helper, sys.executable, "-c", ORDINARY],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        check=False,
+    )
+    assert child.returncode == 0, child.stderr
+    assert child.stdout.split() == ["1", "1", "0"]
 
 
 async def test_a_second_lab_in_one_namespace_is_refused_and_says_how_to_mend_it() -> None:
