@@ -10,6 +10,7 @@ import json
 import os
 import select
 import subprocess
+import sys
 from functools import cache
 from itertools import pairwise
 from math import sqrt
@@ -18,8 +19,10 @@ from typing import Any
 
 import pytest
 
+from netem import namespaces
 from netem.namespaces import NotCapableError, check_user_namespaces
-from tests.netem.packet.ordinary_user import start_in_user_namespace
+from tests.support.command_line import ROOT
+from tests.support.ordinary_user import OrdinaryUser, ordinary_user
 
 
 @pytest.fixture(autouse=True)
@@ -43,8 +46,28 @@ def refusal() -> NotCapableError | None:
 
 
 def start(name: str) -> subprocess.Popen[str]:
-    """Start a measurement of `live`."""
-    return start_in_user_namespace("-m", "tests.netem.packet.live", name)
+    """Start a measurement of `live` as an ordinary user who is root of namespaces of their own."""
+    user = ordinary_user()
+    # Where nobody can start Python, root of a user namespace has no more rights there than they.
+    command, environment = (
+        (user.command, user.environment)
+        if isinstance(user, OrdinaryUser)
+        else ((sys.executable,), {})
+    )
+    return subprocess.Popen(
+        [
+            *command,
+            str(namespaces.__file__),
+            command[-1],
+            "-m",
+            "tests.netem.packet.live",
+            name,
+        ],
+        cwd=ROOT,
+        env=os.environ | environment,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
 
 
 @cache
