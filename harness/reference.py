@@ -25,6 +25,14 @@ MEANWHILE: Final[Mapping[MeterEventKind, str]] = {
     MeterEventKind.IDLE: "does not answer: its relay says network not reachable (NETR)",
 }
 
+COMPARED: Final[Mapping[ExitCode, str]] = {
+    ExitCode.PASSED: "run B is the same as run A, or better",
+    ExitCode.FAILED: "run B is worse than run A",
+    ExitCode.INCONCLUSIVE: "nobody can tell: a run is inconclusive, the runs cannot be compared, "
+    "or a run is not fit for a baseline",
+    ExitCode.BAD_SCENARIO: "bad arguments; a folder is no recorded run, a baseline cannot be read",
+}
+
 
 def pages() -> Mapping[str, str]:
     """Return the text of each generated page by its file name."""
@@ -51,6 +59,10 @@ def _table(head: Sequence[str], rows: Iterator[Sequence[str]]) -> Iterator[str]:
 
 def _exit_codes() -> Iterator[str]:
     rows = ((str(code.value), code.meaning) for code in ExitCode)
+    yield from _table(("status", "meaning"), rows)
+    yield "\n## Of `compare`\n"
+    yield "[Comparing runs](../howto/compare-runs.md) answers another question with these codes.\n"
+    rows = ((str(code.value), meaning) for code, meaning in COMPARED.items())
     yield from _table(("status", "meaning"), rows)
 
 

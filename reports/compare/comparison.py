@@ -7,6 +7,7 @@ or were asked other things, are shown side by side and not judged.
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -156,8 +157,20 @@ def _scalars(before: Sequence[Subject], after: Subject, rules: Rules) -> Iterato
     for figure, value in after.figures.items():
         values = [one.figures[figure] for one in before if figure in one.figures]
         if len(values) == len(before):
-            band = scalar_band(figure, values, rules.noise)
-            yield _row(figure, band.middle, value, band)
+            scaled = _scaled(figure, values, before, after)
+            band = scalar_band(figure, scaled, rules.noise)
+            yield _row(figure, statistics.median(values), value, band)
+
+
+def _scaled(
+    figure: str, values: Sequence[float], before: Sequence[Subject], after: Subject
+) -> list[float]:
+    """Return what the runs of A would have taken where the test itself took what it took in B."""
+    own = [subject.own_cpu_s for subject in before]
+    if not rule_of(figure).by_own_cpu or after.own_cpu_s is None or None in own:
+        return list(values)
+    pairs = zip(values, own, strict=True)
+    return [value * after.own_cpu_s / (own_s or after.own_cpu_s) for value, own_s in pairs]
 
 
 def _latencies(before: Sequence[Subject], after: Subject, rules: Rules) -> Iterator[Row]:

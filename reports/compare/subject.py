@@ -21,6 +21,9 @@ _EXACT: Final = (
 )
 """Fates of readings and alarms that nothing excuses."""
 
+OWN: Final = ("fleet", "run", "locust")
+"""Components of the test itself."""
+
 _REGISTRATIONS: Final = ("nodes", "expired", "refused", "retried")
 
 
@@ -51,6 +54,13 @@ class Subject:
     versions: dict[str, str] = field(default_factory=dict)
     figures: dict[str, float] = field(default_factory=dict)
     latency: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def own_cpu_s(self) -> float | None:
+        """CPU time of the test itself, without the system under test; None: not measured."""
+        names = (f"resources.{component}.cpu" for component in OWN)
+        found = [self.figures[name] for name in names if name in self.figures]
+        return sum(found) or None
 
     def distributions(self) -> dict[str, Distribution]:
         """Return the latencies of each series that has any."""

@@ -69,10 +69,11 @@ def test_three_runs_have_no_band_beyond_their_counts() -> None:
 
 
 def test_a_figure_of_one_run_has_the_floor_alone() -> None:
-    band = scalar_band("resources.headend.cpu", [60.0], {})
-    assert band == Band(60.0, 40.0, 90.0, 40.0, 90.0)
-    small = scalar_band("resources.headend.cpu", [1.0], {})
-    assert (small.low, small.high) == (-0.5, 2.5)
+    band = scalar_band("resources.headend.memory", [110.0], {})
+    assert (band.low, band.high) == pytest.approx((100.0, 121.0))
+    assert (band.floor_low, band.floor_high) == (band.low, band.high)
+    small = scalar_band("resources.headend.memory", [20.0], {})
+    assert (small.low, small.high) == (12.0, 28.0)
     stated = scalar_band("resources.headend.cpu", [1.0], {"resources.*": 0.25})
     assert (stated.low, stated.high) == pytest.approx((0.8, 1.25))
 

@@ -48,7 +48,11 @@ def test_exchanging_the_runs_exchanges_better_and_worse(
     one: int, other: int, factor: float, late: float, cpu_s: float
 ) -> None:
     first = pushed(latencies(one))
-    figures = {"readings.late": late, "resources.headend.cpu": cpu_s, "readings.lost": cpu_s // 50}
+    figures = {
+        "readings.late": late,
+        "resources.headend.memory": cpu_s,
+        "readings.lost": cpu_s // 50,
+    }
     second = pushed(slower(latencies(other), factor), figures=figures)
     there, back = compare([first], second), compare([second], first)
     assert [OPPOSITE[row.judgement] for row in there.rows] == [row.judgement for row in back.rows]
@@ -144,11 +148,28 @@ def test_more_throughput_is_better() -> None:
 
 
 def test_what_the_test_itself_takes_does_not_decide() -> None:
-    found = compare([subject()], subject(figures={"resources.fleet.cpu": 300.0}))
-    assert row(found, "resources.fleet.cpu").judgement is Judgement.WORSE
+    found = compare([subject()], subject(figures={"generator.lag": 1.5}))
+    assert row(found, "generator.lag").judgement is Judgement.WORSE
     assert found.outcome is Outcome.SAME
-    taken = compare([subject()], subject(figures={"resources.headend.cpu": 300.0}))
+    taken = compare([subject()], subject(figures={"resources.headend.memory": 300.0}))
     assert taken.outcome is Outcome.WORSE
+
+
+def test_cpu_is_held_against_what_the_test_itself_took() -> None:
+    def run(fleet_s: float, head_end_s: float) -> Subject:
+        return subject(
+            figures={"resources.fleet.cpu": fleet_s, "resources.headend.cpu": head_end_s}
+        )
+
+    def judged(before: Subject, after: Subject) -> Judgement:
+        return row(compare([before], after), "resources.headend.cpu").judgement
+
+    # A machine that was twice as slow is no worse head-end; and it can hide one.
+    assert judged(run(30.0, 40.0), run(60.0, 80.0)) is Judgement.SAME
+    assert judged(run(30.0, 40.0), run(30.0, 54.0)) is Judgement.WORSE
+    assert judged(run(60.0, 40.0), run(30.0, 40.0)) is Judgement.WORSE
+    assert judged(run(30.0, 40.0), run(60.0, 40.0)) is Judgement.BETTER
+    assert row(compare([run(30.0, 40.0)], run(60.0, 80.0)), "resources.headend.cpu").before == 40.0
 
 
 def test_a_run_that_failed_is_worse_than_one_that_passed() -> None:

@@ -18,7 +18,7 @@ from reports.compare.noise import least_spread, noise_of, rule_of, spread
         ("registrations.refused", 0.25, True),
         ("push.latency.p99/seed-1", 0.15, True),
         ("resources.fleet.cpu", 0.5, False),
-        ("resources.headend.cpu", 0.5, True),
+        ("resources.headend.cpu", 0.3, True),
         ("resources.your-system.memory", 0.1, True),
         ("generator.lag", 1.0, False),
     ],
