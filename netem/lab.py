@@ -11,16 +11,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from netem.addresses import AddressPlan
+from netem.profiles import Direction as Direction
 from netem.profiles import LinkOptions, LinkProfile
-
-Direction = Literal["up", "down"]
-"""``up`` is from concentrator to head-end, ``down`` the way back."""
 
 
 class LabError(Exception):

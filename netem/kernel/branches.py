@@ -87,7 +87,7 @@ class Applied:
 
     def part(self, profile: LinkProfile) -> LinkDirection:
         """Return the part of ``profile`` that is about this direction."""
-        return profile.up if self.direction == "up" else profile.down
+        return profile.way(self.direction)
 
     def needs_apart(self, profile: LinkProfile) -> bool:
         """Return whether concentrators on such a link cannot share one leaf."""

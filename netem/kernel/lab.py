@@ -44,7 +44,7 @@ from netem.lab import (
     ListenDrops,
 )
 from netem.namespaces import Namespace, NotCapableError
-from netem.profiles import LinkProfile
+from netem.profiles import LinkProfile, TierUnfitError
 
 LARGEST_PACKET: Final = 1_500
 _TO_HEAD_END: Final = "head-end"
@@ -64,6 +64,8 @@ class KernelLab:
     """
 
     def __init__(self, plan: LabPlan) -> None:
+        for profile in plan.profiles:
+            _check_fit(profile)
         try:
             self._addresses = AddressPlan(plan.category)
         except ValueError as error:
@@ -107,6 +109,7 @@ class KernelLab:
         Raises:
             LabError: the kernel cannot do this, or the lab was not opened for it.
         """
+        _check_fit(profile)
         async with self._changing:
             await trio.to_thread.run_sync(self._change, category, profile, numbers)
 
@@ -246,6 +249,16 @@ class KernelLab:
                 listening[side] = listen_drops()
         del listening["router"]
         return LabCounters(links, unclassified, tracking, listening)
+
+
+def _check_fit(profile: LinkProfile) -> None:
+    try:
+        profile.check_tier("netem")
+    except TierUnfitError as error:
+        raise LabError(
+            f"link profile {error.profile}: {error.key}: the kernel's netem cannot do this",
+            "use the tier model or packet",
+        ) from error
 
 
 def _limits(profile: LinkProfile) -> tuple[object, object]:

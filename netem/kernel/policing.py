@@ -53,7 +53,7 @@ def rules(
     for category, profile in enumerate(profiles):
         flows = max(FEWEST_FLOWS, FLOWS_EACH * addresses.size_of(category))
         for direction, interface in interfaces.items():
-            limit = (profile.up if direction == "up" else profile.down).packet_rate
+            limit = profile.way(direction).packet_rate
             if limit is not None and addresses.size_of(category):
                 prefix = addresses.prefix(category)
                 found.append(Rule(category, direction, interface, prefix, limit, flows))
@@ -127,16 +127,19 @@ class Policer:
         )
         if program is None:
             raise LabError(f"there is no {command[0]}", mend)
-        with self._namespace.entered():
-            # The child is born in the namespace that this thread is in.
-            child = subprocess.run(
-                [program, *command[1:]],
-                input=script,
-                capture_output=True,
-                text=True,
-                check=False,
-                timeout=_TIMEOUT_S,
-            )
+        try:
+            with self._namespace.entered():
+                # The child is born in the namespace that this thread is in.
+                child = subprocess.run(
+                    [program, *command[1:]],
+                    input=script,
+                    capture_output=True,
+                    text=True,
+                    check=False,
+                    timeout=_TIMEOUT_S,
+                )
+        except subprocess.TimeoutExpired as error:
+            raise LabError(f"{command[0]} did not answer within {_TIMEOUT_S} s", mend) from error
         if child.returncode:
             said = " ".join(child.stderr.split())[:300]
             raise LabError(f"{command[0]} refuses the packet limit: {said}", mend)

@@ -14,7 +14,7 @@ import pytest
 from netem import cables
 from netem.addresses import AddressPlan
 from netem.cables import End
-from netem.kernel import clean, leftovers
+from netem.kernel import KernelLab, clean, leftovers
 from netem.kernel.branches import MOST_HANDLES, ROOT, Applied, planned
 from netem.kernel.discipline import netem_options
 from netem.kernel.messages import RefusedError, Template, classes_below, send_all
@@ -292,3 +292,17 @@ def test_what_a_killed_run_has_left_is_found_and_removed() -> None:
         assert leftovers() == [f"interface {name}"]
         assert clean() == [f"interface {name}"]
         assert leftovers() == clean() == []
+
+
+@pytest.mark.parametrize(
+    ("key", "figures"),
+    [
+        ("shared", {"rate": "1 Mbit/s", "cell": 10}),
+        ("trace", {"file": "a.trace"}),
+    ],
+)
+def test_what_only_other_tiers_can_do_is_refused_by_name(key: str, figures: object) -> None:
+    one = LinkProfile(name="p", description="d", sources=(), up=link(**{key: figures}), down=link())
+    plan = LabPlan((one,), np.zeros(1, dtype=np.uint8), LinkOptions(), 1)
+    with pytest.raises(LabError, match=rf"link profile p: up\.{key}"):
+        KernelLab(plan)
