@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import gc
+import json
 import select
 import signal
 import socket
@@ -158,13 +159,15 @@ class Loop:
 
     def _answer(self) -> None:
         while self._pending:
-            request = REQUEST.validate_json(self._pending.pop(0))
+            line = self._pending.pop(0)
+            number = json.loads(line)["id"]
             try:
-                answer = self._do(request)
+                answer = self._do(REQUEST.validate_json(line))
             except ValueError as error:
-                self._send({"id": request.id, "error": str(error)})
+                # One request that cannot be met must not cost all the links.
+                self._send({"id": number, "error": str(error)})
             else:
-                self._send({"id": request.id, "answer": answer})
+                self._send({"id": number, "answer": answer})
 
     def _do(self, request: Change | Count) -> dict[str, Any]:
         if isinstance(request, Count):

@@ -203,7 +203,12 @@ async def measure_changes(sides: Sides, received: Received) -> dict[str, Any]:
         for which, source in enumerate(sources):
             send(source, received.target, 10 * at + which)
         await received.quiet(0.1)
-    return {"marks": [mark for mark, _, _ in received.packets]}
+    refused = ""
+    try:
+        await sides.lab.change(len(PROFILES), profile())
+    except LabError as error:
+        refused = error.reason
+    return {"marks": [mark for mark, _, _ in received.packets], "refused": refused}
 
 
 async def measure_odd_frames(sides: Sides, received: Received) -> dict[str, Any]:

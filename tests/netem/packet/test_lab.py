@@ -131,8 +131,9 @@ def test_tcp_retransmits_what_the_link_loses() -> None:
 
 @pytest.mark.slow
 def test_an_outage_falls_on_those_it_is_for_and_ends() -> None:
-    marks = measured("measure_in_order")["measure_changes"]["marks"]
-    assert marks == [0, 1, 10, 30, 31]
+    found = measured("measure_in_order")["measure_changes"]
+    assert found["marks"] == [0, 1, 10, 30, 31]
+    assert found["refused"] == "there is no link class 6"
 
 
 @pytest.mark.slow
