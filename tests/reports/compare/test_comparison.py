@@ -197,6 +197,12 @@ def test_runs_that_were_asked_other_things_are_not_judged() -> None:
     assert {row.judgement for row in found.rows} == {Judgement.UNJUDGED}
 
 
+def test_a_failed_run_of_another_question_is_not_called_worse() -> None:
+    failed = subject(asked={"speed": "60.0"}, verdict="failed", reasons=("slow",))
+    assert compare([subject()], failed).outcome is Outcome.CANNOT_TELL
+    assert compare([subject()], failed, Rules(allowed=["speed"])).outcome is Outcome.WORSE
+
+
 def test_what_is_allowed_to_differ_is_judged() -> None:
     other = subject(asked={"seed": "8"}, owed=4810)
     assert compare([subject()], other).outcome is Outcome.CANNOT_TELL
