@@ -24,12 +24,15 @@ from harness.pytest_plugin.run import MeterstormRun
 from harness.run.preparation import free_ports
 from protocols import pcapng
 from tests.acceptance.test_external import PUSHED, ending, foreign_head_end, wait_for_json
-from tests.support.command_line import ROOT, finish, small_scenario, start, verdict_of
+from tests.support.command_line import ROOT, Ended, small_scenario, start, verdict_of
 from tests.support.recorded_run import REMOVE_ONE, RecordedFolder
+
+# Sessions with whole runs: on a busy machine these take their time.
+pytestmark = pytest.mark.timeout(300)
 
 PLUGIN: Final = "harness.pytest_plugin"
 HEAVY: Final = ("numpy", "pydantic", "trio", "gevent", "locust", "duckdb", "construct", "typer")
-PATIENCE_S: Final = 90.0
+PATIENCE_S: Final = 240.0
 
 SUITE: Final = """\
 import sys
@@ -83,6 +86,16 @@ def start_suite(folder: Path, *words: str) -> subprocess.Popen[str]:
         text=True,
         start_new_session=True,
     )
+
+
+def finish(session: subprocess.Popen[str]) -> Ended:
+    """Wait for the end of a session; the runs of one that is killed drain and end by themselves."""
+    try:
+        output, _ = session.communicate(timeout=PATIENCE_S)
+    except subprocess.TimeoutExpired:
+        session.kill()
+        raise
+    return Ended(session.returncode, output)
 
 
 def until(there: Callable[[], Any]) -> Any:
