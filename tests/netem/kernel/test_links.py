@@ -150,6 +150,20 @@ async def test_every_address_meets_the_link_of_its_class_both_ways(individually:
     assert [counted.links[one, "up"].packets for one in range(4)] == [len(probed) // 4] * 4
 
 
+async def test_every_concentrator_has_a_link_of_its_own_also_beyond_the_first_block() -> None:
+    """Of 600, one each of the first, second and third block of 256 addresses is slowed down."""
+    fast, slow = profile(link(latency="20 ms")), profile(link(latency="150 ms"))
+    slowed = {3, 256, 511}
+    probed = sorted({n + by for n in slowed for by in (-256, -1, 0, 1, 256)} & {*range(600)})
+    async with open_kernel_lab(plan([fast], 600)) as lab:
+        await lab.change(0, slow, sorted(slowed))
+        for direction in DIRECTIONS:
+            made = lines(lab, probed, direction)
+            await measure(made, 1, 0.0, 0.4)
+            late = {n for n, line in zip(probed, made, strict=True) if line.sample.delays[0] > 0.1}
+            assert late == slowed
+
+
 async def test_in_order_no_packet_overtakes_another_and_in_netem_order_half_of_them_do() -> None:
     for options, overtaken in ((LinkOptions(order="link"), False), (NETEM_ORDER, True)):
         async with open_kernel_lab(plan([seed_class(1)], 2, options)) as lab:
