@@ -52,10 +52,19 @@ class Played:
     """A timeline played over a fake head-end, and what the record says of it."""
 
     def __init__(
-        self, folder: Path, events: list[dict[str, Any]], pid: int, protocol: str = "dlms"
+        self,
+        folder: Path,
+        events: list[dict[str, Any]],
+        pid: int,
+        protocol: str = "dlms",
+        *,
+        first: str = "auto",
+        speed: float = SPEED,
     ) -> None:
-        recorded = RecordedFolder(folder, {"speed": SPEED})
-        told = {**SCENARIO, "speed": SPEED, "timeline": events, "protocol": protocol}
+        recorded = RecordedFolder(folder, {"speed": speed})
+        told = {**SCENARIO, "speed": speed, "timeline": events, "protocol": protocol}
+        told["behaviour"] = {**SCENARIO["behaviour"], "first": first}
+        self._speed = speed
         self.head_end = FakeHeadEnd(pid)
         self._path = recorded.path
         self._prepared = replace(recorded.prepared, scenario=Scenario.model_validate(told))
@@ -65,7 +74,7 @@ class Played:
     async def play(self) -> list[Event]:
         clock = ScenarioClock()
         first_s = self._prepared.fleet.first_s
-        clock.start(time.monotonic(), float(first_s), SPEED)
+        clock.start(time.monotonic(), float(first_s), self._speed)
         with RunRecorder(self._path) as recorder:
             journal = Journal(recorder, first_s, clock, clock.monotonic_s, lambda: None)
             with trio.fail_after(10):
@@ -93,6 +102,37 @@ async def test_events_happen_when_they_are_due(tmp_path: Path, sleeper: int) -> 
     assert 900 <= began < 900 + SPEED
     assert 1200 <= cut <= 2100 <= ended
     assert played.head_end.killed == [(0, 0.01)]
+
+
+async def test_every_time_that_something_befalls_the_network_is_recorded(
+    tmp_path: Path, sleeper: int
+) -> None:
+    # The first step is at noon: the hours come at once and after a quarter of an hour.
+    slow = {
+        "do": "flap",
+        "hours": ["12:00-12:10", "12:15-12:20"],
+        "period": "300 s",
+        "links": ["seed-1"],
+    }
+    cut = {"do": "partition", "at": "00:30", "for": "10 min", "region": "2 of 3"}
+    played = Played(tmp_path, [slow, cut], sleeper, first="2026-01-12T12:00:00+01:00", speed=3000)
+    events = await played.play()
+    assert texts(events) == [
+        (FaultBegan, "flap 0"),
+        (FaultEnded, "flap 0"),
+        (FaultBegan, "flap 0"),
+        (FaultEnded, "flap 0"),
+        (FaultBegan, "partition 1"),
+        (FaultEnded, "partition 1"),
+    ]
+    assert {
+        event.fault: event.description for event in events if isinstance(event, FaultBegan)
+    } == {
+        "flap 0": "100 % of seed-1 down 20 % of every 5 min (connections break)",
+        "partition 1": (
+            "100 % of all links in region 2 of 3 without a way to the head-end (octets hang)"
+        ),
+    }
 
 
 async def test_what_befalls_meters_is_recorded(tmp_path: Path, sleeper: int) -> None:
