@@ -108,12 +108,23 @@ def test_a_reading_lost_after_its_acknowledgement(run: RecordedFolder) -> None:
     assert "handed to the link: yes; acknowledged: yes; rows stored: 0" in subject["facts"]
 
 
+def test_the_answer_is_the_one_to_that_meter(run: RecordedFolder) -> None:
+    run.tamper(f"DELETE FROM readings WHERE {OF_IT.replace('meter = 0', 'meter = 1')}")
+    check_run(run.path)
+    (subject,) = explained(run, "readings.lost")["subjects"]
+    push, answer = subject["exchange"]
+    assert push["layers"][-1].startswith("MST0000000000002 at ")
+    if run.scenario.protocol == "c12":
+        assert "from MST0000000000002 to" in push["layers"][0]
+        assert "to MST0000000000002," in answer["layers"][0]
+
+
 def test_a_late_reading_tells_where_its_time_went(run: RecordedFolder) -> None:
     run.tamper(f"UPDATE readings SET stored_at = stored_at + 3600000000 WHERE {OF_IT}")
     check_run(run.path)
     told = explained(run, "readings.late")
     (subject,) = told["subjects"]
-    assert told["measured"] == "1"
+    assert (told["measured"], told["more"]) == ("1", 0)
     (late,) = [fact for fact in subject["facts"] if "after its deadline" in fact]
     assert late.startswith(f"stored {3600 + 0.1 - run.step_s:.3f} s after its deadline")
     assert "from due to its first message" in late
