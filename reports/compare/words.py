@@ -98,7 +98,7 @@ def band(row: Row) -> str:
 
 
 def _signed(part: float) -> str:
-    percent = 100 * part
+    percent = 0.0 if abs(part) < 0.0005 else 100 * part  # no minus before a zero
     return f"{percent:+.0f} %" if abs(percent) >= 9.95 else f"{percent:+.1f} %"
 
 
