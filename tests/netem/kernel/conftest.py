@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import os
 from collections.abc import Sequence
 
@@ -40,6 +41,8 @@ def pytest_runtest_protocol(item: pytest.Item) -> bool | None:
     if os.environ.get("PYTEST_XDIST_WORKER"):
         # What is beside the folders of the workers is common to them.
         folder = folder.parent
+    # Waiting for the machine is no reason to print every stack.
+    faulthandler.cancel_dump_traceback_later()
     return True if kernel_vm.replay(item, folder) else None
 
 
