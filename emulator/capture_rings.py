@@ -120,7 +120,7 @@ class Ring:
     def take_broken(self) -> bool:
         """Tell, once, whether a connection with notes in here was broken."""
         # A stream has no public word for it yet.
-        broken = {ends.connection for ends, stream in self._live if stream._broken}
+        broken = {ends.connection for ends, stream in self._live if stream.is_broken}
         self._live = [it for it in self._live if it[0].connection not in broken and _is_open(it[1])]
         return any(note.ends.connection in broken for note in self.notes)
 

@@ -175,7 +175,10 @@ class ShapedStream(HalfCloseableStream):
             await self._through.wait()
 
     def reset(self) -> None:
-        """Break the connection at once: both ends find it broken, octets under way are lost."""
+        """Break the connection at once: both ends find it broken, octets under way are lost.
+
+        Where a link hangs, the far end finds it broken only when that is over.
+        """
         if self._broken:
             return
         self._broken = True
@@ -186,6 +189,20 @@ class ShapedStream(HalfCloseableStream):
         self._wake_all()
         if self._pump_scope is not None:
             self._pump_scope.cancel()
+        if any(gate.kind == "hang" for gate in self._gates):
+            self._nursery.start_soon(self._reset_raw_later)
+        else:
+            self._reset_raw()
+
+    async def _reset_raw_later(self) -> None:
+        """Reset once a packet could say so."""
+        try:
+            while hanging := [gate for gate in self._gates if gate.kind == "hang"]:
+                await hanging[0].wait_up()
+        finally:
+            self._reset_raw()
+
+    def _reset_raw(self) -> None:
         if isinstance(self.raw, trio.SocketStream):
             with suppress(OSError):  # the peer may have been quicker
                 self.raw.socket.setsockopt(SOL_SOCKET, SO_LINGER, _RESET_ON_CLOSE)
@@ -193,6 +210,11 @@ class ShapedStream(HalfCloseableStream):
         else:
             self._nursery.start_soon(trio.aclose_forcefully, self.raw)
         self._note_raw_closed()
+
+    @property
+    def is_broken(self) -> bool:
+        """Whether the connection was reset: by us, by the link or by the peer."""
+        return self._broken
 
     def _note_raw_closed(self) -> None:
         self._raw_closed = True

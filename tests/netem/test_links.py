@@ -142,3 +142,49 @@ async def test_a_link_that_is_cut_while_it_is_dialled_over_is_broken(
             stream = await links.connect(offering(memory_stream_pair()[0]), "steady", 0)
         with pytest.raises(trio.BrokenResourceError):
             await stream.send_all(b"x")
+
+
+async def test_the_far_end_hears_of_a_reset_only_when_the_link_hangs_no_more() -> None:
+    (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
+    port = listener.socket.getsockname()[1]
+
+    async def dial() -> trio.SocketStream:
+        return await trio.open_tcp_stream("127.0.0.1", port)
+
+    profiles = {"quick": profile("quick", latency="1 ms")}
+    async with listener, open_links(profiles, LinkOptions(), seed=1) as links:
+        gate = links.add_gate(np.array([True]))
+        stream = await links.connect(dial, "quick", 0)
+        far = await listener.accept()
+        gate.cut("hang")
+        stream.reset()
+        with pytest.raises(trio.BrokenResourceError):
+            await stream.send_all(b"x")
+        with trio.move_on_after(0.05) as silence:
+            await far.receive_some()
+        assert silence.cancelled_caught
+        gate.restore()
+        with trio.fail_after(10), pytest.raises(trio.BrokenResourceError):
+            await far.receive_some()
+        await stream.wait_closed()
+        await far.aclose()
+
+
+async def test_a_reset_while_the_link_hangs_does_not_outlive_the_links() -> None:
+    (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
+    port = listener.socket.getsockname()[1]
+
+    async def dial() -> trio.SocketStream:
+        return await trio.open_tcp_stream("127.0.0.1", port)
+
+    profiles = {"quick": profile("quick", latency="1 ms")}
+    links_of_test = open_links(profiles, LinkOptions(), seed=1, drain_s=0.01)
+    async with listener, links_of_test as links:
+        gate = links.add_gate(np.array([True]))
+        stream = await links.connect(dial, "quick", 0)
+        far = await listener.accept()
+        gate.cut("hang")
+        stream.reset()
+    with trio.fail_after(10), pytest.raises(trio.BrokenResourceError):
+        await far.receive_some()
+    await far.aclose()
