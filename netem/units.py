@@ -84,7 +84,12 @@ def _seconds(value: object) -> float:
 
 
 def _writer(unit: str) -> PlainSerializer:
-    return PlainSerializer(lambda value: f"{value} {unit}", return_type=str, when_used="json")
+    return PlainSerializer(
+        # Never in powers of ten, which these values are not read in.
+        lambda value: f"{Decimal(str(value)):f} {unit}",
+        return_type=str,
+        when_used="json",
+    )
 
 
 def _schema(units: Mapping[str, Decimal], example: str) -> WithJsonSchema:

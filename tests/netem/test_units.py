@@ -1,7 +1,7 @@
 """Quantities with units: what is read, what is refused, what is written back."""
 
 import pytest
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from netem.units import BitRate, ByteSize, Duration, EnergyWh, PartsPerMillion
 
@@ -57,3 +57,9 @@ def test_a_dump_loads_again() -> None:
         {"latency": "0.1 ms", "share": "33 %", "energy": "7 Wh", "rate": "9 Mbit/s", "size": "5 B"}
     )
     assert Quantities.model_validate_json(first.model_dump_json()) == first
+
+
+@pytest.mark.parametrize("value", [5e-05, 1e-9, 0.0, 0.25, 86_400.0, 1e9])
+def test_what_is_written_is_read_back(value: float) -> None:
+    duration = TypeAdapter(Duration)
+    assert duration.validate_json(duration.dump_json(value)) == value
