@@ -129,8 +129,8 @@ def assert_bursts(sent: int, arrived: list[int]) -> str:
 
 @pytest.mark.parametrize("individually", [True, False])
 async def test_every_address_meets_the_link_of_its_class_both_ways(individually: bool) -> None:
-    """Four classes apart by 60 ms and 300 concentrators each, so that a third octet is used."""
-    latencies = (0.03, 0.09, 0.15, 0.21)
+    """Four classes apart by 150 ms and 300 concentrators each, so that a third octet is used."""
+    latencies = (0.03, 0.18, 0.33, 0.48)
     profiles = [profile(link(latency=f"{round(one * 1000)} ms")) for one in latencies]
     probed = [
         start + index
@@ -141,10 +141,10 @@ async def test_every_address_meets_the_link_of_its_class_both_ways(individually:
         made: list[Line] = []
         for direction in DIRECTIONS:
             made = lines(lab, probed, direction)
-            await measure(made, 1, 0.0, 0.5)
+            await measure(made, 1, 0.0, 0.8)
             for number, line in zip(probed, made, strict=True):
                 least = latencies[number // 300]
-                assert [least <= delay < least + 0.058 for delay in line.sample.delays] == [True]
+                assert [least <= delay < least + 0.148 for delay in line.sample.delays] == [True]
         counted = await lab.counters()
     assert counted.unclassified == 0
     assert [counted.links[one, "up"].packets for one in range(4)] == [len(probed) // 4] * 4
@@ -152,15 +152,15 @@ async def test_every_address_meets_the_link_of_its_class_both_ways(individually:
 
 async def test_every_concentrator_has_a_link_of_its_own_also_beyond_the_first_block() -> None:
     """Of 600, one each of the first, second and third block of 256 addresses is slowed down."""
-    fast, slow = profile(link(latency="20 ms")), profile(link(latency="150 ms"))
+    fast, slow = profile(link(latency="20 ms")), profile(link(latency="400 ms"))
     slowed = {3, 256, 511}
     probed = sorted({n + by for n in slowed for by in (-256, -1, 0, 1, 256)} & {*range(600)})
     async with open_kernel_lab(plan([fast], 600)) as lab:
         await lab.change(0, slow, sorted(slowed))
         for direction in DIRECTIONS:
             made = lines(lab, probed, direction)
-            await measure(made, 1, 0.0, 0.4)
-            late = {n for n, line in zip(probed, made, strict=True) if line.sample.delays[0] > 0.1}
+            await measure(made, 1, 0.0, 0.7)
+            late = {n for n, line in zip(probed, made, strict=True) if line.sample.delays[0] > 0.2}
             assert late == slowed
 
 
