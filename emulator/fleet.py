@@ -15,7 +15,7 @@ from emulator.conditions import ConditionsPlayer, changing, fleet_conditions
 from emulator.delivery_record import DeliveryRecord
 from emulator.device import ExecutionLog
 from emulator.dialects import Dialects
-from emulator.fleet_config import FleetConfig, part_of
+from emulator.fleet_config import FleetConfig
 from emulator.grid import Grid, generate_grid
 from emulator.keys import key_ring
 from emulator.links import FleetLinks
@@ -58,7 +58,7 @@ class FleetShard:
         links: Links,
         conditions: Conditions,
     ) -> None:
-        numbers = part_of(grid.concentrators, config.shards, shard)
+        numbers = config.numbers_of(shard, grid.concentrators)
         plan = Plan(grid, config.behaviour, config.first_s, config.seed)
         truth = Truth(
             grid, config.behaviour, config.first_s, config.seed, folder=config.pattern_folder

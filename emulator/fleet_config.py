@@ -6,6 +6,7 @@ keys follow from the seed (test keys) or are named by file.
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Annotated, Final, Literal, TypeAlias
 
@@ -170,12 +171,33 @@ class FleetConfig(_Part):
         """Number of fleet shards."""
         return len(self.listen_ports)
 
+    @property
+    def cell(self) -> int:
+        """How many consecutive concentrators must be in one process: they may share a medium."""
+        if self.link != "model":
+            return 1
+        return math.lcm(*(profile.cell for profile in self.profiles.values()))
 
-def part_of(total: int, parts: int, number: int) -> range:
-    """Return the ``number``-th of ``parts`` nearly equal, contiguous parts of ``range(total)``."""
-    return range(total * number // parts, total * (number + 1) // parts)
+    def numbers_of(self, shard: int, concentrators: int) -> range:
+        """Return which of the ``concentrators`` of the grid live in a fleet shard."""
+        return part_of(concentrators, self.shards, shard, self.cell)
+
+    def shard_of(self, number: int, concentrators: int) -> int:
+        """Return the fleet shard that a concentrator lives in."""
+        return part_holding(concentrators, self.shards, number, self.cell)
 
 
-def part_holding(total: int, parts: int, item: int) -> int:
+def part_of(total: int, parts: int, number: int, whole: int = 1) -> range:
+    """Return the ``number``-th of ``parts`` nearly equal, contiguous parts of ``range(total)``.
+
+    Every ``whole`` items in a row stay together; with more parts than such runs, some are empty.
+    """
+    runs = -(-total // whole)
+    first, stop = runs * number // parts, runs * (number + 1) // parts
+    return range(min(total, first * whole), min(total, stop * whole))
+
+
+def part_holding(total: int, parts: int, item: int, whole: int = 1) -> int:
     """Return which of `part_of`'s parts holds ``item``."""
-    return ((item + 1) * parts - 1) // total
+    runs = -(-total // whole)
+    return ((item // whole + 1) * parts - 1) // runs

@@ -30,7 +30,7 @@ from pydantic import TypeAdapter
 
 from emulator.capture import CaptureProfile
 from emulator.dialects import Dialects
-from emulator.fleet_config import FleetConfig, part_holding
+from emulator.fleet_config import FleetConfig
 from emulator.grid import Grid
 from emulator.identity import (
     addresses_of,
@@ -174,7 +174,7 @@ def _concentrator_lines(
             "name": name.decode(),
             "system_title": title.hex(),
             "address": addresses.address(number),
-            "port": config.listen_ports[part_holding(grid.concentrators, config.shards, number)],
+            "port": config.listen_ports[config.shard_of(number, grid.concentrators)],
             "link": links[grid.link_category[number]],
             "protocol": dialects.name(number),
             "first_meter": meters.start,

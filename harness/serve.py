@@ -21,7 +21,7 @@ import trio
 from rich.console import Console
 
 from emulator.dialects import Dialects, spoken
-from emulator.fleet_config import FleetConfig, part_holding
+from emulator.fleet_config import FleetConfig
 from emulator.messages import MessageStream
 from harness.errors import ArgumentsError, EnvironmentUnfitError, ExitCode, causes
 from harness.provisioning import Provisioning, export_plan
@@ -240,7 +240,7 @@ async def _open_optical(
     prepared: Prepared, shards: list[_Shard], meter: int, port: int | None
 ) -> str:
     concentrator = int(prepared.grid.concentrator_of(np.array(meter)))
-    shard = shards[part_holding(prepared.grid.concentrators, len(shards), concentrator)]
+    shard = shards[prepared.fleet.shard_of(concentrator, prepared.grid.concentrators)]
     within = meter - prepared.grid.meters_of(concentrator).start
     return await shard.open_optical(concentrator, within, port)
 
