@@ -120,7 +120,8 @@ class Worsening(BaseModel):
     loss: WorseShare | None = None
     """Share of packets lost in the long run; links that lose in bursts go on losing in bursts."""
     rate: WorseRate | None = None
-    """A value limits bits; a factor scales the limits on bits and on packets that a link has."""
+    """A value limits bits; a factor scales the limits on bits and on packets that a link has, and
+    the capacity that it shares."""
     way: Literal["both", "up", "down"] = "both"
     """Up is from the concentrator to the head-end."""
 
@@ -205,6 +206,9 @@ def _rates(was: LinkDirection, figure: Figure | None, part: float) -> dict[str, 
         packets = was.packet_rate.per_second
         per_second = slowed(packets, packets * figure.factor)
         limits["packet_rate"] = was.packet_rate.model_copy(update={"per_second": per_second})
+    if was.shared:
+        rate = slowed(was.shared.rate, was.shared.rate * figure.factor)
+        limits["shared"] = was.shared.model_copy(update={"rate": rate})
     return limits
 
 

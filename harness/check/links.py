@@ -20,6 +20,7 @@ CHANCE_SIGMAS: Final = 6.0
 """Beyond six standard errors chance is out of the question: two in a thousand million."""
 ROUNDING_S: Final = 2e-6
 """Drawn delays are recorded in whole microseconds."""
+PACKETS_FOR_BURSTS: Final = 1_000
 QUANTITIES: Final = (
     ("delay, mean", "delay_mean_s", "s", 1),
     ("delay, sigma", "delay_sigma_s", "s", 1),
@@ -70,9 +71,8 @@ def _agrees(key: str, values: dict[str, Any], direction: LinkDirection) -> bool 
     if key == "delay_mean_s" and values["delays"]:
         error_s = values["delay_sigma_s"]["set"] / math.sqrt(values["delays"])
         return bool(off <= CHANCE_SIGMAS * error_s + ROUNDING_S)
-    # Losses that come in bursts scatter more than single ones: theirs is not judged.
-    if key == "loss_share" and not isinstance(direction.loss, GilbertElliottLoss):
-        share, packets = values[key]["set"], values["packets"]
-        error = math.sqrt(share * (1 - share) / packets)
-        return bool(off <= CHANCE_SIGMAS * error + 1 / packets)
+    # Losses that come in bursts need many packets before chance has a width.
+    bursts, packets = isinstance(direction.loss, GilbertElliottLoss), values["packets"]
+    if key == "loss_share" and (not bursts or packets >= PACKETS_FOR_BURSTS):
+        return bool(off <= CHANCE_SIGMAS * values[key]["error"] + 1 / packets)
     return None
