@@ -24,6 +24,8 @@ from tests.calibration.running import TierError
 SEED_CLASSES: Final = ("seed-1", "seed-2", "seed-3", "seed-4")
 CLIENTS: Final = 300
 QUICK_CLIENTS: Final = 120
+FEWEST: Final = 5
+MOST: Final = 5_000
 INTERVAL_S: Final = 0.06
 WIDTH: Final = 132
 
@@ -41,6 +43,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for name in names:
         if name not in known:
             parser.error(f"no profile {name}; there are {', '.join(sorted(known))}")
+    if asked.clients is not None and not FEWEST <= asked.clients <= MOST:
+        parser.error(f"--clients must be from {FEWEST} to {MOST}")
     job = Job(
         tier="model",
         order="netem",
