@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test run test bench lint schema reference lock clean
+.PHONY: help setup setup-test run test degradation calibrate bench lint schema reference lock clean
 
 help:  ## what can be made
 	@sed -n 's/^\([a-z-]*\):.*##  *\(.*\)/\1|\2/p' Makefile | awk -F'|' '{ printf "  make %-11s %s\n", $$1, $$2 }'
@@ -42,6 +42,12 @@ run: setup  ## the quickstart: 1,000 concentrators, 70,000 meters, a verdict in 
 
 test: setup-test  ## everything that must hold
 	$(BIN)/python -m pytest -n 2 --dist worksteal tests
+
+degradation: setup-test  ## every link class under every fault, and the planted defects (half an hour)
+	METERSTORM_DEGRADATION=all $(BIN)/python -m pytest -n 2 --dist worksteal tests/degradation --junitxml=degradation.xml
+
+calibrate: setup-test  ## the same link in the three tiers, side by side
+	$(BIN)/python -m tests.calibration
 
 bench: setup-test  ## codec, plan and end-to-end figures of this machine
 	$(BIN)/python -m tests.bench

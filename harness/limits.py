@@ -189,6 +189,10 @@ def _measures() -> dict[str, Measure]:
     measures["commands.issued"] = Measure("commands given to the head-end", (Unit.COUNT,))
     for name, meaning in _COMMANDS.items():
         measures[f"commands.{name}"] = Measure(meaning, _COUNTED, "commands.issued")
+    measures["replays.accepted"] = Measure(
+        "recorded pushes, sent again by the replay probe, that were confirmed as if they were new",
+        (Unit.COUNT,),
+    )
     for service, meaning in _LATENCIES.items():
         for percentile in PERCENTILES:
             name = f"{service}.latency.{percentile}"

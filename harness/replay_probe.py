@@ -84,7 +84,7 @@ class ReplayProbe:
             account = self._replay(record, push)
             if account.outcome != UNREACHABLE or record.name not in self._tried:
                 self._tried[record.name] = account
-            self._write()
+            self.write()
 
     def _confirmed(self) -> Iterator[tuple[ConcentratorRecord, Packet]]:
         """Yield the first confirmed push of each concentrator that was not yet replayed."""
@@ -126,7 +126,8 @@ class ReplayProbe:
     def _confirms(self, record: ConcentratorRecord, octets: bytes) -> bool:
         return confirms(record, octets, self._protection)
 
-    def _write(self) -> None:
+    def write(self) -> None:
+        """Write down what became of everything so far; at first, that it was asked for."""
         outcomes = [account.outcome for account in self._tried.values()]
         found = {
             "tried": len(outcomes) - outcomes.count(UNREACHABLE),
@@ -186,6 +187,7 @@ def main() -> None:
     """Probe until enough was tried; whoever started this ends it with the run."""
     runs, wanted = sys.argv[1:]
     probe = ReplayProbe(newest(Path(runs)), int(wanted))
+    probe.write()
     while not probe.done:
         probe.look()
         time.sleep(POLL_S)

@@ -12,11 +12,14 @@ import socket
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any, Final
 
 from pyroute2 import Ethtool, IPRoute
 
+from netem.addresses import CABLE_PREFIX, FLEET_PREFIX
+from netem.lab import LabError
 from netem.namespaces import Namespace
 
 NAME_PREFIX: Final = "msl-"
@@ -170,3 +173,24 @@ def _is_alive(name: str) -> bool:
         return Path(f"/proc/{int(owner, 16)}").exists()
     except ValueError:
         return False
+
+
+def refuse_taken(namespace: Namespace) -> None:
+    """Refuse a namespace that reaches addresses already which a lab would hide.
+
+    Raises:
+        LabError: there is such a route.
+    """
+    prefixes = [IPv4Network(FLEET_PREFIX), IPv4Network(CABLE_PREFIX)]
+    with netlink(namespace) as socket:
+        for route in socket.get_routes(family=2, table=254):
+            destination = route.get_attr("RTA_DST")
+            if destination is None:
+                continue
+            taken = IPv4Network(f"{destination}/{route['dst_len']}")
+            if any(taken.subnet_of(prefix) for prefix in prefixes):
+                raise LabError(
+                    f"this machine has a route to {taken}, which the lab would hide",
+                    "close another lab that is open here, or run as an ordinary user, or in a"
+                    " network namespace of its own: unshare --net",
+                )

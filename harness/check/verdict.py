@@ -28,6 +28,7 @@ from harness.check.latency import by_series, latencies
 from harness.check.links import links
 from harness.check.recorded import RecordedRun
 from harness.check.registrations import count_registrations
+from harness.check.replays import replay_measurements, with_replay_check
 from harness.check.stores import NO_EVENTS, StoredEvents
 from harness.judging import judge, measurements
 from harness.ledger.fates import Counts
@@ -111,9 +112,10 @@ def conclude(
         distrust=_distrust(run, found, changed),
         environment=_environment(run.facts),
     )
+    replays = replay_measurements(run.folder.path)
     checks = judge(
-        with_alarm_checks(run.scenario.checks, draft.alarms),
-        measurements(draft) | alarm_measurements(found.alarms, draft.alarms),
+        with_replay_check(with_alarm_checks(run.scenario.checks, draft.alarms), replays),
+        measurements(draft) | alarm_measurements(found.alarms, draft.alarms) | (replays or {}),
     )
     outcome, reasons = decide(draft, checks, _doubts(run, draft))
     return replace(draft, verdict=outcome, reasons=tuple(reasons), checks=checks)

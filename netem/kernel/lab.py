@@ -15,7 +15,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Final
 
@@ -24,7 +23,6 @@ from pyroute2 import NetlinkError
 
 from netem import cables
 from netem.addresses import (
-    CABLE_PREFIX,
     FLEET_ADDRESS,
     FLEET_PREFIX,
     HEAD_END_ADDRESS,
@@ -32,7 +30,6 @@ from netem.addresses import (
 )
 from netem.cables import End
 from netem.kernel.policing import Policer, rules
-from netem.kernel.statistics import connection_tracking, listen_drops
 from netem.kernel.trees import Tree
 from netem.lab import (
     ConnectionTracking,
@@ -43,6 +40,7 @@ from netem.lab import (
     LabPlan,
     ListenDrops,
 )
+from netem.namespace_counters import connection_tracking, listen_drops
 from netem.namespaces import Namespace, NotCapableError
 from netem.profiles import LinkProfile, TierUnfitError
 
@@ -129,7 +127,7 @@ class KernelLab:
             self._namespaces.append(Namespace.current())
             self._namespaces.append(Namespace.create())
             self._namespaces.append(Namespace.create())
-            self._check_free()
+            cables.refuse_taken(self._namespaces[0])
             self._lay_cables()
         except NotCapableError as error:
             raise LabError(error.reason, error.mend) from error
@@ -155,23 +153,6 @@ class KernelLab:
             self._head_end = None
         for namespace in self._namespaces:
             namespace.close()
-
-    def _check_free(self) -> None:
-        """Refuse where the lab would hide addresses that this namespace reaches already."""
-        here = self._namespaces[0]
-        prefixes = [IPv4Network(FLEET_PREFIX), IPv4Network(CABLE_PREFIX)]
-        with cables.netlink(here) as socket:
-            for route in socket.get_routes(family=2, table=254):
-                destination = route.get_attr("RTA_DST")
-                if destination is None:
-                    continue
-                taken = IPv4Network(f"{destination}/{route['dst_len']}")
-                if any(taken.subnet_of(prefix) for prefix in prefixes):
-                    raise LabError(
-                        f"this machine has a route to {taken}, which the lab would hide",
-                        "run as an ordinary user, or in a network namespace of its own:"
-                        " unshare --net",
-                    )
 
     def _lay_cables(self) -> None:
         here, router, fleet = self._namespaces

@@ -23,6 +23,7 @@ from netem.cables import (
     netlink,
     own_any_address,
     own_name,
+    refuse_taken,
     remove_cable,
 )
 from netem.lab import LabError, LabPlan
@@ -73,6 +74,7 @@ def lay_cables(plan: LabPlan) -> Cabling:
 
 def _lay(plan: LabPlan, stack: ExitStack) -> Cabling:
     head_end = stack.enter_context(Namespace.current())
+    refuse_taken(head_end)
     middle = stack.enter_context(Namespace.create())
     fleet = stack.enter_context(Namespace.create())
     head_end_end = End(head_end, own_name("p"), _HEAD_END_MAC)

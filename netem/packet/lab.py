@@ -14,7 +14,6 @@ import numpy as np
 import trio
 
 from netem.addresses import HEAD_END_ADDRESS, AddressPlan
-from netem.kernel.statistics import connection_tracking, listen_drops
 from netem.lab import (
     ConnectionTracking,
     Direction,
@@ -23,6 +22,7 @@ from netem.lab import (
     LabPlan,
     ListenDrops,
 )
+from netem.namespace_counters import connection_tracking, listen_drops
 from netem.namespaces import Namespace
 from netem.packet.cabling import Cabling, lay_cables
 from netem.packet.client import EmulatorClient

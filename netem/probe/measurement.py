@@ -8,11 +8,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
-from typing import Final, Literal, Self
+from typing import Final, Self
 
 import numpy as np
 
-Direction = Literal["up", "down"]
+from netem.profiles import Direction
+
 NANOSECONDS_PER_US: Final = 1_000
 SECOND_NS: Final = 1_000_000_000
 

@@ -21,9 +21,10 @@ from typing import Final, TextIO
 
 from netem.namespaces import Namespace
 from netem.probe.config import ProbeConfig
-from netem.probe.measurement import Bucket, Direction, Train, record_line
+from netem.probe.measurement import Bucket, Train, record_line
 from netem.probe.packets import Probe, ProbeDatagram, read_probe
 from netem.probe.schedule import DIRECTIONS, FOREVER_NS, Due, ProbeSchedule
+from netem.profiles import Direction
 
 _SO_TIMESTAMPNS: Final = 35
 _ANCILLARY: Final = 64

@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from netem.probe.config import ProbeConfig
-from netem.probe.measurement import SECOND_NS, Bucket, Direction, Train
+from netem.probe.measurement import SECOND_NS, Bucket, Train
+from netem.profiles import Direction
 
 FOREVER_NS: Final = 1 << 63
 """A moment by which all patience is over."""

@@ -97,14 +97,14 @@ def test_every_message_is_well_formed_and_genuine(captured: Captured) -> None:
     kept = json.loads((captured.run.path / "ledger" / "shard-0" / "summary.json").read_text())
     assert len(judgements) == len(captured.messages) == kept["counts"]["packets captured"]
     fair = [
-        it
+        (it, octets.hex())
         for it, octets in zip(judgements, captured.messages, strict=True)
         if captured.protection == "clear" or not is_misjudged(octets)
     ]
     assert len(fair) > 0.9 * len(judgements)
-    assert {it.genuine for it in fair} == {captured.genuine}
-    assert [text for it in fair for text in complaints(it)] == []
-    assert {code for it in fair for code in it.responses} == {"0x00"}
+    assert [it for it in fair if it[0].genuine is not captured.genuine] == []
+    assert [text for it, _ in fair for text in complaints(it)] == []
+    assert {code for it, _ in fair for code in it.responses} == {"0x00"}
 
 
 def test_it_sees_all_that_was_said(captured: Captured) -> None:

@@ -17,7 +17,17 @@ from tests.support.canned import passed_verdict, record_run
 
 ROOT = Path(__file__).parents[2]
 TINY = str(ROOT / "scenarios" / "tiny.toml")
-VERBS = ("run", "validate", "schema", "serve", "check", "report", "doctor")
+VERBS = (
+    "run",
+    "validate",
+    "schema",
+    "serve",
+    "check",
+    "report",
+    "compare",
+    "explain",
+    "doctor",
+)
 
 Output = pytest.CaptureFixture[str]
 

@@ -397,7 +397,8 @@ def test_a_wrong_seed_is_named_by_its_option(folder: Path) -> None:
         ),
         pytest.param(
             'link = "netem"\n' + SMALL + 'links = [{ profile = "g3-plc-cell", share = "100 %" }]\n',
-            "x.toml:5: grid.links.0.profile: link profile g3-plc-cell: up.shared: the kernel's netem "
+            "x.toml:5: grid.links.0.profile: link profile g3-plc-cell: up.shared: the kernel's "
+            "netem "
             'cannot do this; the scenario asks for link = "netem", use "model" or "packet"',
             id="link-of-another-tier",
         ),

@@ -13,8 +13,8 @@ from construct import (
     Computed,
     Const,
     Construct,
+    ExprAdapter,
     ExprValidator,
-    Flag,
     Float32b,
     Float64b,
     FocusedSeq,
@@ -57,6 +57,10 @@ LENGTH: Final = Select(
 OCTETS: Final = Prefixed(LENGTH, GreedyBytes)
 
 _NOTHING: Any = Computed(None)
+# Any octet but 0 is true; one that is not 1 is kept, so that it is written back as it came.
+_BOOLEAN: Any = ExprAdapter(
+    Int8ub, lambda octet, _: octet if octet > 1 else bool(octet), lambda value, _: int(value)
+)
 _DESCRIPTION: Any = LazyBound(lambda: TYPE_DESCRIPTION)
 _CONTENTS: Final[dict[int, Any]] = {
     DataType.ARRAY: Struct("count" / Int16ub, "element" / _DESCRIPTION),
@@ -72,7 +76,7 @@ _VALUES: Final[dict[int, Any]] = {
     DataType.NULL_DATA: _NOTHING,
     DataType.ARRAY: PrefixedArray(LENGTH, _DATA),
     DataType.STRUCTURE: PrefixedArray(LENGTH, _DATA),
-    DataType.BOOLEAN: Flag,
+    DataType.BOOLEAN: _BOOLEAN,
     DataType.BIT_STRING: Struct("size" / LENGTH, "octets" / Bytes((this.size + 7) // 8)),
     DataType.DOUBLE_LONG: Int32sb,
     DataType.DOUBLE_LONG_UNSIGNED: Int32ub,

@@ -20,8 +20,8 @@ from netem.kernel.discipline import netem_options
 from netem.kernel.messages import RefusedError, Template, classes_below, send_all
 from netem.kernel.policing import iptables_script, nft_script, rules
 from netem.kernel.shaping import packet_class, unlimited_class
-from netem.kernel.statistics import tcp_extensions
 from netem.lab import LabError, LabPlan
+from netem.namespace_counters import tcp_extensions
 from netem.namespaces import Namespace, is_capable
 from netem.profiles import LinkDirection, LinkOptions, LinkProfile, PacketRate, load_profiles
 
