@@ -27,7 +27,7 @@ QUICK_CLIENTS: Final = 120
 FEWEST: Final = 5
 MOST: Final = 5_000
 INTERVAL_S: Final = 0.06
-WIDTH: Final = 132
+WIDTH: Final = 140
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

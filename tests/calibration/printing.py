@@ -14,16 +14,16 @@ from tests.calibration.judging import Comparison, Row
 
 
 def table(rows: Sequence[Row], clients: int) -> Table:
-    """Return ``rows`` for a terminal of 110 columns."""
+    """Return ``rows`` for a terminal of 140 columns."""
     made = Table(
         title=f"Times of exchanges, {clients} clients a size; kernel: two runs together,"
         " its distances those between the two",
         title_justify="left",
     )
     for name in ("profile", "octets", "tier", "order"):
-        made.add_column(name)
+        made.add_column(name, overflow="fold")
     for name in ("mean s", "p50", "p95", "sent again", "KS", "W1", "of mean", "mean"):
-        made.add_column(name, justify="right")
+        made.add_column(name, justify="right", no_wrap=True)
     made.add_column("verdict")
     for row in rows:
         is_first = row.quantity == CONNECT
