@@ -92,6 +92,8 @@ class Pushers:
         )
         self._pushers: dict[int, _Pusher] = {}
         self._recovering: set[int] = set()
+        self._all_back = trio.Event()
+        self._all_back.set()
         self._deliveries: trio.Nursery | None = None
 
     @property
@@ -108,6 +110,8 @@ class Pushers:
             async with trio.open_nursery() as self._deliveries:
                 self._enrol(np.flatnonzero(self._concentrators.alive(0)) + self._first)
                 await self._follow_plan(self._deliveries)
+                # What waits for those who have yet to come back is owed all the same.
+                await self._all_back.wait()
         finally:
             self._deliveries = None
 
@@ -161,6 +165,10 @@ class Pushers:
         delays_s = mix(self._recovery_key, hit) / 2.0**64 * spread_s
         order = np.argsort(delays_s, kind="stable")
         began = trio.current_time()
+        if not len(hit):
+            return
+        if not self._recovering:
+            self._all_back = trio.Event()
         self._recovering.update(hit.tolist())
         try:
             for number, delay_s in zip(hit[order].tolist(), delays_s[order].tolist(), strict=True):
@@ -171,6 +179,8 @@ class Pushers:
                 self._deliveries.start_soon(self.deliver, number)
         finally:
             self._recovering.difference_update(hit.tolist())
+            if not self._recovering:
+                self._all_back.set()
 
     async def deliver(self, number: int) -> None:
         """Push what concentrator ``number`` owes, until nothing is left or it is cut off.

@@ -70,7 +70,7 @@ def captured(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
         CAPTURE,
         security,
         commands(COMMANDS),
-        every_event(),
+        every_event(unanswered=False),
         mode=RUNS[protection],
         steps=STEPS,
     )

@@ -30,7 +30,7 @@ name = "seldom"
 share = "30 %"
 reachable = "60 %"
 """
-ADMITTED_PER_S: Final = 150
+ADMITTED_PER_S: Final = 40
 STORM: Final = f"""\
 [c12]
 registrations_per_s = {ADMITTED_PER_S}

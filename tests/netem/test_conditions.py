@@ -249,7 +249,7 @@ def test_flaps_are_down_for_their_share_once_a_cycle(
         assert ends_s - begins_s == pytest.approx(period_s * down_ppm / 1e6, abs=1e-6)
     for (_, ends_s), (begins_s, _) in pairwise(times):
         assert ends_s <= begins_s + 1e-9
-    cycles = [int((begins_s - 100 + 1e-9) / period_s) for begins_s, _ in times]
+    cycles = [int((begins_s - 100 + 2e-6) / period_s) for begins_s, _ in times]
     assert cycles == list(range(len(times)))
     assert all(100 <= begins_s < ends_s <= 700 for begins_s, ends_s in times)
 

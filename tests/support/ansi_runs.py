@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from emulator.event_kinds import TRACES, Ending
+from emulator.event_kinds import TRACES, Ending, MeterEventKind
 from tests.support.command_line import WholeRun, run_scenario, small_scenario
 
 CONCENTRATORS, METERS = 20, 300
@@ -40,13 +40,21 @@ def commands(count: int) -> str:
     return COMMANDS.format(count=count)
 
 
-def every_event(share: str = "20 %") -> str:
-    """Return a timeline on which every kind of event befalls some meters, two minutes apart.
+UNANSWERED: Final = frozenset(
+    {MeterEventKind.BUSY, MeterEventKind.NOT_READY, MeterEventKind.LOCKED, MeterEventKind.IDLE}
+)
 
-    What needs an end gets one; of what may have one, every other does.
+
+def every_event(share: str = "20 %", *, unanswered: bool = True) -> str:
+    """Return a timeline on which every kind of event befalls some meters, a minute apart.
+
+    What needs an end gets one; of what may have one, every other does. Without ``unanswered`` those
+    are left out during which a meter answers with an error, or not at all.
     """
     events = []
     for number, (kind, trace) in enumerate(TRACES.items()):
+        if kind in UNANSWERED and not unanswered:
+            continue
         ends = trace.ending is Ending.NEEDED or (trace.ending is Ending.OPTIONAL and number % 2)
         events.append(
             f'[[timeline]]\ndo = "event"\nevent = "{kind.value}"\nshare = "{share}"\n'

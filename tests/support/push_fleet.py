@@ -249,7 +249,8 @@ class KillRun:
         config = HeadEndConfig(
             shard=0,
             listen_port=0,
-            control_socket=folder / "c.sock",
+            # Beside the run: names of sockets are short, and those of runs are not.
+            control_socket=folder.parent / "c.sock",
             provisioning=self.prepared.provisioning,
             store_url=self.store_url,
             protocol=self.prepared.fleet.protocol,

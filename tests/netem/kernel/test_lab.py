@@ -190,7 +190,7 @@ async def test_full_connection_tracking_is_counted() -> None:
         arrived = await trio.to_thread.run_sync(flood, lab)
         tracking = (await lab.counters()).tracking
     assert tracking["head-end"].max == 20
-    assert tracking["head-end"].dropped == 40 - arrived > 10
+    assert tracking["head-end"].drop == 40 - arrived > 10
     assert all(tracking[side].dropped == 0 for side in tracking if side != "head-end")
 
 
