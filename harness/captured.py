@@ -6,11 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from protocols.pcapng import Packet, read
+from protocols.pcapng import Packet, blocks, read
 
 FOLDER: Final = "captures"
-_LENGTH: Final = slice(4, 8)
-_SMALLEST_BLOCK: Final = 12
 
 
 def captured(run: Path) -> Iterator[tuple[Path, list[Packet]]]:
@@ -21,11 +19,4 @@ def captured(run: Path) -> Iterator[tuple[Path, list[Packet]]]:
 
 def whole_blocks(octets: bytes) -> bytes:
     """Return a capture without a block that is still being written."""
-    end = 0
-    while len(octets) - end >= _SMALLEST_BLOCK:
-        head = octets[end : end + _LENGTH.stop]
-        length = int.from_bytes(head[_LENGTH], "little")
-        if length < _SMALLEST_BLOCK or end + length > len(octets):
-            break
-        end += length
-    return octets[:end]
+    return b"".join(block for _, block in blocks(octets))

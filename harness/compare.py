@@ -12,9 +12,9 @@ from typing import Any, Final
 import typer
 
 from emulator.run_folder import RunFolder
+from harness.check.latency import merged_latencies
 from harness.check.recorded import SUMMARY
 from harness.errors import ArgumentsError, ExitCode
-from harness.histograms import recorded
 from harness.run.facts import FACTS_FILE, RunFacts
 from reports.compare import (
     Comparison,
@@ -31,7 +31,7 @@ from reports.compare.document import render_comparison as as_json
 from reports.compare.markdown import render_comparison as as_markdown
 from reports.compare.quantiles import DECODE_ERRORS
 from reports.compare.terminal import print_comparison
-from reports.recording import RecordError, RunRecord, new_histogram
+from reports.recording import RecordError, RunRecord
 
 EXIT_CODES: Final = {
     Outcome.SAME: ExitCode.PASSED,
@@ -142,7 +142,6 @@ def _by_link(path: Path) -> dict[tuple[str, str], Any]:
     Raises:
         ArgumentsError: what they told is damaged.
     """
-    merged: dict[tuple[str, str], Any] = {}
     try:
         told = [
             part
@@ -151,12 +150,9 @@ def _by_link(path: Path) -> dict[tuple[str, str], Any]:
         ]
         if (path / FACTS_FILE).is_file():
             told += RunFacts.load(path).latencies
-        for part in told:
-            whole = merged.setdefault((part["series"], part["link"]), new_histogram())
-            whole.add(recorded(part["histogram"]))
+        return merged_latencies(told)
     except (ValueError, KeyError, *DECODE_ERRORS) as error:
         raise ArgumentsError(f"{path}: the latencies by link cannot be read: {error}") from error
-    return merged
 
 
 def _tell(found: Comparison, form: Format) -> None:

@@ -10,6 +10,8 @@ Everything is little-endian but the tags of the upper PDU, which are big-endian.
 
 from __future__ import annotations
 
+import struct
+from collections.abc import Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 from typing import Final
@@ -25,6 +27,8 @@ _ENHANCED_PACKET: Final = 0x0000_0006
 _BYTE_ORDER_MAGIC: Final = 0x1A2B3C4D
 _LENGTH_UNKNOWN: Final = 0xFFFF_FFFF_FFFF_FFFF
 _BLOCK_OVERHEAD: Final = 12
+_BLOCK_HEAD: Final = struct.Struct("<II")
+"""Type and length of a block."""
 _PORT_TYPE_TCP: Final = 2
 _ALIGNMENT: Final = 4
 
@@ -122,18 +126,32 @@ def packet(item: Packet) -> bytes:
     return _block(_ENHANCED_PACKET, EnhancedPacket.build(body))
 
 
+def blocks(octets: bytes) -> Iterator[tuple[bool, bytes]]:
+    """Yield each whole block of a capture, and whether it is a packet; ends at one that is cut off.
+
+    So a capture can be read that is still being written, and one block parsed without the others.
+    """
+    start = 0
+    while start + _BLOCK_OVERHEAD <= len(octets):
+        kind, size = _BLOCK_HEAD.unpack_from(octets, start)
+        if size < _BLOCK_OVERHEAD or start + size > len(octets):
+            return
+        yield kind == _ENHANCED_PACKET, octets[start : start + size]
+        start += size
+
+
 def read(octets: bytes) -> list[Packet]:
     """Return the packets of a capture that this module wrote.
 
     Raises:
         construct.ConstructError: it is none, or it is cut off.
     """
-    blocks = c.GreedyRange(Block).parse(octets)
-    if sum(block.total_length for block in blocks) != len(octets):
+    parsed = c.GreedyRange(Block).parse(octets)
+    if sum(block.total_length for block in parsed) != len(octets):
         raise c.StreamError("the capture is cut off")
     return [
         _packet(EnhancedPacket.parse(block.body))
-        for block in blocks
+        for block in parsed
         if block.type == _ENHANCED_PACKET
     ]
 

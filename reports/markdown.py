@@ -62,7 +62,7 @@ def _within(bytes_max: int, sections: Sequence[str]) -> list[str]:
     return [*kept, "Sections too long for this summary are in report.html."] if left_out else kept
 
 
-def _safe(text: str) -> str:
+def safe(text: str) -> str:
     """Return ``text`` so that neither Markdown nor HTML in it takes effect."""
     flat = clip(" ".join(printable(text).split()), _TEXT_MAX)
     flat = flat.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
@@ -75,7 +75,7 @@ def _code(text: str) -> str:
     return f"{fence}\n{clip(printable(text), 2000)}\n{fence}"
 
 
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]], figures: int = 99) -> str:
+def table(head: Sequence[str], rows: Iterable[Sequence[str]], figures: int = 99) -> str:
     """Return a table: a column of text, then up to ``figures`` columns of figures, then text."""
     all_rows = list(rows)
     rule = ["---:" if 0 < column <= figures else "---" for column in range(len(head))]
@@ -86,10 +86,10 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]], figures: int = 99
 
 
 def _opening(verdict: Verdict) -> str:
-    name = _safe(verdict.scenario)
+    name = safe(verdict.scenario)
     title = f"## {_SIGN[verdict.verdict]} {verdict.verdict.capitalize()}: {name}"
-    reasons = "\n".join(f"- {_safe(reason)}" for reason in verdict.reasons[:_REASONS_MAX])
-    parts = (title, _safe(headline(verdict)), reasons, f"{scale(verdict)}.")
+    reasons = "\n".join(f"- {safe(reason)}" for reason in verdict.reasons[:_REASONS_MAX])
+    parts = (title, safe(headline(verdict)), reasons, f"{scale(verdict)}.")
     return "\n\n".join(part for part in parts if part)
 
 
@@ -99,13 +99,13 @@ def _account(verdict: Verdict) -> str:
     rows += [(f"= {line.label.lower()}", count(line.value), line.of_owed) for line in whole.split]
     rows += [(line.label, count(line.value), line.of_owed) for line in whole.besides]
     rows.append(("Deferred (not owed yet)", count(whole.deferred), ""))
-    return "### Readings\n\n" + _table(("", "readings", "of owed"), rows)
+    return "### Readings\n\n" + table(("", "readings", "of owed"), rows)
 
 
 def _nodes(verdict: Verdict) -> str:
     """Return a line on alarms and one on registrations, where there were any."""
     told = (("Alarms", alarm_line(verdict)), ("Registrations", registration_line(verdict)))
-    return "\n".join(f"- **{name}**: {_safe(line)}" for name, line in told if line)
+    return "\n".join(f"- **{name}**: {safe(line)}" for name, line in told if line)
 
 
 def _checks(verdict: Verdict) -> str:
@@ -113,51 +113,51 @@ def _checks(verdict: Verdict) -> str:
         return ""
     rows = (
         (
-            f"{_MARK[check.passed]} {_safe(check.name)}",
-            _safe(measured(check.measured)),
-            _safe(check.limit),
-            "" if check.passed else _safe(check_words(check)),
+            f"{_MARK[check.passed]} {safe(check.name)}",
+            safe(measured(check.measured)),
+            safe(check.limit),
+            "" if check.passed else safe(check_words(check)),
         )
         for check in order_checks(verdict)
     )
-    return "### Checks\n\n" + _table(("check", "measured", "limit", "meaning"), rows, figures=2)
+    return "### Checks\n\n" + table(("check", "measured", "limit", "meaning"), rows, figures=2)
 
 
 def _latency(verdict: Verdict) -> str:
     if not verdict.latency_s:
         return ""
     rows = (
-        (_safe(name), *(seconds(value) for value in (at.p50, at.p90, at.p99, at.p99_9, at.max)))
+        (safe(name), *(seconds(value) for value in (at.p50, at.p90, at.p99, at.p99_9, at.max)))
         for name, at in sorted(verdict.latency_s.items())
     )
     title = "### Latency from the intended time\n\n"
-    return title + _table(("series", "p50", "p90", "p99", "p99.9", "max"), rows)
+    return title + table(("series", "p50", "p90", "p99", "p99.9", "max"), rows)
 
 
 def _classes(verdict: Verdict) -> str:
     tables = []
     for dimension, classes in verdict.classes.items():
         rows = (
-            (_safe(c.name), *map(count, (c.meters, c.owed, c.correct, c.late, c.lost)))
+            (safe(c.name), *map(count, (c.meters, c.owed, c.correct, c.late, c.lost)))
             for c in classes
         )
-        head = (_safe(dimension), "meters", "owed", "correct", "late", "lost")
-        tables.append(_table(head, rows))
+        head = (safe(dimension), "meters", "owed", "correct", "late", "lost")
+        tables.append(table(head, rows))
     return "### Classes\n\n" + "\n\n".join(tables) if tables else ""
 
 
 def _failures(verdict: Verdict) -> str:
     if not verdict.failures:
         return ""
-    rows = ((_safe(f"{f.where}: {f.cause}"), count(f.count)) for f in verdict.failures)
-    return "### Failures by cause\n\n" + _table(("cause", "count"), rows)
+    rows = ((safe(f"{f.where}: {f.cause}"), count(f.count)) for f in verdict.failures)
+    return "### Failures by cause\n\n" + table(("cause", "count"), rows)
 
 
 def _distrust(record: RunRecord, verdict: Verdict) -> str:
     notes = distrust(record, verdict)
     if not notes:
         return ""
-    shown = "\n".join(f"- {_safe(note)}" for note in notes[:_ROWS_MAX])
+    shown = "\n".join(f"- {safe(note)}" for note in notes[:_ROWS_MAX])
     return f"### What to distrust\n\n{shown}"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from harness.check.recorded import RecordedRun
@@ -11,9 +12,17 @@ from reports.recording import new_histogram
 
 def latencies(run: RecordedRun) -> dict[tuple[str, str], Any]:
     """Return one histogram (microseconds) per (series, link profile), merged over all shards."""
-    merged: dict[tuple[str, str], Any] = {}
     of_fleet = [part for summary in run.summaries() for part in summary["latencies"]]
-    for part in [*of_fleet, *run.facts.latencies]:
+    return merged_latencies([*of_fleet, *run.facts.latencies])
+
+
+def merged_latencies(parts: Iterable[Mapping[str, str]]) -> dict[tuple[str, str], Any]:
+    """Return one histogram (microseconds) per (series, link profile) of all that processes told.
+
+    Raises what decoding raises for a histogram that is damaged, `KeyError` for a part without one.
+    """
+    merged: dict[tuple[str, str], Any] = {}
+    for part in parts:
         whole = merged.setdefault((part["series"], part["link"]), new_histogram())
         whole.add(recorded(part["histogram"]))
     return merged

@@ -7,7 +7,6 @@ something failed (``kept.pcapng``), and, of a run that was cut off, rings that n
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -31,8 +30,6 @@ from protocols.pcapng import Packet
 
 KEPT_FILE: Final = "kept.pcapng"
 TEST_KEYS: Final = "TEST KEYS"
-_BLOCK: Final = struct.Struct("<II")
-_PACKET_BLOCK: Final = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,16 +144,8 @@ def _packets_with(octets: bytes, address: str) -> Iterator[tuple[int, Packet]]:
     Others are passed over unread: a full capture holds tens of thousands. What is cut off ends it.
     """
     wanted = IPv4Address(address).packed
-    start, frame = 0, 0
-    while start + _BLOCK.size <= len(octets):
-        kind, size = _BLOCK.unpack_from(octets, start)
-        block = octets[start : start + size]
-        if size < _BLOCK.size or len(block) < size:
-            return
-        start += size
-        if kind != _PACKET_BLOCK:
-            continue
-        frame += 1
+    packets = (block for is_packet, block in pcapng.blocks(octets) if is_packet)
+    for frame, block in enumerate(packets, start=1):
         if wanted in block:
             try:
                 (packet,) = pcapng.read(block)

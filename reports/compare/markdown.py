@@ -16,8 +16,7 @@ from reports.compare.words import (
     unmeasured,
     value,
 )
-from reports.markdown import _safe as safe
-from reports.markdown import _table as table
+from reports.markdown import safe, table
 
 __all__ = ["render_comparison"]
 

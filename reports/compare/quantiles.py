@@ -24,7 +24,7 @@ from hdrh.histogram import HdrHistogram
 from numpy.ctypeslib import as_array
 from numpy.typing import NDArray
 
-from reports.recording.latency import _DECODE_ERRORS as DECODE_ERRORS
+from reports.recording.latency import DECODE_ERRORS
 
 __all__ = ["CONFIDENCE", "DECODE_ERRORS", "Distribution", "Quantile", "ranks"]
 

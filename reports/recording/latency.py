@@ -36,7 +36,7 @@ LONGEST_US: Final = 86_400_000_000
 
 _TAG: Final = re.compile(r"[A-Za-z0-9_.:/-]+")
 _LINE: Final = re.compile(r"(?:Tag=([^,]+),)?([0-9.]+),([0-9.]+),([0-9.]+),(\S+)")
-_DECODE_ERRORS: Final = (
+DECODE_ERRORS: Final = (
     HdrCookieException,
     HdrHistogramSettingsException,
     HdrLengthException,
@@ -126,7 +126,7 @@ def _parse_line(line: str, path: Path, number: int) -> LatencyInterval:
     try:
         start_s, length_s = float(match[2]), float(match[3])
         histogram = HdrHistogram.decode(match[5])
-    except _DECODE_ERRORS as error:
+    except DECODE_ERRORS as error:
         raise RecordError(str(error), path=path, line=number) from None
     return LatencyInterval(match[1] or "all", start_s, start_s + length_s, histogram)
 
