@@ -106,7 +106,10 @@ class Poller:
         if not missing:
             return
         conversation.session.read(part.from_s, part.to_s, meters=missing, now=trio.current_time())
-        readings = (await conversation.ask(ReadDone)).readings
+        done = await conversation.ask(ReadDone)
+        for cause, meters in done.left_out.items():
+            shard.totals.count(f"reading failed: meters left out, {cause}", meters)
+        readings = done.readings
         if not len(readings) and not len(readings.events):
             return
         if len(readings) and readings.registers != len(shard.store.registers):

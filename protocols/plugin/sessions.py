@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
 
 from protocols.plugin.values import Command, Execution
@@ -153,9 +153,13 @@ class Opened:
 
 @dataclass(frozen=True, slots=True)
 class ReadDone:
-    """Readings of the interval buffer, all that was asked for."""
+    """Readings of the interval buffer: all that was asked for, but of meters ``left_out``.
+
+    These are counted by cause; nothing came of them, where a protocol asks each meter by itself.
+    """
 
     readings: ReadingBatch
+    left_out: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

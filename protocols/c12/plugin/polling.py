@@ -72,7 +72,7 @@ class C12PollSession:
     """A C12.22 client of all meters behind one relay.
 
     When no answer comes in time at all the session is over: no outcome, no deadline, and every
-    further request raises. Where only some are missing, what came is the outcome, and `left_out`
+    further request raises. Where only some are missing, what came is the outcome, which
     counts the others. Messages that are not believed (wrong MAC, repeated vector) do not end the
     wait; if they are all that came, running out of time raises and says so.
     """
@@ -86,7 +86,6 @@ class C12PollSession:
         random: Callable[[int], bytes],
     ) -> None:
         self.deadline: float | None = None
-        self._left_out: Counter[str] = Counter()
         self._options = C12Options.of(options)
         self._name = credentials.name
         self._meters = credentials.members
@@ -109,11 +108,6 @@ class C12PollSession:
         self._outcome: Outcome | None = None
         self._disbelieved: Refused | None = None
         self._over = False
-
-    @property
-    def left_out(self) -> Mapping[str, int]:
-        """How many meters were left out of readings so far, by cause."""
-        return self._left_out
 
     # What is asked
 
@@ -267,10 +261,9 @@ class C12PollSession:
     def _readings(self, direct: DirectFetch, tasks: Sequence[Task[Any]]) -> Outcome:
         readings = merged(direct, self._name, tasks)
         causes = Counter(task.failure for task in tasks if task.failure is not None)
-        self._left_out.update(causes)
         if tasks and all(task.result is None for task in tasks):
             return Declined(_told(causes))
-        return ReadDone(readings)
+        return ReadDone(readings, causes)
 
 
 def _log(tasks: Sequence[Task[Any]]) -> Outcome:

@@ -61,10 +61,14 @@ WAYS: Final = [
 
 
 def read(connection: Connection, from_s: int, to_s: int, now: float = 1.0) -> ReadingBatch:
+    return read_done(connection, from_s, to_s, now).readings
+
+
+def read_done(connection: Connection, from_s: int, to_s: int, now: float = 1.0) -> ReadDone:
     connection.poll.read(from_s, to_s, now=now)
     outcome = connection.outcome(now)
     assert isinstance(outcome, ReadDone)
-    return outcome.readings
+    return outcome
 
 
 def same_events(left: EventBatch, right: EventBatch) -> bool:
@@ -227,8 +231,9 @@ def test_a_meter_of_another_kind_is_read_in_the_general_way(
 
     monkeypatch.setattr("protocols.c12.plugin.serving.Meter", made)
     connection = place.connect()
-    assert same(read(connection, LAST_S, LAST_S), place.model.buffer(LAST_S, LAST_S))
-    assert not connection.poll.left_out
+    done = read_done(connection, LAST_S, LAST_S)
+    assert same(done.readings, place.model.buffer(LAST_S, LAST_S))
+    assert not done.left_out
     asked = [type(request) for meter in foreign for request in meter.asked]
     assert asked.count(FullRead) >= 4
 
@@ -244,9 +249,9 @@ def test_a_block_that_cannot_be_read_leaves_its_meter_out(
 
     monkeypatch.setattr("protocols.c12.plugin.serving.Meter", made)
     connection = place.connect()
-    readings = read(connection, LAST_S, LAST_S)
-    assert readings.meter_ids.tolist() == [place.model.meter_names[m] for m in (0, 2)]
-    ((cause, count),) = connection.poll.left_out.items()
+    done = read_done(connection, LAST_S, LAST_S)
+    assert done.readings.meter_ids.tolist() == [place.model.meter_names[m] for m in (0, 2)]
+    ((cause, count),) = done.left_out.items()
     assert cause.startswith("an answer that is none")
     assert count == 1
 
@@ -300,7 +305,7 @@ def test_a_meter_that_goes_on_refusing_is_left_out(state: str, cause: str) -> No
     assert waits == ATTEMPTS - 1
     assert isinstance(outcome, ReadDone)
     assert set(outcome.readings.meter_ids) == {place.model.meter_names[m] for m in (0, 2)}
-    assert connection.poll.left_out == {cause: 1}
+    assert outcome.left_out == {cause: 1}
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -310,10 +315,9 @@ def test_a_meter_that_does_not_answer_its_relay_is_left_out_until_it_does(
     place = Place(options=way)
     place.model.meter_state(METER).reachable = False
     connection = place.connect()
-    assert set(read(connection, FIRST_S, LAST_S).meter_ids) == {
-        place.model.meter_names[m] for m in (0, 2)
-    }
-    assert connection.poll.left_out == {"network not reachable": 1}
+    done = read_done(connection, FIRST_S, LAST_S)
+    assert set(done.readings.meter_ids) == {place.model.meter_names[m] for m in (0, 2)}
+    assert done.left_out == {"network not reachable": 1}
     assert list(connection.served.refusals()) == ["network not reachable"]
     place.model.meter_state(METER).reachable = True
     assert METER_NAME in read(connection, FIRST_S, LAST_S, now=5.0).meter_ids
@@ -349,10 +353,9 @@ def test_a_wrong_key_of_one_meter_leaves_that_one_out() -> None:
     place = Place()
     place.rekey(METER)
     connection = place.connect()
-    assert set(read(connection, FIRST_S, LAST_S).meter_ids) == {
-        place.model.meter_names[m] for m in (0, 2)
-    }
-    assert connection.poll.left_out == {"security mechanism error": 1}
+    done = read_done(connection, FIRST_S, LAST_S)
+    assert set(done.readings.meter_ids) == {place.model.meter_names[m] for m in (0, 2)}
+    assert done.left_out == {"security mechanism error": 1}
     assert list(connection.served.refusals()) == ["wrong MAC"]
 
 
@@ -360,9 +363,9 @@ def test_a_meter_that_is_not_behind_the_relay_is_unknown_to_it() -> None:
     place = Place(AnsiConcentrator(meters=4))
     place.device = Place(AnsiConcentrator(meters=3)).device
     connection = place.connect()
-    readings = read(connection, FIRST_S, LAST_S)
-    assert set(readings.meter_ids) == set(place.model.meter_names[:3])
-    assert connection.poll.left_out == {"unknown application title": 1}
+    done = read_done(connection, FIRST_S, LAST_S)
+    assert set(done.readings.meter_ids) == set(place.model.meter_names[:3])
+    assert done.left_out == {"unknown application title": 1}
     assert list(connection.served.refusals()) == ["unknown ApTitle"]
 
 
@@ -394,7 +397,7 @@ def test_a_missing_answer_leaves_its_meter_out_once_it_is_overdue(way: SessionOp
     outcome = connection.poll.outcome()
     assert isinstance(outcome, ReadDone)
     assert set(outcome.readings.meter_ids) == {place.model.meter_names[m] for m in (0, 2)}
-    assert connection.poll.left_out == {"no answer in time": 1}
+    assert outcome.left_out == {"no answer in time": 1}
     assert same(read(connection, FIRST_S, LAST_S, 40.0), place.model.buffer(FIRST_S, LAST_S))
 
 
@@ -407,8 +410,9 @@ def test_a_session_that_a_lost_answer_left_open_is_ended_before_the_next() -> No
     connection.poll.receive_data(one, now=1.0)
     assert connection.outcome() is None
     connection.poll.handle_deadline(1.0 + place.options.timeout_s)
-    assert connection.poll.left_out == {"no answer in time": 1}
-    assert isinstance(connection.poll.outcome(), ReadDone)
+    outcome = connection.poll.outcome()
+    assert isinstance(outcome, ReadDone)
+    assert outcome.left_out == {"no answer in time": 1}
     connection.poll.execute(METER, Command(CommandKind.DISCONNECT), now=40.0)
     assert connection.outcome(40.0) == Declined("invalid service sequence state")
     connection.poll.read_log(METER, now=41.0)
