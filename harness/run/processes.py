@@ -18,7 +18,14 @@ READY_S: Final = 120.0
 
 
 class ProcessFailedError(EnvironmentUnfitError):
-    """A process of the run could not be started; says which, and where its log is."""
+    """A process of the run could not be started; says which, and where its log is.
+
+    ``status`` is its exit status, as of waitpid; ``None``: it said nothing, and had to be killed.
+    """
+
+    def __init__(self, message: str, status: int | None = None) -> None:
+        self.status = status
+        super().__init__(message)
 
 
 class RunProcess:
@@ -53,6 +60,11 @@ class RunProcess:
         self._ended = ended
         self._process: trio.Process | None = None
         self.stopping = False
+
+    @property
+    def has_pid(self) -> bool:
+        """Whether it was started: being started takes a moment."""
+        return self._process is not None
 
     @property
     def pid(self) -> int:
@@ -115,11 +127,14 @@ class RunProcess:
             while not line.endswith(b"\n"):
                 data = await self._process.stdout.receive_some(1024)
                 if not data:
+                    # Whoever closes its output is about to end; how it ends says why.
+                    await self._process.wait()
                     break
                 line += data
         if not line.endswith(b"\n"):
             raise ProcessFailedError(
-                f"{self.name} did not start; the last lines of {self._log}:\n{_tail(self._log)}"
+                f"{self.name} did not start; the last lines of {self._log}:\n{_tail(self._log)}",
+                self._process.returncode,
             )
         return line.decode().strip()
 

@@ -21,13 +21,15 @@ from harness.run.api import NAME as API
 from harness.run.api import ApiProcess
 from harness.run.monitor import Monitor
 from harness.run.preparation import Prepared
-from harness.run.processes import RunProcess, python
+from harness.run.processes import ProcessFailedError, RunProcess, python
 from harness.run.questions import NoAnswerError, ask
 from harness.scenario import DuckDbStore, Reference
 from harness.store.postgres_session import connected
 from reports.recording import Metric
 
 RESTART_AFTER_S: Final = 1.0
+STARTS_MAX: Final = 5
+"""How often in a row a shard that was up before may fail to start, besides those killed at it."""
 
 
 class HeadEndShard:
@@ -42,6 +44,8 @@ class HeadEndShard:
         self.process: RunProcess | None = None
         self.status: dict[str, Any] = {}
         self.deaths = 0
+        self.killed = False
+        """Whether this life was ended by the run."""
         self.restart_after_s = RESTART_AFTER_S
         self._earlier: Counter[str] = Counter()
         self._earlier_latencies: list[dict[str, str]] = []
@@ -99,6 +103,7 @@ class ReferenceTarget:
         self._note = note
         self._api = api
         self._nursery: trio.Nursery | None = None
+        self._stopping = False
         folder = prepared.folder.path / "headend"
         folder.mkdir()
         self.stores = tuple(_stores(prepared, target))
@@ -138,7 +143,11 @@ class ReferenceTarget:
 
     def pids(self) -> dict[str, int]:
         """Return the process ids of its shards and its API, by name."""
-        pids = {shard.name: shard.process.pid for shard in self.shards if shard.process is not None}
+        pids = {
+            shard.name: shard.process.pid
+            for shard in self.shards
+            if shard.process is not None and shard.process.has_pid
+        }
         return pids if self._api is None else pids | {API: self._api.pid}
 
     async def observe(self, monitor: Monitor) -> None:
@@ -171,15 +180,20 @@ class ReferenceTarget:
         return counts["commands done"] + counts["commands failed"]
 
     async def kill(self, number: int, restart_after_s: float) -> None:
-        """Kill a shard with SIGKILL; it lives again after ``restart_after_s`` real seconds."""
+        """Kill a shard with SIGKILL; it lives again after ``restart_after_s`` real seconds.
+
+        One that is still starting is killed at that, and is started again like any other.
+        """
         shard = self.shards[number]
         shard.restart_after_s = restart_after_s
         await shard.observe()
         if shard.process is not None:
+            shard.killed = True
             shard.process.send_signal(signal.SIGKILL)
 
     async def stop(self) -> None:
         """Let every shard finish what is under way and end; then all that was stored is there."""
+        self._stopping = True
         if self._api is not None:
             await self._api.stop()
         for shard in self.shards:
@@ -217,16 +231,40 @@ class ReferenceTarget:
         self._note("restarted" if shard.deaths else "started", shard, shard.process.pid)
 
     def _died(self, shard: HeadEndShard, status: int) -> None:
+        self._bury(shard, status)
+        if self._nursery is not None:
+            self._nursery.start_soon(self._resurrect, shard)
+
+    def _bury(self, shard: HeadEndShard, status: int) -> None:
         shard.died()
         # A hook kills once: the next life is an ordinary one.
         shard.config = shard.config.model_copy(update={"kill": None})
         self._note("died", shard, status)
-        if self._nursery is not None:
-            self._nursery.start_soon(self._resurrect, shard)
 
     async def _resurrect(self, shard: HeadEndShard) -> None:
-        await trio.sleep(shard.restart_after_s)
-        await self._live(shard)
+        """Start a shard that has died until it is up again, or the run stops.
+
+        Raises `ProcessFailedError` where it fails to start time and again without being killed.
+        """
+        failures = 0
+        while not self._stopping:
+            await trio.sleep(shard.restart_after_s)
+            if self._stopping or await self._is_up(shard, last=failures + 1 >= STARTS_MAX):
+                return
+            failures += not shard.killed
+
+    async def _is_up(self, shard: HeadEndShard, *, last: bool) -> bool:
+        """Start a shard and tell whether it came up; its ``last`` failure raises."""
+        shard.killed = False
+        try:
+            await self._live(shard)
+        except ProcessFailedError as error:
+            if last and not (shard.killed or self._stopping):
+                raise
+            if not self._stopping:
+                self._bury(shard, -signal.SIGKILL if error.status is None else error.status)
+            return False
+        return True
 
 
 def _config(fleet: FleetConfig, target: Reference, number: int) -> HeadEndConfig:
