@@ -351,6 +351,9 @@ class BehaviourParameters(_Parameters):
     """Whether concentrators push their readings or the head-end asks for them."""
     steps: Annotated[int, Field(ge=1, le=STEPS_MAX)] = 288
     """Number of steps, one reading of every meter each."""
+    preloaded: Annotated[int, Field(ge=0, le=STEPS_MAX)] = 0
+    """Number of steps before the first one whose readings the store already holds when the run
+    begins: history that nobody lives through. Only the reference head-end can be given any."""
     step: Duration = Field("15 min", validate_default=True)
     """Time between steps: whole seconds that divide the day."""
     first: Annotated[str, AfterValidator(_check_first)] = "auto"
@@ -368,9 +371,10 @@ class BehaviourParameters(_Parameters):
     def _check(self) -> Self:
         if self.step < 1 or DAY_S % self.step:
             raise ValueError(f"a step of {self.step:g} s: whole seconds that divide the day")
-        if self.steps * self.step > SPAN_DAYS_MAX * DAY_S:
+        steps = self.preloaded + self.steps
+        if steps * self.step > SPAN_DAYS_MAX * DAY_S:
             raise ValueError(
-                f"{self.steps:,} steps of {self.step:g} s are {self.steps * self.step / DAY_S:,.0f}"
+                f"{steps:,} steps of {self.step:g} s are {steps * self.step / DAY_S:,.0f}"
                 f" days: the most is {SPAN_DAYS_MAX:,}, or registers could overflow"
             )
         for name in ("concentrators", "meters"):

@@ -5,6 +5,10 @@ being the pattern's prefix sum over the quarter-hours of that rate. To this come
 u in [0, 1) of the energy of the interval after it, so no reading can be told without the seed; as u
 never reaches one, the register never falls. The total is the sum of its rates, exactly.
 
+The first interval of the plan is 0. Intervals before it, down to minus the preloaded ones, are
+history: their readings are in the store before the run begins, and registers count from the first
+of them.
+
 Bounds. annual <= 10**9 < 2**30 and P <= 2**33 (four years), so the product stays below 2**63. A
 register counts at most 4 * 10**9 Wh on top of starts below 10**8 Wh in each of two rates, which is
 4.2 * 10**9 < 2**32: no register overflows. The energy of one interval is below 2**31, so its
@@ -42,6 +46,8 @@ UInt64Array = NDArray[np.uint64]
 
 _FRACTION_BITS: Final = 32
 _LOW_HALF: Final = np.uint64(0xFFFF_FFFF)
+_INTERVAL_BITS: Final = np.int64(0xFFFF_FFFF)
+"""Of an interval that keys a draw; those before the plan end as two's complement."""
 _BLOCK_ROWS: Final = 32_768
 """Rows computed in one go: their columns stay in the processor's cache."""
 
@@ -70,7 +76,7 @@ class Truth:
     Args:
         grid: the generated grid.
         behaviour: the parameters the grid was generated with.
-        first_s: POSIX seconds of interval 0.
+        first_s: POSIX seconds of interval 0, the first that the fleet lives through.
         seed: the run's seed.
         folder: what pattern files of the scenario are relative to.
 
@@ -93,7 +99,9 @@ class Truth:
         self._key = stream_key(seed, "reading")
         self._quality_key = stream_key(seed, "power quality")
         self._tariffs = len(grid.parameters.tariffs)
-        span = Span(first_s + behaviour.utc_offset_s, behaviour.step_s, behaviour.steps)
+        self.intervals = range(-behaviour.preloaded, behaviour.steps)
+        first_local_s = first_s + self.intervals.start * behaviour.step_s + behaviour.utc_offset_s
+        span = Span(first_local_s, behaviour.step_s, len(self.intervals))
         whole = frozenset(range(QUARTERS))
         rates_1 = [tariff.rate_1_quarters for tariff in grid.parameters.tariffs]
         rates_2 = [whole - quarters for quarters in rates_1]
@@ -103,7 +111,7 @@ class Truth:
         self._rate_1 = _Energy(grid.start_rate1_wh, grid.annual_wh, rate_1)
         self._rate_2 = _Energy(grid.start_rate2_wh, grid.annual_wh, rate_2)
         exports = [export_pattern(pattern, folder) for pattern in grid.parameters.patterns]
-        nothing = np.zeros(behaviour.steps + 1, np.int64)
+        nothing = np.zeros(span.steps + 1, np.int64)
         export = [
             nothing if shape is None else prefix_sums(shape, span, [whole])[0] for shape in exports
         ]
@@ -118,13 +126,14 @@ class Truth:
 
         Args:
             meters: (n,) numbers of meters, 0..meters-1.
-            intervals: (n,) intervals, 0..steps-1, or one for all.
+            intervals: (n,) intervals, -preloaded..steps-1, or one for all.
         """
         numbers = np.asarray(meters, np.int64)
         at = np.broadcast_to(np.asarray(intervals, np.int64), numbers.shape)
+        column = at - self.intervals.start
 
         def sums(energy: _Energy, category: Int64Array) -> tuple[Int64Array, Int64Array]:
-            return energy.sums[category, at], energy.sums[category, at + 1]
+            return energy.sums[category, column], energy.sums[category, column + 1]
 
         values = np.empty((len(numbers), len(self.profile.registers)), np.uint32)
         self._fill(values, numbers, numbers, at, sums)
@@ -134,9 +143,10 @@ class Truth:
         self, first_meter: int, last_meter: int, interval: int
     ) -> tuple[UInt32Array, UInt8Array]:
         """Return `registers` of ``first_meter`` .. ``last_meter - 1`` at one interval, faster."""
+        column = interval - self.intervals.start
 
         def sums(energy: _Energy, category: Int64Array) -> tuple[Int64Array, Int64Array]:
-            return energy.sums[:, interval][category], energy.sums[:, interval + 1][category]
+            return energy.sums[:, column][category], energy.sums[:, column + 1][category]
 
         count = last_meter - first_meter
         values = np.empty((count, len(self.profile.registers)), np.uint32)
@@ -156,7 +166,7 @@ class Truth:
         sums: Callable[[_Energy, Int64Array], tuple[Int64Array, Int64Array]],
     ) -> None:
         """Compute the rows of ``chosen`` meters; their numbers and intervals key the draws."""
-        counters = (numbers << 32) | intervals
+        counters = (numbers << 32) | (intervals & _INTERVAL_BITS)
         draws = mix(self._key, counters)
         own = (draws >> np.uint64(_FRACTION_BITS)).astype(np.int64)
         pattern = self.grid.pattern[chosen].astype(np.int64)

@@ -21,6 +21,8 @@ class Via(IntEnum):
     PUSH = 0
     GAP_FILLING = 1
     PULL = 2
+    PRELOADED = 3
+    """Not at all: it was in the store before the run began."""
 
 
 class RegistrationKind(IntEnum):

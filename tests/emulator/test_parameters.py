@@ -90,6 +90,8 @@ def test_an_impossible_grid_is_refused(changes: dict[str, Any], message: str) ->
         ({"step": "7 min"}, "whole seconds that divide the day"),
         ({"step": "100 ms"}, "whole seconds that divide the day"),
         ({"step": "1 d", "steps": 1099}, "1,099 days: the most is 1,098"),
+        ({"step": "1 d", "steps": 1098, "preloaded": 1}, "1,099 days: the most is 1,098"),
+        ({"preloaded": -1}, "greater than or equal to 0"),
         ({"first": "yesterday"}, 'neither "auto" nor an ISO 8601'),
         ({"first": "2026-03-02T00:00:00"}, "needs whole seconds and an offset"),
         ({"utc_offset": "CET"}, '"CET" is no offset from UTC'),

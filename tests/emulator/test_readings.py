@@ -159,6 +159,31 @@ def test_another_seed_reads_otherwise_on_the_same_grid() -> None:
     assert np.mean(one[:, 0] != two[:, 0]) > 0.8
 
 
+def test_history_flows_on_into_the_plan() -> None:
+    begins_s = FIRST_S - 96 * 900
+    _, history = truth_of(small_grid(), behaviour(STEPS - 96, preloaded=96))
+    _, lived = truth_of(small_grid(), behaviour(STEPS), first_s=begins_s)
+    assert history.intervals == range(-96, STEPS - 96)
+    for meter in EVERY_METER:
+        with_history = history.registers(np.full(STEPS, meter), np.arange(-96, STEPS - 96))[0]
+        assert (np.diff(with_history.astype(np.int64), axis=0) >= 0).all()
+        # The same energy flows at the same times; only how much of the next interval's a reading
+        # is ahead is drawn anew.
+        others = series(lived, meter)
+        assert (with_history[:-1] <= others[1:]).all()
+        assert (with_history[1:] >= others[:-1]).all()
+
+
+@given(st.lists(st.integers(-96, 10), min_size=1, max_size=5))
+def test_a_block_of_history_is_its_readings_one_by_one(intervals: list[int]) -> None:
+    grid, truth = truth_of(small_grid(2), behaviour(11, preloaded=96))
+    for interval in intervals:
+        values = truth.block(0, grid.meters, interval)[0]
+        assert np.array_equal(values, truth.registers(np.arange(grid.meters), interval)[0])
+    fractions = {truth.block(0, grid.meters, at)[0].tobytes() for at in truth.intervals}
+    assert len(fractions) == len(truth.intervals)
+
+
 def test_power_quality_comes_after_the_energy() -> None:
     _, truth = truth_of(small_grid(power_quality=True), behaviour(STEPS))
     values, _ = truth.block(0, GRID.meters, 40)

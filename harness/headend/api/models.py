@@ -22,8 +22,8 @@ PARAMETERS: Final = {
     CommandKind.TIME: range(MOMENT_MAX_S + 1),
 }
 """What each kind of command takes (`protocols.plugin.Command`)."""
-Via = Literal["push", "gap filling", "pull"]
-VIA: Final[tuple[Via, ...]] = ("push", "gap filling", "pull")
+Via = Literal["push", "gap filling", "pull", "preloaded"]
+VIA: Final[tuple[Via, ...]] = ("push", "gap filling", "pull", "preloaded")
 """By number, as in `harness.store.rows.Via`."""
 SourceName = Literal["log", "status"]
 SOURCES: Final[tuple[SourceName, ...]] = ("log", "status")
