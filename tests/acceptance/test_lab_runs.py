@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -64,10 +65,48 @@ IN_THE_MACHINE: Final = {
 }
 """One processor, dear system calls: many concentrators, few meters, and time."""
 AFTERWARDS: Final = """
-"$0" -m harness.cli run lab.toml "$@"
+"$@"
 code=$?
 echo "interfaces:" $(ls /sys/class/net)
 echo "processes:" $(cat /proc/[0-9]*/comm | grep -c -e '^python' -e '^meterstorm')
+exit $code
+"""
+FEW: Final = {
+    "speed": "180",
+    "grid.transformer_stations": "24",
+    "grid.meters": "48",
+    "grid.links": '[{ profile = "lte", share = "100 %" }]',
+}
+ENOUGH_DROPPED: Final = 20
+"""Packets: then there is room in the table again, and everybody can come."""
+OVERFLOWING: Final = f"""
+iptables() {{ iptables-legacy -w "$@"; }}
+export PATH=$PATH:/usr/sbin
+# Loopback is the run's own business: it takes no entry.
+iptables -t raw -A PREROUTING -i lo -j CT --notrack &&
+iptables -t raw -A OUTPUT -o lo -j CT --notrack &&
+iptables -A INPUT -m conntrack --ctstate INVALID -j ACCEPT || exit 99
+largest=/proc/sys/net/netfilter/nf_conntrack_max
+echo 8 > $largest
+# Adds up a column of what processors counted, which is in hexadecimal.
+counted() {{
+    local names line at=0 total=0
+    read -r -a names < /proc/net/stat/nf_conntrack
+    until [ ${{names[at]}} = "$1" ]; do at=$((at + 1)); done
+    while read -r -a line; do total=$((total + 0x${{line[at]}})); done \
+        < <(tail -n +2 /proc/net/stat/nf_conntrack)
+    echo $total
+}}
+{{
+    until [ $(counted drop) -ge {ENOUGH_DROPPED} ]; do sleep 0.5; done
+    sleep 2
+    echo 8192 > $largest
+}} &
+"$@"
+code=$?
+kill $! 2> /dev/null
+echo "kernel: $(counted drop) dropped, $(counted early_drop) early," \
+    "$(counted insert_failed) not entered"
 exit $code
 """
 FOREIGN: Final = PULLED.replace('link = "none"', 'link = "packet"').replace(
@@ -282,29 +321,57 @@ def test_a_fleet_is_served_over_links_of_packets(tmp_path: Path) -> None:
     assert refused == "ConnectionRefusedError", "and there is no other port"
 
 
-def test_the_kernels_links_carry_a_run(tmp_path: Path) -> None:
+def in_the_machine(folder: Path, script: str, changes: dict[str, str]) -> WholeRun:
+    """Run lab.toml under a kernel that has netem, changed, by a script that is given the run."""
     if not kernel_vm.is_available():
         told = "no kernel with netem: install the packages user-mode-linux and busybox-static"
         (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(told)
-    (tmp_path / "lab.toml").write_text(SCENARIO)
-    changes = [word for item in IN_THE_MACHINE.items() for word in ("--set", "=".join(item))]
-    machine = [str(kernel_vm.SCRIPT), "--rw", str(tmp_path), "--timeout", "300", "--mem", "2048M"]
+    (folder / "lab.toml").write_text(SCENARIO)
+    words = [word for item in changes.items() for word in ("--set", "=".join(item))]
+    run = [sys.executable, "-m", "harness.cli", "run", "lab.toml", *words]
+    machine = [str(kernel_vm.SCRIPT), "--rw", str(folder), "--timeout", "300", "--mem", "2048M"]
     done = subprocess.run(
-        [*machine, "--", "bash", "-c", AFTERWARDS, sys.executable, *changes],
-        cwd=tmp_path,
+        [*machine, "--", "bash", "-c", script, "-", *run],
+        cwd=folder,
         env=os.environ | {"TERM": "dumb", "PYTHONDONTWRITEBYTECODE": "1"},
         capture_output=True,
         text=True,
         check=False,
     )
-    output = done.stdout + done.stderr
-    run = whole_run(Ended(done.returncode, output), tmp_path)
+    return whole_run(Ended(done.returncode, done.stdout + done.stderr), folder)
+
+
+def test_the_kernels_links_carry_a_run(tmp_path: Path) -> None:
+    run = in_the_machine(tmp_path, AFTERWARDS, IN_THE_MACHINE)
     check_that_all_is_correct(run, 2 * 200)
     assert run.verdict.grid.concentrators == 100
     assert {(link.link, link.direction) for link in counted(run) if link.packets > 100} == {
         (name, way) for name in CLASSES for way in ("up", "down")
     }
-    assert "interfaces: lo\nprocesses: 0\n" in output, "nothing outlives a run"
+    assert "interfaces: lo\nprocesses: 0\n" in run.output, "nothing outlives a run"
+
+
+def test_a_connection_table_that_overflows_spoils_the_run_and_not_the_ledger(
+    tmp_path: Path,
+) -> None:
+    """The kernel's own figures, read beside the run, are the judge of the count."""
+    run = in_the_machine(tmp_path, OVERFLOWING, IN_THE_MACHINE | FEW)
+    assert run.status == 2, run.output
+    (told,) = re.findall(r"kernel: (\d+) dropped, (\d+) early, (\d+) not entered", run.output)
+    dropped, early, not_entered = map(int, told)
+    assert dropped >= ENOUGH_DROPPED
+    verdict, record = run.verdict, LabRecord.load(run.path)
+    assert verdict.verdict == "inconclusive"
+    assert record is not None
+    (seen,) = [count for count in record.samples[-1].tracking if count.side == "head-end"]
+    assert (seen.drop, seen.early_drop, seen.insert_failed) == (dropped, early, not_entered)
+    reasons = "\n".join(verdict.reasons)
+    assert f"connection tracking on the head-end side: {dropped:,} packets dropped" in reasons
+    assert f"dropped {dropped + early + not_entered:,} packets" in reasons
+    readings = verdict.readings
+    assert readings.owed == readings.stored == readings.correct == 2 * int(FEW["grid.meters"])
+    assert readings.duplicated == readings.wrong == readings.invented == readings.conflicts == 0
+    assert readings.lost == readings.lost_acknowledged == readings.unattempted == 0
 
 
 def test_a_kernel_without_netem_is_told_with_the_mend(site: Site) -> None:
