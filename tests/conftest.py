@@ -2,16 +2,47 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
+from typing import Final
 
 import hypothesis
 import pytest
 
+from tests.support.left_behind import left_behind, mark_session, network
 from tests.support.postgres import PostgresServer, find_binaries, running_server
 
 # A shared machine stalls now and then; a slow example is no wrong one.
 hypothesis.settings.register_profile("meterstorm", deadline=None, print_blob=True)
 hypothesis.settings.load_profile("meterstorm")
+
+
+_SESSION: Final = pytest.StashKey[tuple[str, set[str]]]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Note what there is, before any test; workers leave that to whoever started them."""
+    if not hasattr(config, "workerinput"):
+        config.stash[_SESSION] = (mark_session(), network())
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Fail a session that leaves a process or anything of the network behind.
+
+    Another session at the same time, with labs in the same network, would be blamed on this one.
+    """
+    if _SESSION not in session.config.stash:
+        return
+    mark, before = session.config.stash[_SESSION]
+    found = left_behind(mark, before, but=os.getpid())
+    if found:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+        if reporter is not None:
+            reporter.section("left behind", red=True)
+            for one in found:
+                reporter.write_line(one)
 
 
 @pytest.fixture(scope="session")
