@@ -1,0 +1,1 @@
+"""Battery management systems: what sits in a battery and is spoken to over a serial line."""
