@@ -12,7 +12,10 @@ Definitions (ARCHITECTURE.md, "What is counted"):
 * *late*: owed and first stored after its deadline, the opening of its window plus one step;
   *untimed*: owed and stored by a store that does not say when, so that nobody knows;
 * *invented*: a row of no meter or capture profile of the plan, a reading nobody sent, or a deferred
-  reading with values that its meter never registered.
+  reading with values that its meter never registered;
+* *preloaded*: captured before the run and in the store as its meter registered it; *preloaded
+  wrong*: captured before the run, and missing or not so. Of such readings only rows too many are
+  counted besides, as *duplicated* and *invented*.
 
 So owed = correct + wrong + lost + unattempted, in every run.
 """
@@ -47,6 +50,8 @@ class Counts:
     duplicated: int = 0
     wrong: int = 0
     invented: int = 0
+    preloaded: int = 0
+    preloaded_wrong: int = 0
 
     def add(self, other: Counts) -> None:
         """Add ``other`` to this."""
@@ -73,6 +78,17 @@ class Interval:
     acknowledged: BoolArray
     deadline_us: NDArray[np.int64]
     pulled: bool = False
+
+    @classmethod
+    def of_history(cls, meters: int) -> Interval:
+        """Return an interval that the store was given before the run: all of it must be there."""
+        return cls(
+            delivery_step=np.zeros(meters, np.int32),
+            steps=1,
+            sent=np.ones(meters, np.bool_),
+            acknowledged=np.zeros(meters, np.bool_),
+            deadline_us=np.full(meters, np.iinfo(np.int64).max),
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -102,7 +102,8 @@ class Ledger:
             when the run was cut short.
         groups: named sets of meters to count apart.
         events: what befalls meters.
-        progress: called with each interval before it is judged.
+        progress: called with each interval before it is judged, those of history (negative) first.
+        watch: called with each interval of the run once it is judged.
     """
 
     grid: Grid
@@ -116,6 +117,7 @@ class Ledger:
     groups: Sequence[Group] = ()
     events: MeterEvents | None = None
     progress: Callable[[int], None] = field(default=lambda interval: None)
+    watch: Callable[[int, Interval, Fates], None] = field(default=lambda *found: None)
 
     @property
     def _plan(self) -> Plan:
@@ -134,6 +136,9 @@ class Ledger:
             heard_per_step=np.zeros(steps, np.int64),
         )
         alarms = self._alarms()
+        for interval in range(self.truth.intervals.start, 0):
+            self.progress(interval)
+            self._judge_history(interval, found)
         for interval in range(steps):
             self.progress(interval)
             known = self._interval(interval)
@@ -150,7 +155,29 @@ class Ledger:
             return None
         return AlarmLedger(self.reader.alarms(), self._plan.steps)
 
+    def _judge_history(self, interval: int, found: Reconciliation) -> None:
+        """Judge an interval of before the run, whose readings the store was given."""
+        counts, _ = self._judge_slot(interval, Interval.of_history(self.grid.meters), found)
+        found.counts.add(
+            Counts(
+                preloaded=counts.correct,
+                preloaded_wrong=counts.wrong + counts.lost,
+                duplicated=counts.duplicated,
+                invented=counts.invented,
+            )
+        )
+
     def _judge_interval(self, interval: int, known: Interval, found: Reconciliation) -> None:
+        counts, fates = self._judge_slot(interval, known, found)
+        found.counts.add(counts)
+        for group in self.groups:
+            found.by_group[group.kind, group.name].add(fates.counts(group.meters))
+        self._note_times(interval, known, fates, found)
+
+    def _judge_slot(
+        self, interval: int, known: Interval, found: Reconciliation
+    ) -> tuple[Counts, Fates]:
+        """Return the counts and fates of one interval; note its fingerprint and examples."""
         captured_at_s = int(self._plan.captured_at(np.array([interval]))[0])
         slot = self.reader.rows(captured_at_s)
         found.fingerprint[captured_at_s] = SlotPrint.of(slot)
@@ -159,11 +186,8 @@ class Ledger:
         fates = judge(known, on_plan, equal)
         counts = fates.counts()
         counts.invented += off_plan
-        found.counts.add(counts)
-        for group in self.groups:
-            found.by_group[group.kind, group.name].add(fates.counts(group.meters))
-        self._note_times(interval, known, fates, found)
         self._note_examples(captured_at_s, fates, (on_plan, equal, expected), found.examples)
+        return counts, fates
 
     def _interval(self, interval: int) -> Interval:
         meters = self.grid.meters
@@ -208,6 +232,7 @@ class Ledger:
         ends_us = self.times.step_opens_us(np.array([interval + 1]))[0]
         fresh = fates.stored & (fates.first_stored_at_us < ends_us)
         found.heard_per_step[interval] = np.count_nonzero(fresh)
+        self.watch(interval, known, fates)
 
     def _note_examples(
         self,
@@ -240,7 +265,7 @@ class Ledger:
 
     def _judge_other_slots(self, found: Reconciliation) -> None:
         """Count what is stored of capture times that the plan does not have: all invented."""
-        planned = self._plan.captured_at(np.arange(self._plan.steps))
+        planned = self._plan.captured_at(np.array(self.truth.intervals))
         for captured_at_s in np.setdiff1d(self.reader.slots(), planned).tolist():
             slot = self.reader.rows(captured_at_s)
             found.fingerprint[captured_at_s] = SlotPrint.of(slot)

@@ -14,6 +14,8 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from reports.recording.alarms import Alarms, Registrations
 from reports.recording.errors import RecordError, explain
+from reports.recording.recovery import Recovery
+from reports.recording.times import RunTime
 
 __all__ = [
     "Check",
@@ -75,6 +77,8 @@ class Readings:
     invented and the deferred ones included. ``late``, ``duplicated`` and ``conflicts`` are counted
     besides; ``late`` is None where the store does not say when it stored.
     ``lost_acknowledged`` counts readings that the head-end had acknowledged and has not.
+    ``preloaded`` counts readings of before the run that the store was given and has as their meters
+    registered them, ``preloaded_wrong`` those it lacks or has otherwise; neither is owed or stored.
     """
 
     __pydantic_config__ = _STRICT
@@ -93,6 +97,8 @@ class Readings:
     invented: int = 0
     conflicts: int = 0
     lost_acknowledged: int = 0
+    preloaded: int = 0
+    preloaded_wrong: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -220,7 +226,9 @@ class Verdict:
     ``resources`` maps a component to its figures, units in their names (``cpu_s``,
     ``rss_mib_max``, ``bytes``). ``latency_s`` maps a series ("push", "pull", "command") to its
     percentiles; a series without a sample is left out. ``alarms`` and ``registrations`` are None
-    where there were none, or where nobody can tell. ``classes`` maps a dimension ("link",
+    where there were none, or where nobody can tell. ``recoveries`` tell of the times at which the
+    timeline cut concentrators off, the first hundred of them, and ``last_stored`` is when the last
+    owed reading was stored; nothing and None where nobody knows when. ``classes`` maps a dimension ("link",
     "concentrator accessibility", "meter accessibility") to its classes. ``distrust`` lists, one
     sentence each, what a reader should know before believing the figures.
     """
@@ -244,6 +252,8 @@ class Verdict:
     commands: tuple[CommandCounts, ...] = ()
     alarms: Alarms | None = None
     registrations: Registrations | None = None
+    recoveries: tuple[Recovery, ...] = ()
+    last_stored: RunTime | None = None
     failures: tuple[FailureCause, ...] = ()
     distrust: tuple[str, ...] = ()
     environment: Environment = field(default_factory=Environment)

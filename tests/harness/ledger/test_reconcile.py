@@ -32,9 +32,14 @@ class World:
     """A small grid whose run went as the test says."""
 
     def __init__(
-        self, folder: Path, *, outages: Sequence[OutageSpan] = (), shards: int = 2
+        self,
+        folder: Path,
+        *,
+        outages: Sequence[OutageSpan] = (),
+        shards: int = 2,
+        preloaded: int = 0,
     ) -> None:
-        self.plan: Plan = small_plan(SEED, steps=STEPS)
+        self.plan: Plan = small_plan(SEED, steps=STEPS, preloaded=preloaded)
         self.grid = self.plan.grid
         _, self.truth = truth_of(self.grid.parameters, self.plan.behaviour, seed=SEED)
         self.schedule = Schedule.of(self.plan, outages)
@@ -287,3 +292,49 @@ def test_truth_of_another_seed_makes_everything_wrong(world: World) -> None:
     world.truth = Truth(world.grid, world.plan.behaviour, FIRST_S, SEED + 1)
     counts = world.reconcile().counts
     assert counts.wrong > counts.owed // 2
+
+
+def with_history(folder: Path) -> World:
+    """Return a world in which all went well and the store was given three intervals before it."""
+    world = World(folder, preloaded=3)
+    for reading in world.readings:
+        if world.due_step(reading) < STEPS:
+            world.deliver(reading)
+    world.rows += [
+        world.row((meter, interval), 5)
+        for meter in range(world.grid.meters)
+        for interval in range(-3, 0)
+    ]
+    return world
+
+
+def test_what_was_preloaded_is_neither_owed_nor_invented(tmp_path: Path) -> None:
+    world = with_history(tmp_path)
+    counts = world.reconcile().counts
+    assert counts.preloaded == 3 * world.grid.meters
+    assert counts.owed == counts.correct == counts.stored == counts.sent
+    assert (counts.late, counts.invented, counts.duplicated, counts.preloaded_wrong) == (0, 0, 0, 0)
+    assert counts.owed + counts.deferred == STEPS * world.grid.meters
+
+
+def test_history_must_be_there_and_be_right(tmp_path: Path) -> None:
+    world = with_history(tmp_path)
+    world.rows[-1] = world.rows[-1].altered()
+    lost, doubled = world.rows.pop(-2), world.rows[-3]
+    world.rows.append(replace(doubled, stored_at_us=9))
+    world.rows.append(replace(doubled, meter=world.grid.meters))
+    found = world.reconcile()
+    assert found.counts.preloaded == 3 * world.grid.meters - 2
+    assert found.counts.preloaded_wrong == 2
+    assert (found.counts.duplicated, found.counts.invented) == (1, 1)
+    assert (found.counts.wrong, found.counts.lost) == (0, 0)
+    told = {(item.fate, item.meter, item.captured_at_s) for item in found.examples}
+    assert ("wrong", world.grid.meters - 1, FIRST_S - 900) in told
+    assert ("lost", lost.meter, lost.captured_at_s) in told
+    assert len(found.fingerprint) == 3 + STEPS
+
+
+def test_what_is_older_than_history_is_invented(tmp_path: Path) -> None:
+    world = with_history(tmp_path)
+    world.rows.append(replace(world.rows[-1], captured_at_s=FIRST_S - 4 * 900))
+    assert world.reconcile().counts.invented == 1
