@@ -60,6 +60,7 @@ FATAL: Final = {
     "duplicated": "rows stored more than once",
     "conflicts": "second arrivals with other values than the first",
     "lost_acknowledged": "readings acknowledged and not stored",
+    "preloaded_wrong": "readings of before the run that the store lacks or has otherwise",
 }
 FLEET_FAILURES: Final = ("push.failed: ", "push.refused: ", "served.refused: ", "served.failed: ")
 HEAD_END_FAILURES: Final = ("refused: ", "reading failed: ", "conversations failed: ")
@@ -211,6 +212,8 @@ def _readings(counts: Counts, conflicts: int) -> Readings:
         invented=counts.invented,
         conflicts=conflicts,
         lost_acknowledged=counts.lost_after_acknowledge,
+        preloaded=counts.preloaded,
+        preloaded_wrong=counts.preloaded_wrong,
     )
 
 

@@ -132,6 +132,9 @@ def _unfit_target(scenario: Scenario) -> Iterator[InitErrorDetails]:
             "fleet itself: let your head-end listen on all addresses"
         )
         yield complaint(("target", "push", "host"), target.push.host, message, HEAD_END_ADDRESS)
+    if scenario.behaviour.preloaded:
+        message = "only the store of the reference head-end can be filled before a run"
+        yield complaint(("behaviour", "preloaded"), scenario.behaviour.preloaded, message)
     if scenario.commands.count:
         message = "commands go through the reference head-end's API only"
         yield complaint(("commands", "count"), None, message)

@@ -51,6 +51,7 @@ def test_doubts_come_before_limits(
         Readings(duplicated=1),
         Readings(conflicts=1),
         Readings(lost_acknowledged=1),
+        Readings(preloaded_wrong=1),
     ],
 )
 @pytest.mark.parametrize("checks", [[KEPT], [BROKEN], [UNDECIDED]])
