@@ -1,0 +1,69 @@
+"""What the clients of a run are to do, in a file of its folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Final
+
+from pydantic import BaseModel, ConfigDict, Field
+
+CONFIG_NAME: Final = "clients.json"
+"""Its name below the folder ``load`` of a run."""
+
+Rate = Annotated[float, Field(gt=0, le=100_000)]
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class System(_Frozen):
+    """A system with an HTTP API.
+
+    Attributes:
+        url: scheme, host and port, and a path where everything lies below one.
+        token_file: first line is the bearer token; None where it asks for none.
+        timeout_s: real seconds an answer may take from when it was asked for.
+        connections: held open at most, by each client.
+    """
+
+    url: str
+    token_file: Path | None = None
+    timeout_s: float = Field(default=30.0, gt=0)
+    connections: int = Field(default=64, ge=1, le=4096)
+
+
+class Operation(_Frozen):
+    """One kind of request, and how often it is made.
+
+    Attributes:
+        name: as it appears in statistics and in the record: "bal status".
+        kind: one of `operations.KINDS`.
+        system: key of `ClientsConfig.systems`.
+        rate_per_s: requests a real second, of all clients together.
+        subjects: whom requests are about, drawn evenly: names of batteries, numbers of meters.
+        details: what the kind wants to know besides, such as the largest current.
+    """
+
+    name: str
+    kind: str
+    system: str
+    rate_per_s: Rate
+    subjects: tuple[str, ...] = Field(min_length=1)
+    details: dict[str, int | str] = Field(default_factory=dict)
+
+
+class ClientsConfig(_Frozen):
+    """All clients of a run.
+
+    Attributes:
+        seed: of every draw.
+        clients: how many share the work: each makes every ``clients``-th request.
+        span_s: real seconds from the start of the clock in which requests become due.
+    """
+
+    seed: int
+    clients: int = Field(ge=1, le=10_000)
+    span_s: float = Field(gt=0)
+    systems: dict[str, System]
+    operations: tuple[Operation, ...]
