@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 from emulator.delivery_record import DeliveryRecord
 from emulator.run_folder import RunFolder
 from harness.check.recorded import RecordedRun
+from harness.check.recovery import RecoveryAccount
 from harness.check.series import completeness, replace_series
 from harness.check.stores import open_stores, stored_events, stores_size_bytes
 from harness.check.verdict import conclude, unreadable
@@ -80,6 +81,7 @@ def _judge(
     before: Fingerprint | None,
     progress: Callable[[int], None],
 ) -> Judgement:
+    recovery = RecoveryAccount(run)
     with open_stores(run) as reader:
         ledger = Ledger(
             grid=run.grid,
@@ -93,16 +95,21 @@ def _judge(
             groups=run.groups(),
             events=run.events,
             progress=progress,
+            watch=recovery.note,
         )
         found = ledger.reconcile()
         conflicts, journal = len(reader.conflicts()), reader.commands()
         events = stored_events(reader)
         run = run.doubting(doubts_of(reader))
     changed = [] if before is None else changed_slots(before, found.fingerprint)
-    verdict = conclude(run, found, journal, conflicts, stores_size_bytes(run), changed, events)
+    verdict = replace(
+        conclude(run, found, journal, conflicts, stores_size_bytes(run), changed, events),
+        recoveries=recovery.recoveries(found),
+        last_stored=recovery.last_stored(found),
+    )
     return Judgement(
         verdict,
-        tuple(completeness(run, found, events.registrations)),
+        tuple(completeness(run, found, recovery.planned_per_step, events.registrations)),
         found.fingerprint if before is None else None,
     )
 

@@ -28,11 +28,16 @@ JUST_BEFORE_S: Final = 1e-3
 
 
 def completeness(
-    run: RecordedRun, found: Reconciliation, registrations: Registrations = NO_REGISTRATIONS
+    run: RecordedRun,
+    found: Reconciliation,
+    planned_per_step: NDArray[np.int64],
+    registrations: Registrations = NO_REGISTRATIONS,
 ) -> list[Sample]:
     """Return owed and stored readings, meters planned and heard, over the time of a run.
 
-    With them alarms by when they were raised, and how many nodes were registered.
+    With them readings planned and stored step by step, alarms by when they were raised, and how
+    many nodes were registered. ``planned_per_step``: readings of each step, int64 (steps,), in the
+    plan without a timeline.
 
     What a store that notes no times stored when is unknown, and left out; of a run whose clock
     never started there is nothing to tell.
@@ -42,6 +47,7 @@ def completeness(
     samples = [*_owed(run, found), *_meters(run, Metric.METERS_PLANNED, found.planned_per_step)]
     if not found.counts.untimed:
         samples += _stored(run, found)
+        samples += _by_step(run, found, planned_per_step)
         samples += _meters(run, Metric.METERS_HEARD, found.heard_per_step)
     if found.alarms is not None and not found.alarms.is_empty:
         samples += _alarms(run, Metric.ALARMS_OWED, found.alarms.owed_per_interval)
@@ -98,6 +104,22 @@ def _stored(run: RecordedRun, found: Reconciliation) -> Iterator[Sample]:
         if stored != total[-1] or stored != total[max(0, number - 2)]:
             yield _sample(run, number * width_s, Metric.STORED, stored)
     yield _sample(run, _ends_s(run, found), Metric.STORED, int(total[-1]))
+
+
+def _by_step(
+    run: RecordedRun, found: Reconciliation, planned_per_step: NDArray[np.int64]
+) -> Iterator[Sample]:
+    """Yield what each step was to bring and what it brought, as stairs; one step after the last."""
+    step_s, before_s = run.fleet.behaviour.step_s, JUST_BEFORE_S * run.scenario.speed
+    opened = run.steps_opened()
+    stored = found.stored_per_bucket[:-1].reshape(-1, BUCKETS_PER_STEP).sum(axis=1)
+    planned = [*planned_per_step[:opened].tolist(), 0]
+    for step, counts in enumerate(zip(planned, stored[: opened + 1].tolist(), strict=True)):
+        for at_s in (step * step_s, (step + 1) * step_s - before_s):
+            for metric, value in zip(
+                (Metric.PLANNED_IN_STEP, Metric.STORED_IN_STEP), counts, strict=True
+            ):
+                yield _sample(run, at_s, metric, value)
 
 
 def _ends_s(run: RecordedRun, found: Reconciliation) -> float:

@@ -39,6 +39,7 @@ from reports.recording.latency import (
 )
 from reports.recording.record import RunRecord
 from reports.recording.recorder import RunRecorder, write_atomically, write_verdict
+from reports.recording.recovery import Recovery
 from reports.recording.series import Metric, Sample, Series
 from reports.recording.times import RunTime
 from reports.recording.verdict import (
@@ -91,6 +92,7 @@ __all__ = [
     "ProcessStarted",
     "Readings",
     "RecordError",
+    "Recovery",
     "Registrations",
     "RunFiles",
     "RunRecord",

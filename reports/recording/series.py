@@ -31,6 +31,8 @@ class Metric(StrEnum):
     SENT = "readings_sent_total"
     ACKNOWLEDGED = "readings_acknowledged_total"
     STORED = "readings_stored_total"
+    PLANNED_IN_STEP = "readings_planned_in_step"
+    STORED_IN_STEP = "readings_stored_in_step"
     METERS_PLANNED = "meters_planned"
     METERS_HEARD = "meters_heard"
     ALARMS_OWED = "alarms_owed_total"

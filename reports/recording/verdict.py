@@ -228,9 +228,9 @@ class Verdict:
     percentiles; a series without a sample is left out. ``alarms`` and ``registrations`` are None
     where there were none, or where nobody can tell. ``recoveries`` tell of the times at which the
     timeline cut concentrators off, the first hundred of them, and ``last_stored`` is when the last
-    owed reading was stored; nothing and None where nobody knows when. ``classes`` maps a dimension ("link",
-    "concentrator accessibility", "meter accessibility") to its classes. ``distrust`` lists, one
-    sentence each, what a reader should know before believing the figures.
+    owed reading was stored; nothing and None where nobody knows when. ``classes`` maps a dimension
+    ("link", "concentrator accessibility", "meter accessibility") to its classes. ``distrust``
+    lists, one sentence each, what a reader should know before believing the figures.
     """
 
     __pydantic_config__ = _STRICT
