@@ -20,6 +20,7 @@ commands   after, count: both may be left out                  lines of the jour
 alarms     from_s, to_s, count, see `tell_alarms`              columns of alarms, stored_at_us
 nodes      after, count                                        total, registered, nodes
 export     path, format, from_s, to_s, what                    path
+usage      folder, stem, windows, step_s, see `UsageQuestion`  {}: the files of `write_usage`
 stop       —                                                   {}: then the shard ends
 ========== =================================================== =====================================
 """
@@ -43,6 +44,8 @@ from harness.headend.service import Shard
 from harness.store.commands import Command
 from harness.store.errors import CommandError, StoreError
 from harness.store.interface import ExportedTable, ExportFormat
+from harness.store.usage import UsageQuestion, Window
+from harness.store.usage_file import write_usage
 from protocols.errors import CodecError, ProtocolError
 from protocols.framing import Message
 
@@ -69,6 +72,7 @@ class Control:
             "command": self._command,
             "commands": self._journal,
             "export": self._export,
+            "usage": self._usage,
             "stop": self._ask_to_stop,
         }
 
@@ -219,6 +223,31 @@ class Control:
         )
         return {"path": str(await trio.to_thread.run_sync(export))}
 
+    async def _usage(self, question: Message) -> dict[str, Any]:
+        asked = UsageQuestion(
+            windows=tuple(Window(*map(int, window)) for window in question["windows"]),
+            step_s=int(question["step_s"]),
+            profile=int(question["profile"]),
+            imported=str(question["imported"]),
+            exported=str(question["exported"]),
+            meters=_meters(question["meters"]),
+            margin_s=int(question["margin_s"]),
+        )
+        folder, stem = Path(question["folder"]), str(question["stem"])
+
+        def answer() -> None:
+            write_usage(folder, stem, self._shard.store.usage(asked))
+
+        await trio.to_thread.run_sync(answer)
+        return {}
+
     async def _ask_to_stop(self, question: Message) -> dict[str, Any]:
         self._stop()
         return {}
+
+
+def _meters(told: Any) -> tuple[int, int] | None:  # noqa: ANN401
+    if told is None:
+        return None
+    first, end = map(int, told)
+    return first, end

@@ -13,6 +13,8 @@ from harness.store.duckdb_tables import create_missing
 from harness.store.errors import StoreSchemaError
 from harness.store.schema import YOUNGER, Columns, Table, listed
 from harness.store.sql_reader import SqlReader
+from harness.store.usage import Usage, UsageQuestion
+from harness.store.usage_query import usage
 
 
 class DuckDbReader(SqlReader):
@@ -47,6 +49,16 @@ class DuckDbReader(SqlReader):
     def close(self) -> None:
         """See `StoredReader.close`."""
         self._session.close()
+
+    def usage(self, question: UsageQuestion) -> Usage:
+        """See `UsageReader.usage`."""
+
+        def fetch(query: str, names: Sequence[str]) -> Columns:
+            found: Columns = self._session.execute(query).fetchnumpy()
+            return found
+
+        with duckdb_session.translated(self._where):
+            return usage(fetch, question, self._registers)
 
     def _columns(self, table: Table, query: str) -> Columns:
         with duckdb_session.translated(self._where):

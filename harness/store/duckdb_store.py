@@ -73,6 +73,8 @@ from harness.store.schema import (
 from harness.store.seen import Seen, Slot
 from harness.store.seen_alarms import SeenAlarms
 from harness.store.sql import LAST_REGISTRATIONS, exported, page_of_alarms
+from harness.store.usage import Usage, UsageQuestion
+from harness.store.usage_query import usage
 
 
 class DuckDbStore:
@@ -157,6 +159,16 @@ class DuckDbStore:
         with self._reading() as cursor:
             columns = cursor.execute(query, [meter, from_s, to_s]).fetchnumpy()
         return from_columns(columns, self._registers)
+
+    def usage(self, question: UsageQuestion) -> Usage:
+        """See `Store.usage`."""
+        with self._reading() as cursor:
+
+            def fetch(query: str, names: Sequence[str]) -> Columns:
+                found: Columns = cursor.execute(query).fetchnumpy()
+                return found
+
+            return usage(fetch, question, self._registers, "store.")
 
     def export(
         self,

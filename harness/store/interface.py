@@ -37,6 +37,7 @@ from harness.store.rows import (
     StoredAlarms,
     StoredRows,
 )
+from harness.store.usage import Usage, UsageQuestion
 
 ExportFormat = Literal["parquet", "csv"]
 ExportedTable = Literal["readings", "alarms"]
@@ -137,6 +138,14 @@ class Store(Protocol):
     def readings(self, meter: int, from_s: int, to_s: int) -> StoredRows:
         """Return one meter's rows captured in [from_s, to_s), by capture time and profile."""
 
+    def usage(self, question: UsageQuestion) -> Usage:
+        """Return the energy of every meter that has readings, by meter, beside a writer.
+
+        Raises:
+            StoreError: the back end failed.
+            ValueError: there is no such register.
+        """
+
     def export(
         self,
         path: Path,
@@ -207,6 +216,14 @@ class StoredReader(Protocol):
 
     def close(self) -> None:
         """Let go of the store; idempotent."""
+
+
+@runtime_checkable
+class UsageReader(Protocol):
+    """What a reader of our own stores can sum up. Raises `StoreError`."""
+
+    def usage(self, question: UsageQuestion) -> Usage:
+        """See `Store.usage`."""
 
 
 @runtime_checkable

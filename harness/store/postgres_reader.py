@@ -10,8 +10,10 @@ from harness.store import postgres_session
 from harness.store.errors import StoreSchemaError
 from harness.store.postgres_session import copy_out, redacted, translated
 from harness.store.postgres_store import SLOTS, column_kinds
+from harness.store.postgres_usage import usage_of
 from harness.store.schema import Columns, Table
 from harness.store.sql_reader import SqlReader
+from harness.store.usage import Usage, UsageQuestion
 
 
 class PostgresReader(SqlReader):
@@ -42,6 +44,11 @@ class PostgresReader(SqlReader):
     def close(self) -> None:
         """See `StoredReader.close`."""
         self._session.close()
+
+    def usage(self, question: UsageQuestion) -> Usage:
+        """See `UsageReader.usage`."""
+        with translated(self._url):
+            return usage_of(self._session, self._registers, question)
 
     def _columns(self, table: Table, query: str) -> Columns:
         with translated(self._url):

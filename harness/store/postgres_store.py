@@ -35,6 +35,7 @@ from harness.store.interface import (
 )
 from harness.store.postgres_export import export_query
 from harness.store.postgres_session import copy_in, copy_out, redacted, translated
+from harness.store.postgres_usage import usage_of
 from harness.store.rows import (
     NO_ALARMS,
     NO_REGISTRATIONS,
@@ -63,6 +64,7 @@ from harness.store.schema import (
     to_columns,
 )
 from harness.store.sql import LAST_REGISTRATIONS, exported, page_of_alarms
+from harness.store.usage import Usage, UsageQuestion
 
 _KINDS: Final = {"u1": "i2", "u2": "i4", "u4": "i8", "i8": "i8"}
 """There are no unsigned columns here, so each kind is held in the next larger."""
@@ -195,6 +197,12 @@ class PostgresStore:
         with self._holding() as session:
             columns = copy_out(session, query, column_kinds(self._readings))
         return from_columns(columns, self._registers)
+
+    def usage(self, question: UsageQuestion) -> Usage:
+        """See `Store.usage`."""
+        # On a connection of its own: a month of all meters must not hold up the writer.
+        with translated(self._url), postgres_session.connected(self._url) as session:
+            return usage_of(session, self._registers, question)
 
     def export(
         self,

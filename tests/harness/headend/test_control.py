@@ -20,11 +20,24 @@ from harness.headend.commands import Commands
 from harness.headend.control import Control
 from harness.headend.dialer import Dialer
 from harness.headend.service import Shard
+from harness.store.errors import StoreError
 from harness.store.interface import Store
+from harness.store.usage_file import take_usage
 from protocols.errors import CodecError
 from tests.support.concentrator_model import FIRST_S, STEP_S
 from tests.support.headend import METERS, Pusher, listening, provisioned, shard_of
 
+USAGE = {
+    "folder": "/no/such",
+    "stem": "x",
+    "windows": [[FIRST_S, FIRST_S + STEP_S, 0]],
+    "step_s": STEP_S,
+    "profile": 1,
+    "imported": "import_wh",
+    "exported": "import_rate2_wh",
+    "meters": None,
+    "margin_s": 0,
+}
 COMMAND = {"id": 7, "meter": 1, "kind": "tariff", "parameter": "2", "created_at_us": 5}
 
 
@@ -129,6 +142,18 @@ async def test_the_journal_is_told_in_pages(store: Store, tmp_path: Path) -> Non
     assert none["kind"] == "invalid"
 
 
+async def test_usage_is_two_files(store: Store, tmp_path: Path) -> None:
+    async with controlled(store, tmp_path) as asked:
+        await Pusher().push(asked.port, 0, 1)
+        answer = await asked("usage", **USAGE | {"folder": str(tmp_path), "stem": "one"})
+    assert answer == {"answer": {}}
+    usage = take_usage(tmp_path, "one")
+    assert usage.standing.readings.tolist() == [1] * METERS
+    assert usage.energy.import_wh.tolist() == [0] * METERS
+    with pytest.raises(StoreError):
+        take_usage(tmp_path, "one")
+
+
 @pytest.mark.parametrize("file_format", ["parquet", "csv"])
 async def test_an_export_is_a_file(store: Store, tmp_path: Path, file_format: str) -> None:
     target = tmp_path / "export"
@@ -170,6 +195,12 @@ WRONG = [
     ("command", COMMAND | {"id": 2**64 - 1}, "invalid"),
     ("export", {"path": "/x", "format": "csv); DROP TABLE readings; --"}, "invalid"),
     ("export", {"path": "/no/such/x", "format": "csv", "from_s": 0, "to_s": 1}, "store"),
+    ("usage", USAGE, "store"),
+    ("usage", USAGE | {"windows": []}, "invalid"),
+    ("usage", USAGE | {"windows": [[1, 2]]}, "invalid"),
+    ("usage", USAGE | {"meters": [1]}, "invalid"),
+    ("usage", USAGE | {"imported": "x; DROP TABLE readings; --"}, "invalid"),
+    ("usage", {"windows": []}, "unknown"),
     ("clock", {"triple": [1.0, 2.0]}, "invalid"),
     ("clock", {"triple": [1.0, 2.0, 0.0]}, "invalid"),
     ("clock", {"triple": [1.0, float("nan"), 1.0]}, "invalid"),

@@ -1,0 +1,216 @@
+"""Energy between moments, on both back ends, held against a register that is walked by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from harness.store.interface import UsageReader
+from harness.store.rows import Rows, Via
+from harness.store.usage import NEVER, Usage, UsageQuestion, Window
+from harness.store.usage_query import usage
+from tests.support.stores import REGISTERS, Place, rows_of
+
+STEP_S = 900
+QUESTION = UsageQuestion((Window(0, 1800, 0), Window(1800, 3600, 1), Window(3600, 5400, 0)), STEP_S)
+"""Bands of half an hour: 0, 1, 0."""
+
+
+def rows(meter: int, *readings: tuple[int, int, int]) -> Rows:
+    """Return readings of a meter given as (captured_at_s, import, export)."""
+    return rows_of([(meter, 1, at, 0, (i, e), Via.PUSH) for at, i, e in readings])
+
+
+def evenly(meter: int, *, without: Sequence[int] = (), slope: int = 10) -> Rows:
+    """Return readings of a register that rises by ``slope`` a step and exports 1 a step."""
+    return rows(
+        meter, *((at, at // STEP_S * slope, at // STEP_S) for at in range(0, 5401, STEP_S)
+                 if at not in without)
+    )  # fmt: skip
+
+
+def asked(place: Place, parts: Sequence[Rows], question: UsageQuestion = QUESTION) -> Usage:
+    """Return what a store with these rows answers; its reader must answer alike."""
+    with closing(place.open()) as store:
+        if parts:
+            store.put(Rows.concatenate(parts), {}, 1)
+        answer = store.usage(question)
+    with closing(place.reader()) as reader:
+        assert isinstance(reader, UsageReader)
+        again = reader.usage(question)
+    assert told(again) == told(answer)
+    assert standing(again) == standing(answer)
+    return answer
+
+
+def told(answer: Usage) -> list[tuple[int, ...]]:
+    """Return the energy as (meter, band, import, export)."""
+    columns = (getattr(answer.energy, name).tolist() for name in answer.energy.TYPES)
+    return list(zip(*columns, strict=True))
+
+
+def standing(answer: Usage) -> list[tuple[int, ...]]:
+    """Return the standing as (meter, readings, from_s, to_s, fell_at_s)."""
+    columns = (getattr(answer.standing, name).tolist() for name in answer.standing.TYPES)
+    return list(zip(*columns, strict=True))
+
+
+def test_energy_goes_to_the_band_of_its_window(place: Place) -> None:
+    answer = asked(place, [evenly(3), evenly(70_000, slope=7)])
+    assert told(answer) == [
+        (3, 0, 40, 4),
+        (3, 1, 20, 2),
+        (70_000, 0, 28, 4),
+        (70_000, 1, 14, 2),
+    ]
+    assert standing(answer) == [(3, 7, 0, 5400, NEVER), (70_000, 7, 0, 5400, NEVER)]
+
+
+def test_what_lies_outside_the_windows_counts_for_nothing(place: Place) -> None:
+    outside = rows(3, (6300, 5000, 5000))
+    assert told(asked(place, [evenly(3), outside])) == [(3, 0, 40, 4), (3, 1, 20, 2)]
+
+
+def test_a_missing_reading_between_bounds_changes_nothing_but_the_count(place: Place) -> None:
+    answer = asked(place, [evenly(3, without=[900])])
+    assert told(answer) == [(3, 0, 40, 4), (3, 1, 20, 2)]
+    assert standing(answer) == [(3, 6, 0, 5400, NEVER)]
+
+
+def test_energy_over_a_missing_bound_is_prorated_by_time(place: Place) -> None:
+    # From 900 s to 4500 s the register rises by 100, evenly: at 1800 s by 25, at 3600 s by 75.
+    readings = [(0, 0, 0), (900, 1, 0), (4500, 101, 7), (5400, 102, 9)]
+    answer = asked(place, [rows(3, *readings), evenly(4)])
+    # Whole watt-hours: of the exported 7, 1 has flowed at 1800 s and 5 at 3600 s.
+    assert told(answer)[:2] == [(3, 0, 1 + 25 + 25 + 1, 1 + 2 + 2), (3, 1, 50, 4)]
+    assert told(answer)[2:] == [(4, 0, 40, 4), (4, 1, 20, 2)]
+    assert standing(answer) == [(3, 4, 0, 5400, NEVER), (4, 7, 0, 5400, NEVER)]
+
+
+def test_readings_outside_prorate_the_ends(place: Place) -> None:
+    readings = rows(3, (0, 0, 0), (3600, 40, 4), (7200, 80, 8))
+    question = UsageQuestion((Window(1800, 5400, 0),), STEP_S)
+    answer = asked(place, [readings], question)
+    assert told(answer) == [(3, 0, 40, 4)]
+    assert standing(answer) == [(3, 1, 1800, 5400, NEVER)]
+
+
+def test_without_readings_at_the_ends_the_standing_says_from_when_to_when(place: Place) -> None:
+    answer = asked(place, [evenly(3, without=[0, 5400])])
+    assert told(answer) == [(3, 0, 20, 2), (3, 1, 20, 2)]
+    assert standing(answer) == [(3, 5, 900, 4500, NEVER)]
+
+
+@pytest.mark.parametrize("without", [[], [1800]], ids=["all bounds", "a bound missing"])
+@pytest.mark.parametrize("column", [1, 2], ids=["import", "export"])
+def test_a_register_that_falls_is_told_with_its_time(
+    place: Place, without: list[int], column: int
+) -> None:
+    readings = [[at, at // 90, at // 90] for at in range(0, 5401, 900) if at not in without]
+    at = next(i for i, reading in enumerate(readings) if reading[0] == 4500)
+    readings[at][column] = 1
+    falling = rows(3, *((t, i, e) for t, i, e in readings))
+    answer = asked(place, [falling, evenly(4)])
+    assert [(line[0], line[-1]) for line in standing(answer)] == [(3, 4500), (4, NEVER)]
+
+
+def test_the_first_fall_is_told_across_chunks(place: Place) -> None:
+    day_s = 86_400
+    windows = tuple(Window(day * day_s, (day + 1) * day_s, 0) for day in range(4))
+    values = [(day_s * n // 2, value, 0) for n, value in enumerate([1, 2, 3, 2, 5, 4, 7, 8, 9])]
+    answer = asked(place, [rows(3, *values)], UsageQuestion(windows, day_s // 2))
+    assert standing(answer) == [(3, 9, 0, 4 * day_s, day_s * 3 // 2)]
+
+
+def test_a_meter_that_came_later_is_counted_from_its_first_reading(place: Place) -> None:
+    day_s = 86_400
+    windows = tuple(Window(day * day_s, (day + 1) * day_s, day) for day in range(3))
+    question = UsageQuestion(windows, day_s)
+    old = rows(3, *((day * day_s, day * 5, 0) for day in range(4)))
+    new = rows(1, *((day * day_s, day * 5, 0) for day in range(2, 4)))
+    answer = asked(place, [old, new], question)
+    assert told(answer) == [
+        (1, 0, 0, 0), (1, 1, 0, 0), (1, 2, 5, 0), (3, 0, 5, 0), (3, 1, 5, 0), (3, 2, 5, 0),
+    ]  # fmt: skip
+    assert standing(answer) == [
+        (1, 2, 2 * day_s, 3 * day_s, NEVER),
+        (3, 4, 0, 3 * day_s, NEVER),
+    ]
+
+
+def test_only_the_meters_asked_for(place: Place) -> None:
+    question = replace(QUESTION, meters=(4, 6))
+    answer = asked(place, [evenly(n) for n in (3, 4, 5, 6)], question)
+    assert {line[0] for line in told(answer)} == {4, 5}
+    assert [line[0] for line in standing(answer)] == [4, 5]
+
+
+def test_a_row_twice_in_place_of_another_is_not_taken_for_it(place: Place) -> None:
+    with closing(place.open()) as store:
+        store.put(evenly(3, without=[1800]), {}, 1)
+    place.tamper(
+        *(["DROP INDEX readings_once"] if place.address.startswith("postgresql") else []),
+        "INSERT INTO readings SELECT * FROM readings WHERE captured_at = 3600",
+    )
+    with closing(place.reader()) as reader:
+        assert isinstance(reader, UsageReader)
+        assert told(reader.usage(QUESTION)) == [(3, 0, 40, 4), (3, 1, 20, 2)]
+
+
+def test_an_empty_store_answers_nothing(place: Place) -> None:
+    answer = asked(place, [])
+    assert told(answer) == []
+    assert standing(answer) == []
+
+
+def test_an_unknown_register_is_refused_by_name(place: Place) -> None:
+    with closing(place.open()) as store, pytest.raises(ValueError, match="'heat_wh'"):
+        store.usage(replace(QUESTION, imported="heat_wh"))
+
+
+@pytest.mark.parametrize(
+    ("windows", "reason"),
+    [
+        ((), "0 windows"),
+        ((Window(0, 0, 0),), "ends after"),
+        ((Window(0, 9, -1),), "0 or more"),
+        ((Window(0, 9, 0), Window(10, 11, 0)), "each window begins"),
+    ],
+)
+def test_windows_without_sense_are_refused(windows: tuple[Window, ...], reason: str) -> None:
+    with pytest.raises(ValueError, match=reason):
+        UsageQuestion(windows, STEP_S)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    rises=st.lists(st.integers(0, 1000), min_size=8, max_size=8),
+    kept=st.sets(st.integers(0, 8), min_size=2),
+    bands=st.lists(st.integers(0, 2), min_size=8, max_size=8),
+)
+def test_bands_add_up_to_the_register(rises: list[int], kept: set[int], bands: list[int]) -> None:
+    """Whatever is missing, no watt-hour is lost or counted twice."""
+    register = np.concatenate([[0], np.cumsum(rises)])
+    places = sorted(kept)
+
+    def fetch(query: str, names: Sequence[str]) -> dict[str, np.ndarray]:
+        if "lag(" in query:
+            cells = [[5], [len(places)], [places[0]], [places[-1]], [NEVER]]
+        elif "bounds" in query:
+            cells = [[] for _ in names]
+        else:
+            values = register[places].tolist()
+            cells = [[5] * len(places), places, values, values]
+        return {name: np.array(cell, np.int64) for name, cell in zip(names, cells, strict=True)}
+
+    windows = tuple(Window(at, at + 1, band) for at, band in enumerate(bands))
+    answer = usage(fetch, UsageQuestion(windows, 1), REGISTERS)
+    total = register[places[-1]] - register[places[0]]
+    assert int(answer.energy.import_wh.sum()) == total
+    assert (answer.energy.import_wh >= 0).all()
