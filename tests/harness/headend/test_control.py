@@ -148,7 +148,7 @@ async def test_usage_is_two_files(store: Store, tmp_path: Path) -> None:
         answer = await asked("usage", **USAGE | {"folder": str(tmp_path), "stem": "one"})
     assert answer == {"answer": {}}
     usage = take_usage(tmp_path, "one")
-    assert usage.standing.readings.tolist() == [1] * METERS
+    assert usage.standing.readings.tolist() == [2] * METERS
     assert usage.energy.import_wh.tolist() == [0] * METERS
     with pytest.raises(StoreError):
         take_usage(tmp_path, "one")
