@@ -81,6 +81,7 @@ class Outlook:
             f"and then a drain of at most {_duration(scenario.limits.drain)}",
             "load": f"{self.readings_per_s:,.0f} readings/s, as many as "
             f"{self.meters * scenario.speed:,.0f} meters make in real time",
+            **_of_probes(scenario),
             "checks": ", ".join(f"{name} {limit}" for name, limit in scenario.checks.items()),
         }
         told = [_wrapped(f"{title}:", line) for title, line in lines.items()]
@@ -124,6 +125,14 @@ def foresee(scenario: Scenario) -> Outlook:
         ansi=_ansi_part(scenario, plan) if scenario.grid.protocols.c12 else None,
         timeline=timeline_in_words(scenario, plan),
     )
+
+
+def _of_probes(scenario: Scenario) -> dict[str, str]:
+    wanted = scenario.probes.replay
+    if not wanted:
+        return {}
+    whose = _things(wanted, "concentrator")
+    return {"probes": f"of {whose} a confirmed push is sent again, which must not be taken for new"}
 
 
 def _ansi_part(scenario: Scenario, plan: Plan) -> AnsiPart:

@@ -1,9 +1,10 @@
 """An active probe: record pushes that a head-end confirmed, send them again, expect no answer.
 
-``python -m harness.replay_probe RUNS CONCENTRATORS`` follows the newest run below ``RUNS`` while it
-goes on, in a process and over connections of its own. It needs the run's capture. What became of
-the replays is in ``replays.json`` in the folder of the run; that nothing was stored twice is
-judged by the run itself.
+``python -m harness.replay_probe RUN CONCENTRATORS`` follows a run while it goes on, in a process
+and over connections of its own. It prints ``ready`` once it looks, and ends when as many
+concentrators as asked for were tried, or with standard input, whose other end the run holds. It
+needs the run's capture. What became of the replays is in ``replays.json`` in the folder of the run;
+that nothing was stored twice is judged by the run itself.
 
 A replay is *accepted* when the head-end confirms it as if it were new: an answer that opens with
 the concentrator's keys. Silence, hanging up and any other answer refuse it. Only DLMS pushes that
@@ -13,9 +14,10 @@ ask to be confirmed tell so much.
 from __future__ import annotations
 
 import json
+import os
+import select
 import socket
 import sys
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,7 +41,6 @@ CONNECT_S: Final = 5.0
 ANSWER_S: Final = 3.0
 """Wall seconds for an answer: a head-end commits in groups, and stores before it confirms."""
 RECEIVE_SIZE: Final = 4_096
-HEAD_END_FILE: Final = "fleet.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,22 +176,22 @@ def _answer(connection: socket.socket) -> bytes:
         return b""
 
 
-def newest(runs: Path) -> Path:
-    """Return the run that ``runs/latest`` names, once it is there with its devices."""
-    latest = runs / "latest"
-    while not (latest / HEAD_END_FILE).is_file() or not list(latest.glob("captures/*.pcapng")):
-        time.sleep(POLL_S)
-    return latest.resolve()
+def _is_over(within_s: float) -> bool:
+    """Tell, after at most so many seconds, whether standard input has ended."""
+    standard_input = sys.stdin.fileno()
+    ready, _, _ = select.select([standard_input], [], [], within_s)
+    return bool(ready) and not os.read(standard_input, RECEIVE_SIZE)
 
 
 def main() -> None:
-    """Probe until enough was tried; whoever started this ends it with the run."""
-    runs, wanted = sys.argv[1:]
-    probe = ReplayProbe(newest(Path(runs)), int(wanted))
+    """Probe until enough was tried, or until the run is over."""
+    run, wanted = sys.argv[1:]
+    probe = ReplayProbe(Path(run), int(wanted))
     probe.write()
-    while not probe.done:
+    sys.stdout.write("ready\n")
+    sys.stdout.flush()
+    while not probe.done and not _is_over(POLL_S):
         probe.look()
-        time.sleep(POLL_S)
 
 
 if __name__ == "__main__":

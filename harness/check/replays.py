@@ -24,13 +24,14 @@ def with_replay_check(
     return added | dict(checks)
 
 
-def replay_measurements(run: Path) -> dict[str, float] | None:
-    """Return what the probe of a run found; ``None`` where there was none.
+def replay_measurements(run: Path, wanted: int) -> dict[str, float] | None:
+    """Return what the probe of a run found; ``None`` where none was ``wanted`` and there was none.
 
-    A probe that reached nobody measured nothing: the run is inconclusive. Raises `ValueError`.
+    A probe that reached nobody measured nothing, nor did one that is not there: the run is
+    inconclusive. Raises `ValueError`.
     """
     file = run / RESULT
     if not file.is_file():
-        return None
+        return {} if wanted else None
     found = json.loads(file.read_text())
     return {CHECK: found["accepted"]} if found["tried"] else {}

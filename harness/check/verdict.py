@@ -113,7 +113,7 @@ def conclude(
         distrust=_distrust(run, found, changed),
         environment=_environment(run.facts),
     )
-    replays = replay_measurements(run.folder.path)
+    replays = replay_measurements(run.folder.path, run.scenario.probes.replay)
     checks = judge(
         with_replay_check(with_alarm_checks(run.scenario.checks, draft.alarms), replays),
         measurements(draft) | alarm_measurements(found.alarms, draft.alarms) | (replays or {}),

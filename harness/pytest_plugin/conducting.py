@@ -63,11 +63,7 @@ def _run(order: Order, out: Path) -> tuple[int, bool]:
     """Return the exit status, and whether the run took too long."""
     with (out / OUTPUT).open("wb") as output:
         process = _start("harness.with_parent", *order.words(out), output=output)
-        probe = None
         try:
-            if order.replay:
-                words = ("harness.replay_probe", str(out), str(order.replay))
-                probe = _start(*words, output=output)
             deadline = time.monotonic() + order.timeout_s
             if order.provision is not None and _is_provisioned(process, out, deadline):
                 order.provision((out / LATEST).resolve())
@@ -77,10 +73,6 @@ def _run(order: Order, out: Path) -> tuple[int, bool]:
         except BaseException:
             _wind_down(process)
             raise
-        finally:
-            if probe is not None:
-                probe.terminate()
-                probe.wait()
 
 
 def _is_provisioned(process: subprocess.Popen[bytes], out: Path, deadline: float) -> bool:

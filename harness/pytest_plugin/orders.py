@@ -48,9 +48,9 @@ class Settings:
 class Order:
     """One run to be made.
 
-    ``overrides`` are ``KEY=VALUE``, later ones win; ``replay``: of how many concentrators a push is
-    recorded and sent again, 0 for none; ``provision`` is called with the folder of the run once the
-    devices of the fleet are exported to it, before the first of them speaks.
+    ``overrides`` are ``KEY=VALUE``, later ones win; ``replay``: of how many concentrators the test
+    wants a push sent again, 0 for what the scenario says; ``provision`` is called with the folder
+    of the run once the devices of the fleet are exported to it, before the first of them speaks.
     """
 
     scenario: Path
@@ -98,9 +98,10 @@ def order_of(
         raise pytest.UsageError(f"meterstorm_scenario takes {known}, not {', '.join(unknown)}")
     file, replay = _found(scenario, folders), int(given.get("replay", 0))
     changes = (*overrides, *_words(given.get("set", ())))
-    capture = max(settings.capture, replay)
-    if capture and not _says_what_is_captured(file, changes):
-        changes = (f"{CAPTURE}.concentrators={capture}", *changes)
+    if replay:
+        changes = (*changes, f"probes.replay={replay}")
+    if settings.capture and not _says_what_is_captured(file, changes):
+        changes = (f"{CAPTURE}.concentrators={settings.capture}", *changes)
     return Order(
         scenario=file,
         overrides=changes,

@@ -35,6 +35,7 @@ from harness.run.probing import probed
 from harness.run.processes import RunProcess
 from harness.run.progress import Progress
 from harness.run.reference import ReferenceTarget
+from harness.run.replaying import Replaying
 from harness.run.target import Target
 from harness.run.timeline import Timeline
 from harness.scenario import Reference
@@ -152,6 +153,7 @@ class Conductor:
         target = self._target(sockets)
         self._write_facts(stores=tuple(map(self._recorded_address, target.stores)))
         load = Load(self._load_socket or sockets / "load.sock", self._journal.shard_lost)
+        replaying = Replaying(self._prepared, self._journal)
         async with trio.open_nursery() as systems:
             try:
                 with self._journal.phase("set-up"):
@@ -161,11 +163,13 @@ class Conductor:
                     await systems.start(load.run)
                     await self._start_locust(load, systems)
                     await load.prepare(self._prepared)
+                    await replaying.start(systems)
                     await self._start_clock(target, load)
                 await self._live(target, load)
             except LoadFailedError as error:
                 self._journal.doubt(str(error))
             with self._journal.phase("stop"):
+                await replaying.stop()
                 await self._stop(target, load)
             systems.cancel_scope.cancel()
 

@@ -145,12 +145,17 @@ def fleet_config(scenario: Scenario, scenario_file: Path, grid: Grid) -> FleetCo
         conditions=condition_spans(scenario.timeline, scenario.behaviour),
         events=meter_event_spans(scenario.timeline),
         c12=_c12_options(scenario.c12),
-        capture=Capture(
-            concentrators=scenario.capture.concentrators, octets_max=scenario.capture.size
-        ),
+        capture=Capture(concentrators=_captured(scenario, grid), octets_max=scenario.capture.size),
         key_file=_key_file(scenario),
         pattern_folder=scenario_file.resolve().parent,
     )
+
+
+def _captured(scenario: Scenario, grid: Grid) -> int:
+    """Return of how many concentrators the octets are kept: replays are made from what is."""
+    pushing = np.flatnonzero(grid.protocol == PROTOCOLS.index("dlms"))
+    replayed = pushing[: scenario.probes.replay]
+    return max(scenario.capture.concentrators, int(replayed[-1]) + 1 if len(replayed) else 0)
 
 
 def _c12_options(written: C12) -> C12Options:

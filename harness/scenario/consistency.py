@@ -47,6 +47,7 @@ def complaints(scenario: Scenario, folder: Path | None) -> list[InitErrorDetails
         *contradictions(scenario),
         *impossible_events(scenario),
         *_unfit_target(scenario),
+        *_nothing_to_replay(scenario),
         *_too_many_users(scenario),
     ]
 
@@ -143,6 +144,26 @@ def _unfit_target(scenario: Scenario) -> Iterator[InitErrorDetails]:
         for name in target.read_back.columns.keys() - set(known):
             path = ("target", "read_back", "columns", name)
             yield complaint(path, None, "there is no such column", nearest(name, known))
+
+
+def _nothing_to_replay(scenario: Scenario) -> Iterator[InitErrorDetails]:
+    """Yield why there would be no push whose second arrival a head-end has to refuse."""
+    wanted, stations = scenario.probes.replay, scenario.grid.transformer_stations
+    if not wanted:
+        return
+    security, protocols = scenario.security, scenario.grid.protocols
+    obstacles = {
+        "nobody pushes": scenario.behaviour.mode != "push",
+        "only DLMS pushes can be sent again so that the answer tells": not protocols.dlms,
+        "without security.confirmed nobody tells what became of a push": not security.confirmed,
+        'a push in the clear has no counter to know it again by (security.push = "clear")': (
+            security.push == "clear"
+        ),
+        f"there are {stations:,} concentrators": wanted > stations,
+    }
+    for why, is_so in obstacles.items():
+        if is_so:
+            yield complaint(("probes", "replay"), wanted, why)
 
 
 def _too_many_users(scenario: Scenario) -> Iterator[InitErrorDetails]:

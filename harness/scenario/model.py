@@ -159,6 +159,16 @@ class Capture(Part):
     """Size at which the file of one fleet shard is full; what comes after is not kept."""
 
 
+class Probes(Part):
+    """What a stranger tries on the head-end while the run goes on."""
+
+    replay: int = Field(default=0, ge=0, le=1_000)
+    """Of how many concentrators a confirmed push is recorded and sent again, octet for octet, over
+    a connection of somebody else's; 0: nobody's. ``replays.accepted`` is then judged by ``== 0``
+    unless ``checks`` says otherwise. Needs DLMS pushes that are protected and confirmed; their
+    concentrators are captured."""
+
+
 class Links(LinkOptions):
     """How the figures of link profiles are read and applied, and what TCP does over the links."""
 
@@ -225,6 +235,8 @@ class Scenario(Part):
     """How Locust drives it."""
     capture: Capture = Capture()
     """Keeping octets."""
+    probes: Probes = Probes()
+    """What a stranger tries."""
     limits: Limits = Limits()
     """Bounds of the run itself."""
     checks: Checks = Field(default_factory=dict, validate_default=True)

@@ -16,7 +16,7 @@ from reports.compare.subject import Subject
 __all__ = ["Difference", "differences"]
 
 _NOTED: Final = (
-    *("name", "description", "target", "checks", "limits", "capture"),
+    *("name", "description", "target", "checks", "limits", "capture", "probes"),
     *("machine.system", "machine.memory", "machine.descriptors", "versions"),
 )
 _TARGET_KIND: Final = "target.kind"

@@ -71,6 +71,8 @@ kind = "sql"
 url = "duckdb://{store}"
 query = "SELECT * REPLACE (printf('MST%013d', meter::BIGINT + 1) AS meter, \
 make_timestamp(stored_at) AS stored_at) FROM readings"
+[probes]
+replay = 2
 [checks]
 "readings.late" = "<= 50 %"
 """
@@ -166,4 +168,7 @@ def test_our_head_end_passes_as_if_it_were_foreign(tmp_path: Path) -> None:
     assert run.status == 0, run.output
     readings = run.verdict.readings
     assert readings.owed == readings.acknowledged == readings.stored == readings.correct == 300
+    replays = json.loads((run.path / "replays.json").read_text())
+    assert (replays["tried"], replays["accepted"]) == (2, 0)
+    assert "replays.accepted" in {check.name for check in run.verdict.checks}
     assert run.facts["stores"] == []

@@ -156,7 +156,8 @@ def test_what_a_test_sets_goes_after_what_all_of_them_set(tmp_path: Path) -> Non
     [
         ("[capture]\nconcentrators = 0\n", {}, ()),
         ("", {"set": "capture.concentrators=1"}, ("capture.concentrators=1",)),
-        ("", {"replay": 9}, ("capture.concentrators=9",)),
+        ("", {"replay": 9}, ("capture.concentrators=4", "probes.replay=9")),
+        ("[capture]\nconcentrators = 0\n", {"replay": 9}, ("probes.replay=9",)),
     ],
 )
 def test_what_is_captured_is_the_scenarios_to_say(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -157,3 +159,33 @@ def test_a_capture_is_read_up_to_what_is_still_being_written(run: Path) -> None:
     (run / "captures" / "fleet-0.pcapng").write_bytes(whole[:-1])
     ((_, packets),) = captured(run)
     assert [packet.at_ns for packet in packets] == [1]
+
+
+@contextmanager
+def probing(run: Path, wanted: int) -> Iterator[subprocess.Popen[bytes]]:
+    """Run the probe as a run does, until it looks."""
+    command = [sys.executable, "-m", "harness.replay_probe", str(run), str(wanted)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"ready\n"
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def test_its_process_ends_once_enough_was_tried(run: Path) -> None:
+    talk = Talk(run)
+    with head_end(b"") as (port, heard), probing(run, 1) as process:
+        assert result(run)["tried"] == 0, "that it was asked for is written down at once"
+        write(run, talk.packets(port))
+        assert process.wait(30) == 0
+    assert heard == [talk.push]
+    assert (result(run)["tried"], result(run)["accepted"]) == (1, 0)
+
+
+def test_its_process_ends_with_the_run(run: Path) -> None:
+    with probing(run, 1) as process:
+        assert process.stdin is not None
+        process.stdin.close()
+        assert process.wait(30) == 0

@@ -29,6 +29,12 @@ def test_a_replay_that_is_accepted_fails_the_run(
     assert check.measured == measured
 
 
+def test_a_probe_that_was_wanted_and_left_nothing_makes_a_run_inconclusive(tmp_path: Path) -> None:
+    found = judge_run(RecordedFolder(tmp_path, {"probes": {"replay": 2}}).path).verdict
+    assert found.verdict == "inconclusive"
+    assert found.reasons == ("replays.accepted was not measured",)
+
+
 def test_a_run_that_was_not_probed_has_no_such_check(tmp_path: Path) -> None:
     found = judge_run(RecordedFolder(tmp_path).path).verdict
     assert found.verdict == "passed"

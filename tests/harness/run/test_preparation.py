@@ -8,7 +8,7 @@ import pytest
 
 from emulator.event_kinds import MeterEventKind
 from emulator.fleet_config import C12Options, Capture, FleetConfig, MeterEventSpan
-from emulator.grid import generate_grid
+from emulator.grid import PROTOCOLS, generate_grid
 from harness.errors import ArgumentsError
 from harness.run.preparation import fleet_config, free_ports, prepare
 from harness.scenario import Scenario
@@ -39,6 +39,23 @@ def test_the_scenario_is_kept_as_it_was_given(tmp_path: Path) -> None:
     run = prepare(scenario, scenario_file=file, out=tmp_path / "runs")
     assert (run.folder.path / "scenario.toml").read_text() == "# as given\n"
     assert run.fleet.pattern_folder == tmp_path
+
+
+def test_who_is_replayed_is_captured(tmp_path: Path) -> None:
+    def captured(**changes: object) -> int:
+        scenario = Scenario.model_validate({**SCENARIO, **changes})
+        grid = generate_grid(scenario.grid, scenario.behaviour, scenario.seed)
+        return fleet_config(scenario, tmp_path / "none.toml", grid).capture.concentrators
+
+    assert captured() == 0
+    assert captured(probes={"replay": 3}) == 3
+    assert captured(probes={"replay": 3}, capture={"concentrators": 5}) == 5
+    # Only those that speak DLMS can be replayed: captures count from the first, whoever that is.
+    ansi_first = captured(probes={"replay": 2}, protocol="mix")
+    scenario = Scenario.model_validate({**SCENARIO, "protocol": "mix"})
+    grid = generate_grid(scenario.grid, scenario.behaviour, scenario.seed)
+    assert list(grid.protocol[:ansi_first]).count(PROTOCOLS.index("dlms")) == 2
+    assert grid.protocol[ansi_first - 1] == PROTOCOLS.index("dlms")
 
 
 def test_owed_and_deferred_are_all_readings(tmp_path: Path) -> None:

@@ -118,13 +118,17 @@ async def test_one_that_never_starts_again_ends_the_run(
     lives: Lives, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "STARTS_MAX", 2)
-    with pytest.raises(ExceptionGroup) as caught:
+
+    async def live_until_the_port_is_taken() -> None:
         async with trio.open_nursery() as nursery:
             await lives.target.start(nursery)
             await lives.target.kill(0, SOON_S)
             await lives.until("died")
             with lives.port_taken():
                 await trio.sleep_forever()
+
+    with pytest.raises(ExceptionGroup) as caught:
+        await live_until_the_port_is_taken()
     (error,) = caught.value.exceptions
     assert isinstance(error, ProcessFailedError)
     assert error.status == ExitCode.ENVIRONMENT
