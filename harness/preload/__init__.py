@@ -1,0 +1,1 @@
+"""Filling stores with the readings of before a run, through their own interface."""

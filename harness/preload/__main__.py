@@ -1,0 +1,108 @@
+"""The process that fills a store before a run: ``python -m harness.preload CONFIG``.
+
+It prints one line, ``ready READINGS``, to standard output when it begins, and ends when the store
+is full, on SIGTERM or SIGINT, or when standard input, if it is a pipe, ends. Nothing it has written
+then is lost, and nothing has to be undone: the next one fills the rest.
+
+Exit status: 0 filled; 4 the store cannot be filled, the last line of the log says why; 130 told to
+end; anything else is our mistake.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import stat
+import sys
+import threading
+import time
+from contextlib import closing
+from pathlib import Path
+from typing import Final, NoReturn
+
+from structlog import get_logger
+
+from emulator.grid import generate_grid
+from emulator.logs import log_to_stderr
+from emulator.plan import Plan
+from emulator.readings import Truth
+from emulator.run_folder import RunFolder
+from harness.errors import ExitCode
+from harness.preload.config import PreloadConfig
+from harness.preload.filling import History, fill
+from harness.store.errors import StoreError
+from harness.store.opening import open_store
+
+REPORT_EVERY_S: Final = 5.0
+log = get_logger(__name__)
+
+
+def history_of(config: PreloadConfig) -> History:
+    """Return what the store is to be given. Raises `OSError` or `ValueError`."""
+    fleet = RunFolder(config.run).fleet()
+    grid = generate_grid(fleet.grid, fleet.behaviour, fleet.seed)
+    shared = (grid, fleet.behaviour, fleet.first_s, fleet.seed)
+    truth = Truth(*shared, folder=fleet.pattern_folder)
+    return History(Plan(*shared), truth, config.meters(grid))
+
+
+class _Progress:
+    """Says now and then how far the filling is, and ends it when somebody wants it to end."""
+
+    def __init__(self, readings: int) -> None:
+        self._readings = readings
+        self._began_s = self._said_s = time.monotonic()
+        self.ending = threading.Event()
+
+    def __call__(self, written: int) -> None:
+        now_s = time.monotonic()
+        if now_s - self._said_s >= REPORT_EVERY_S or written == self._readings:
+            self._said_s = now_s
+            per_s = written / max(now_s - self._began_s, 1e-9)
+            log.info("preloaded", readings=written, of=self._readings, per_s=round(per_s))
+        if self.ending.is_set():
+            raise KeyboardInterrupt
+
+
+def _end_without_parent(ending: threading.Event) -> None:
+    """Let standard input, where it is a pipe, tell when whoever holds its other end is gone."""
+    if sys.stdin is None or not stat.S_ISFIFO(os.fstat(sys.stdin.fileno()).st_mode):
+        return
+
+    def wait(descriptor: int) -> None:
+        while os.read(descriptor, 1):
+            pass
+        ending.set()
+
+    # A descriptor of its own: at exit the interpreter must not wait for a reader of sys.stdin.
+    threading.Thread(target=wait, args=[os.dup(sys.stdin.fileno())], daemon=True).start()
+
+
+def main() -> None:
+    """Fill the store that the configuration file on the command line names."""
+    log_to_stderr()
+    try:
+        config = PreloadConfig.model_validate_json(Path(sys.argv[1]).read_bytes())
+        history = history_of(config)
+        progress = _Progress(history.readings)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: progress.ending.set())
+        _end_without_parent(progress.ending)
+        sys.stdout.write(f"ready {history.readings}\n")
+        sys.stdout.flush()
+        registers = history.truth.profile.names
+        with closing(open_store(config.store_url, registers, create=True)) as store:
+            fill(store, history, time.time_ns() // 1_000, progress=progress)
+    except (StoreError, OSError, ValueError) as error:
+        _give_up(error)
+    except KeyboardInterrupt:
+        sys.exit(ExitCode.INTERRUPTED)
+
+
+def _give_up(error: Exception) -> NoReturn:
+    log.critical("preloading ends", error=str(error), kind=type(error).__name__)
+    sys.exit(ExitCode.ENVIRONMENT)
+
+
+if __name__ == "__main__":
+    main()
