@@ -10,8 +10,8 @@ sockets and pipes, which do not care about namespaces, so it never crosses a lin
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, field
+from typing import Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,16 @@ from numpy.typing import NDArray
 from netem.addresses import AddressPlan
 from netem.profiles import Direction as Direction
 from netem.profiles import LinkOptions, LinkProfile
+
+
+FAULTS: Final[Mapping[str, str]] = {
+    "missed": "frames were not read in time and are lost",
+    "oversize": "frames were longer than the link's mtu and are lost",
+    "unfinished": "frames left their checksum to hardware and were not accepted",
+    "refused": "frames were not taken by the kernel and are lost",
+    "flows_forgotten": "connections got a burst that was not due, for there were too many",
+}
+"""What a lab may do otherwise than its links were set, and what that means."""
 
 
 class LabError(Exception):
@@ -107,12 +117,15 @@ class LabCounters:
         tracking: connection tracking by side (``head-end``, ``fleet``, and ``router`` where the
             tier has one); a side without connection tracking is left out.
         listening: full accept queues by side (``head-end``, ``fleet``).
+        faults: how often each of `FAULTS` has happened; a tier that cannot commit one leaves it
+            out. Anything above 0 means that the links were not what they were set to.
     """
 
     links: Mapping[tuple[int, Direction], DirectionCounters]
     unclassified: int
     tracking: Mapping[str, ConnectionTracking]
     listening: Mapping[str, ListenDrops]
+    faults: Mapping[str, int] = field(default_factory=dict)
 
 
 class Lab(Protocol):

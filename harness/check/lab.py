@@ -1,9 +1,13 @@
-"""What the counters of a lab say against a run: packets lost where no link lost them."""
+"""What the counters of a lab say against a run: packets lost where no link lost them.
+
+And whatever else made links other than they were set, such as an emulator that could not keep up.
+"""
 
 from __future__ import annotations
 
 from typing import Final
 
+from netem.lab import FAULTS
 from reports.recording import LabRecord, LabSample
 
 TRACKED: Final = {
@@ -24,6 +28,12 @@ def lab_doubts(record: LabRecord | None) -> list[str]:
         doubts.append(f"{overflowed:,} packets found the queue of their link full")
     if last.unclassified:
         doubts.append(f"{last.unclassified:,} packets were of no link class")
+    doubts += [
+        f"the links of the {record.tier} tier were not what they were set to: "
+        f"{fault.count:,} {FAULTS.get(fault.fault, fault.fault)}"
+        for fault in last.faults
+        if fault.count
+    ]
     return doubts
 
 

@@ -21,6 +21,7 @@ from harness.run.preparation import Prepared
 from harness.run.probing import with_probe_links
 from netem.lab import Lab, LabCounters, LabError, LabPlan
 from reports.recording import (
+    FaultCount,
     LabRecord,
     LabSample,
     LinkCount,
@@ -184,5 +185,8 @@ class LabWatch:
             listening=tuple(
                 ListenCount(side=side, **asdict(counted))
                 for side, counted in sorted(counters.listening.items())
+            ),
+            faults=tuple(
+                FaultCount(fault=name, count=count) for name, count in counters.faults.items()
             ),
         )

@@ -15,6 +15,7 @@ import trio
 
 from netem.addresses import HEAD_END_ADDRESS, AddressPlan
 from netem.lab import (
+    FAULTS,
     ConnectionTracking,
     Direction,
     DirectionCounters,
@@ -30,14 +31,6 @@ from netem.packet.control import Change, Count, Setup
 from netem.profiles import LinkProfile
 
 _DIRECTIONS: Final[tuple[Direction, ...]] = ("up", "down")
-_FAULTS: Final = {
-    "missed": "frames were not read in time and are lost",
-    "oversize": "frames were longer than the link's mtu and are lost",
-    "unfinished": "frames left their checksum to hardware and will not be accepted",
-    "refused": "frames were not taken by the kernel and are lost",
-    "flows_forgotten": "connections got a burst that was not due, for there were too many",
-}
-"""What must not happen, by the name of its count; ours or the machine's fault, not the link's."""
 _LATE_NS: Final = 50_000_000
 """A frame that is sent later than this after it was due is worth a note."""
 _END_S: Final = 5.0
@@ -54,7 +47,7 @@ class PacketLab:
         self.fleet_namespace = cabling.fleet.path
         self.addresses = AddressPlan(plan.category)
         self.notes: Sequence[str] = ()
-        """As of the last `counters`: what the emulator could not do as it should."""
+        """As of the last `counters`: how late the emulator was where that is worth a word."""
 
     async def change(
         self, category: int, profile: LinkProfile, numbers: Sequence[int] | None = None
@@ -170,14 +163,11 @@ def _counters(
         for category, one in enumerate(counted[direction]["classes"])
     }
     unclassified = sum(counted[direction]["unclassified"] for direction in _DIRECTIONS)
-    return LabCounters(links, unclassified, tracking, listening)
+    faults = {name: sum(counted[direction][name] for direction in _DIRECTIONS) for name in FAULTS}
+    return LabCounters(links, unclassified, tracking, listening, faults)
 
 
 def _notes(counted: dict[str, Any]) -> Iterator[str]:
-    for name, meaning in _FAULTS.items():
-        count = sum(counted[direction][name] for direction in _DIRECTIONS)
-        if count:
-            yield f"packet emulator: {count:,} {meaning}"
     late_ns = max(counted[direction]["late_most_ns"] for direction in _DIRECTIONS)
     if late_ns > _LATE_NS:
         yield f"packet emulator: it was up to {late_ns / 1e6:.0f} ms late"

@@ -23,6 +23,7 @@ from reports.recording.events import (
 )
 from reports.recording.files import RunFiles
 from reports.recording.lab import (
+    FaultCount,
     LabRecord,
     LabSample,
     LinkCount,
@@ -70,6 +71,7 @@ __all__ = [
     "Event",
     "FailureCause",
     "FaultBegan",
+    "FaultCount",
     "FaultEnded",
     "FramesRefused",
     "GapFilled",

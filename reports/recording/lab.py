@@ -17,7 +17,7 @@ from reports.recording.files import RunFiles
 from reports.recording.recorder import write_atomically
 from reports.recording.times import RunTime
 
-__all__ = ["LabRecord", "LabSample", "LinkCount", "ListenCount", "TrackingCount"]
+__all__ = ["FaultCount", "LabRecord", "LabSample", "LinkCount", "ListenCount", "TrackingCount"]
 
 _STRICT: Final = ConfigDict(extra="forbid", strict=True)
 
@@ -72,6 +72,16 @@ class ListenCount:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FaultCount:
+    """How often the tier itself did otherwise than its links were set, such as a frame missed."""
+
+    __pydantic_config__ = _STRICT
+
+    fault: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LabSample:
     """All counters of a lab at one moment. ``unclassified`` packets belonged to no link class."""
 
@@ -82,6 +92,7 @@ class LabSample:
     unclassified: int
     tracking: tuple[TrackingCount, ...]
     listening: tuple[ListenCount, ...]
+    faults: tuple[FaultCount, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -27,7 +27,7 @@ from netem.lab import (
     ListenDrops,
 )
 from netem.profiles import LinkProfile
-from reports.recording import LabRecord, RunTime
+from reports.recording import FaultCount, LabRecord, RunTime
 from tests.support.recorded_run import SCENARIO, RecordedFolder
 
 LINKS: Final = [{"profile": f"seed-{number}", "share": "50 %"} for number in (1, 2)]
@@ -61,6 +61,7 @@ class CountingLab:
             unclassified=0,
             tracking={"fleet": ConnectionTracking(1, 100, 0, 0, 0)},
             listening={"fleet": ListenDrops(0, 0, 0)},
+            faults={"missed": self._asked - 1},
         )
 
 
@@ -144,6 +145,7 @@ async def test_what_a_lab_counts_is_recorded(tmp_path: Path) -> None:
     assert [sample.links[0].packets for sample in record.samples] == [1, 2, 3]
     assert record.samples[-1].links[0].link == "seed-1"
     assert record.samples[-1].tracking[0].max == 100
+    assert record.samples[-1].faults == (FaultCount(fault="missed", count=2),)
     assert failures == []
 
 

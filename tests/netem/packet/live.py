@@ -24,6 +24,7 @@ from netem.cables import abandoned, netlink
 from netem.lab import LabError, LabPlan
 from netem.namespaces import Namespace
 from netem.packet import PacketLab, open_packet_lab
+from netem.packet.ring import RING_OCTETS
 from netem.profiles import LinkOptions
 from tests.netem.packet.building import frame, profile
 
@@ -36,6 +37,8 @@ LOSSES: Final = 4_000
 STREAM: Final = 150
 LIMITED: Final = 50
 UPLOAD: Final = 300_000
+FLOOD: Final = 2 * RING_OCTETS // 2_048
+"""Frames, twice as many as a ring has slots for frames of up to 1,500 octets."""
 
 NEAR, FAR, LOSSY, SLOW, TCP_LOSSY, PERFECT = range(6)
 PROFILES: Final = (
@@ -286,6 +289,7 @@ async def measure(order: str, *measurements: Measurement) -> dict[str, Any]:
                 nursery.start_soon(one, measurement, sides)
         counters = await lab.counters()
         found["notes"] = list(lab.notes)
+        found["faults"] = dict(counters.faults)
         found["listening"] = sorted(counters.listening)
         found["tracking"] = {side: one.dropped for side, one in counters.tracking.items()}
         found["lossy"] = asdict(counters.links[LOSSY, "up"])
@@ -340,6 +344,25 @@ async def lose_emulator() -> dict[str, Any]:
             except LabError as error:
                 reasons.append(error.reason)
     return {"reasons": reasons, "left": remains()}
+
+
+async def stall_emulator() -> dict[str, Any]:
+    """Send more than a ring holds while the emulator stands still, and say what it counts."""
+    plan = LabPlan(PROFILES, CATEGORY, LinkOptions(), SEED)
+    async with open_packet_lab(plan) as lab:
+        sides = Sides(lab)
+        received = Received(sides)
+        (emulator,) = psutil.Process().children()
+        before = await lab.counters()
+        with sides.fleet(PERFECT_ONE) as source:
+            emulator.suspend()
+            try:
+                for mark in range(FLOOD):
+                    send(source, received.target, mark)
+            finally:
+                emulator.resume()
+            after = await lab.counters()
+    return {"before": dict(before.faults), "after": dict(after.faults), "left": remains()}
 
 
 async def hold() -> dict[str, Any]:

@@ -20,6 +20,7 @@ from typing import Any
 import pytest
 
 from netem import namespaces
+from netem.lab import FAULTS
 from netem.namespaces import NotCapableError, check_user_namespaces
 from tests.support.command_line import ROOT
 from tests.support.ordinary_user import OrdinaryUser, ordinary_user
@@ -156,6 +157,7 @@ def test_both_sides_are_watched_and_nothing_is_amiss() -> None:
     assert set(found["tracking"].values()) <= {0}
     # A machine that is too busy may make the emulator late, which is no fault of its own.
     assert [note for note in found["notes"] if "late" not in note] == []
+    assert found["faults"] == dict.fromkeys(FAULTS, 0)
 
 
 @pytest.mark.slow
@@ -168,6 +170,15 @@ def test_a_closed_lab_leaves_nothing(name: str) -> None:
 def test_a_lab_without_its_emulator_says_so() -> None:
     found = measured("lose_emulator")
     assert found["reasons"] == ["the packet emulator has ended"] * 2
+    assert found["left"] == []
+
+
+@pytest.mark.slow
+def test_an_emulator_that_cannot_keep_up_says_what_it_missed() -> None:
+    found = measured("stall_emulator")
+    assert found["before"] == dict.fromkeys(FAULTS, 0)
+    assert found["after"].pop("missed") > 1_000
+    assert set(found["after"].values()) == {0}
     assert found["left"] == []
 
 

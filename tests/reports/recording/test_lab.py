@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from reports.recording import (
+    FaultCount,
     LabRecord,
     LabSample,
     LinkCount,
@@ -42,6 +43,7 @@ RECORD = LabRecord(
                 ),
             ),
             listening=(ListenCount(side="fleet", overflows=0, drops=0, request_queue_full=0),),
+            faults=(FaultCount(fault="missed", count=2),),
         ),
     ),
 )
