@@ -1,0 +1,1 @@
+"""Bills and statistics out of what a head-end stored."""
