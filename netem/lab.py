@@ -20,7 +20,6 @@ from netem.addresses import AddressPlan
 from netem.profiles import Direction as Direction
 from netem.profiles import LinkOptions, LinkProfile
 
-
 FAULTS: Final[Mapping[str, str]] = {
     "missed": "frames were not read in time and are lost",
     "oversize": "frames were longer than the link's mtu and are lost",

@@ -34,6 +34,9 @@ BUILT_IN_PATH: Final = Path(__file__).with_name("profiles.toml")
 TCP_IP_HEADERS: Final = 52
 """Octets of IPv4 (20) and TCP (20) header and the TCP timestamp option (12) in each packet."""
 
+LONGEST_JITTER_S: Final = (2**31 - 1) / 1e9
+"""Of a way of a link of the kernel's netem, which cuts it there: 32-bit nanoseconds."""
+
 
 class ProfileError(ValueError):
     """A profile file cannot be used; names the file and, where there is one, the key."""
@@ -54,12 +57,13 @@ Tier = Literal["model", "packet", "netem", "none"]
 class TierUnfitError(ValueError):
     """A profile asks for what a tier cannot do."""
 
-    def __init__(self, profile: str, key: str, tier: Tier) -> None:
+    def __init__(self, profile: str, key: str, tier: Tier, why: str = "cannot do this") -> None:
         self.profile = profile
         self.key = key
         self.tier = tier
+        self.why = f"the kernel's netem {why}"
         super().__init__(
-            f"link profile {profile}: {key}: the kernel's netem cannot do this;"
+            f"link profile {profile}: {key}: {self.why};"
             f' the scenario asks for link = "{tier}", use "model" or "packet"'
         )
 
@@ -268,8 +272,9 @@ class LinkProfile(_Strict):
         """Raise where a tier cannot bring this link about.
 
         Raises:
-            TierUnfitError: the profile follows a trace or shares a capacity, and ``tier`` is the
-                kernel's netem.
+            TierUnfitError: the profile follows a trace, shares a capacity or has more jitter than
+                the kernel's netem knows, and that is ``tier``. Whether jitter counts each way is
+                for `each_way` to say first.
         """
         if tier != "netem":
             return
@@ -277,6 +282,9 @@ class LinkProfile(_Strict):
             for word, medium in (("trace", way.trace), ("shared", way.shared)):
                 if medium is not None:
                     raise TierUnfitError(self.name, f"{name}.{word}", tier)
+            if way.jitter > LONGEST_JITTER_S:
+                why = f"knows no jitter above {LONGEST_JITTER_S:.3f} s"
+                raise TierUnfitError(self.name, f"{name}.jitter", tier, why)
 
     @property
     def segment_octets(self) -> int:

@@ -12,7 +12,7 @@ from rich.console import Console
 from harness.check.command import judge_run, publish
 from harness.errors import ExitCode
 from harness.explain.keeping import keep_captures
-from harness.explain.wanted import write_wanted
+from harness.explain.wanted import wanted_captures, write_wanted
 from harness.run.conductor import Conductor
 from harness.run.facts import RunFacts
 from harness.run.preparation import Prepared, free_ports, prepare
@@ -45,6 +45,8 @@ def run_scenario(
         HarnessError: the run could not be made; nothing was proved either way.
         KeyboardInterrupt: interrupted twice.
     """
+    # A word that names nobody is refused before there is a folder.
+    wanted_captures(capture, scenario.grid.transformer_stations)
     console = Console(stderr=True)
     prepared = prepare(scenario, scenario_file=scenario_file, out=out)
     write_wanted(prepared.folder.path, capture, prepared.grid.concentrators, prepared.fleet.shards)

@@ -99,7 +99,7 @@ def _unknown_links(scenario: Scenario) -> Iterator[InitErrorDetails]:
             yield complaint(path, link.profile, "there is no such link profile", meant)
             continue
         try:
-            profiles[link.profile].check_tier(scenario.link)
+            profiles[link.profile].each_way(scenario.links).check_tier(scenario.link)
         except TierUnfitError as error:
             yield complaint(("grid", "links", index, "profile"), link.profile, str(error))
 

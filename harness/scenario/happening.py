@@ -20,7 +20,7 @@ from harness.scenario.timeline import (
     NetworkEvent,
     occurrences,
 )
-from netem.profiles import ProfileError, load_profiles
+from netem.profiles import LinkProfile, ProfileError, TierUnfitError, load_profiles
 
 if TYPE_CHECKING:
     from harness.scenario.model import Scenario
@@ -129,6 +129,9 @@ def _wrong_degradation(
     elif _is_without_effect(scenario, event):
         message = "changes nothing on these links: they have nothing to multiply, so give a value"
         yield complaint((*place, "do"), event.do, message)
+    unfit = _beyond_the_tier(scenario, event)
+    if unfit:
+        yield complaint((*place, "do"), event.do, unfit)
     shortest_s = _shortest_s(scenario, event)
     if 2 * event.ramp > shortest_s:
         message = (
@@ -138,13 +141,32 @@ def _wrong_degradation(
 
 
 def _is_without_effect(scenario: Scenario, event: Degrade) -> bool:
+    hit = _profiles_hit(scenario, event)
+    return bool(hit) and all(event.worse.applied(profile) == profile for profile in hit)
+
+
+def _beyond_the_tier(scenario: Scenario, event: Degrade) -> str:
+    """Return what links of the tier cannot become; empty where they can, alone as it is."""
+    for profile in _profiles_hit(scenario, event):
+        try:
+            profile.check_tier(scenario.link)
+        except TierUnfitError:
+            continue  # it is refused where it is named
+        try:
+            event.worse.applied(profile).check_tier(scenario.link)
+        except TierUnfitError as error:
+            return f"makes of links what they cannot be: {error}"
+    return ""
+
+
+def _profiles_hit(scenario: Scenario, event: Degrade) -> list[LinkProfile]:
+    """Return the profiles of the links that may get worse, as far as they are known."""
     try:
         profiles = load_profiles(scenario.link_profiles)
     except ProfileError:
-        return False
+        return []
     names = event.links or tuple(link.profile for link in scenario.grid.links)
-    hit = [profiles[name].each_way(scenario.links) for name in names if name in profiles]
-    return bool(hit) and all(event.worse.applied(profile) == profile for profile in hit)
+    return [profiles[name].each_way(scenario.links) for name in names if name in profiles]
 
 
 def _is_headend(event: Kill | Freeze) -> bool:

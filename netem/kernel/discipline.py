@@ -19,10 +19,8 @@ from pyroute2.netlink import nla
 
 from netem.lab import LabError
 from netem.model.delay import NANOSECONDS, unit_table
-from netem.profiles import GilbertElliottLoss, LinkDirection, RandomLoss
+from netem.profiles import LONGEST_JITTER_S, GilbertElliottLoss, LinkDirection, RandomLoss
 
-LONGEST_JITTER_S: Final = (2**31 - 1) / NANOSECONDS
-"""The kernel cuts jitter here (2.147 s)."""
 MILLION: Final = 1_000_000
 _WHOLE: Final = 2**32 - 1
 _ORDERLY_RATE: Final = 1_250_000_000

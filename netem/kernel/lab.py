@@ -237,7 +237,7 @@ def _check_fit(profile: LinkProfile) -> None:
         profile.check_tier("netem")
     except TierUnfitError as error:
         raise LabError(
-            f"link profile {error.profile}: {error.key}: the kernel's netem cannot do this",
+            f"link profile {error.profile}: {error.key}: {error.why}",
             "use the tier model or packet",
         ) from error
 

@@ -111,6 +111,25 @@ def test_the_profiles_that_the_kernel_cannot_do() -> None:
     }
 
 
+def test_the_kernel_has_a_longest_jitter_of_each_way() -> None:
+    link = LinkProfile.model_validate(
+        {
+            "name": "slow",
+            "description": "slow",
+            "sources": [],
+            "latency_means": "open",
+            "up": {"latency": "5 s", "jitter": "3 s", "distribution": "normal"},
+            "down": {},
+        }
+    )
+    each_way = link.each_way(LinkOptions())
+    each_way.check_tier("packet")
+    with pytest.raises(TierUnfitError, match=r"slow: up\.jitter: .* no jitter above 2\.147 s"):
+        each_way.check_tier("netem")
+    # As of the round trip it is 2.12 s each way.
+    link.each_way(LinkOptions(latency="round-trip")).check_tier("netem")
+
+
 def test_the_page_of_profiles_is_that_of_the_file() -> None:
     page = Path(__file__).parents[2] / "docs/reference/link-profiles.md"
     assert page.read_text(encoding="utf-8") == profile_table.page(load_profiles())

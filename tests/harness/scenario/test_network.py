@@ -136,6 +136,15 @@ def test_bare_loopback_cannot_get_worse_but_be_cut(tmp_path: Path) -> None:
     load(tmp_path, 'link = "none"\n' + HEAD + written('do = "partition"\nfor = "1 h"'))
 
 
+def test_what_the_kernel_cannot_do_is_refused_in_the_scenario(tmp_path: Path) -> None:
+    slow = written('do = "degrade"\nfor = "1 h"\njitter = "3 s"')
+    for tier in ("model", "packet"):
+        load(tmp_path, f'link = "{tier}"\n' + HEAD + slow)
+    (line,) = problems(tmp_path, 'link = "netem"\n' + HEAD + slow)
+    assert "timeline.0.do: makes of links what they cannot be: " in line
+    assert "up.jitter: the kernel's netem knows no jitter above 2.147 s" in line
+
+
 # ---- what it would do --------------------------------------------------------------------------
 
 
