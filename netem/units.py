@@ -9,10 +9,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Annotated, Final
 
-from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema
+from pydantic import (
+    BeforeValidator,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    PlainSerializer,
+    WithJsonSchema,
+)
+from pydantic_core import core_schema
 
 _QUANTITY: Final = re.compile(r"\s*([-+]?[0-9][0-9_]*(?:\.[0-9]+)?)\s*([^\s0-9].*?)\s*")
 
@@ -95,6 +104,32 @@ def _writer(unit: str) -> PlainSerializer:
 def _schema(units: Mapping[str, Decimal], example: str) -> WithJsonSchema:
     pattern = r"^\s*[0-9][0-9_]*(\.[0-9]+)?\s*(" + "|".join(map(re.escape, units)) + r")\s*$"
     return WithJsonSchema({"type": "string", "pattern": pattern, "examples": [example]})
+
+
+@dataclass(frozen=True, slots=True)
+class Spelled:
+    """In ``Annotated``: a value that people write as text, and that ``str`` writes back.
+
+    ``read`` takes text, or the value itself, and raises `ValueError` with what to write instead;
+    ``pattern`` is that of the JSON Schema.
+    """
+
+    read: Callable[[object], object]
+    pattern: str
+    example: str
+
+    def __get_pydantic_core_schema__(
+        self, source: object, handler: GetCoreSchemaHandler
+    ) -> core_schema.CoreSchema:
+        """Return how pydantic reads and writes it."""
+        written = core_schema.to_string_ser_schema(when_used="json")
+        return core_schema.no_info_plain_validator_function(self.read, serialization=written)
+
+    def __get_pydantic_json_schema__(
+        self, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, object]:
+        """Return what a schema says of it."""
+        return {"type": "string", "pattern": self.pattern, "examples": [self.example]}
 
 
 Duration = Annotated[

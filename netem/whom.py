@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema
+from pydantic import BaseModel, ConfigDict, Field
 
 from netem.draws import mix
+from netem.units import Spelled
 
 __all__ = ["Region", "RegionText", "Whom", "chosen"]
 
@@ -52,12 +53,7 @@ class Region:
         return f"{which} of {self.of}"
 
 
-RegionText = Annotated[
-    Any,
-    BeforeValidator(Region.parse),
-    PlainSerializer(str, return_type=str, when_used="json"),
-    WithJsonSchema({"type": "string", "pattern": _REGION_PATTERN, "examples": ["2 of 8"]}),
-]
+RegionText = Annotated[Region, Spelled(Region.parse, _REGION_PATTERN, "2 of 8")]
 
 
 class Whom(BaseModel):

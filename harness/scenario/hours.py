@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
-from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
+from netem.units import Spelled
 
 DAY_S: Final = 86_400
 _CLOCK: Final = r"([01]?[0-9]|2[0-4]):([0-5][0-9])"
@@ -52,14 +52,5 @@ def _clock(seconds: int) -> str:
 
 
 HoursText = Annotated[
-    Any,
-    BeforeValidator(Hours.parse),
-    PlainSerializer(str, return_type=str, when_used="json"),
-    WithJsonSchema(
-        {
-            "type": "string",
-            "pattern": rf"^\s*{_CLOCK}\s*-\s*{_CLOCK}\s*$",
-            "examples": ["18:00-22:00"],
-        }
-    ),
+    Hours, Spelled(Hours.parse, rf"^\s*{_CLOCK}\s*-\s*{_CLOCK}\s*$", "18:00-22:00")
 ]

@@ -1,9 +1,11 @@
 """Quantities with units: what is read, what is refused, what is written back."""
 
+from typing import Annotated
+
 import pytest
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from netem.units import BitRate, ByteSize, Duration, EnergyWh, PartsPerMillion
+from netem.units import BitRate, ByteSize, Duration, EnergyWh, PartsPerMillion, Spelled
 
 
 class Quantities(BaseModel):
@@ -63,3 +65,38 @@ def test_a_dump_loads_again() -> None:
 def test_what_is_written_is_read_back(value: float) -> None:
     duration = TypeAdapter(Duration)
     assert duration.validate_json(duration.dump_json(value)) == value
+
+
+class Pair:
+    """Two numbers that people write with a stroke between them."""
+
+    def __init__(self, value: object) -> None:
+        if isinstance(value, Pair):
+            self.numbers: tuple[int, int] = value.numbers
+            return
+        if not isinstance(value, str) or value.count("/") != 1:
+            raise ValueError('write "1/2"')
+        one, other = value.split("/")
+        self.numbers = int(one), int(other)
+
+    def __str__(self) -> str:
+        return "{}/{}".format(*self.numbers)
+
+
+class Spelling(BaseModel):
+    pair: Annotated[Pair, Spelled(Pair, "^[0-9]+/[0-9]+$", "1/2")] | None = None
+
+
+def test_a_value_of_its_own_type_is_read_from_text_and_written_back() -> None:
+    read = Spelling.model_validate({"pair": "3/4"})
+    assert read.pair is not None
+    assert read.pair.numbers == (3, 4)
+    assert Spelling.model_validate({"pair": read.pair}).pair is not None
+    assert read.model_dump_json() == '{"pair":"3/4"}'
+    assert read.model_dump()["pair"] is read.pair
+    assert Spelling.model_validate_json(read.model_dump_json()).pair is not None
+    assert Spelling().model_dump_json() == '{"pair":null}'
+    with pytest.raises(ValidationError, match='write "1/2"'):
+        Spelling.model_validate({"pair": "3"})
+    text = {"type": "string", "pattern": "^[0-9]+/[0-9]+$", "examples": ["1/2"]}
+    assert text in Spelling.model_json_schema()["properties"]["pair"]["anyOf"]
