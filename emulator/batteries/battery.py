@@ -103,18 +103,21 @@ class Battery:
         """Return how it is, everything at one moment."""
         return snapshot(self.ratings, self.course, max(at_ms, self.course.since_ms))
 
-    def set_current(self, current_ma: int, at_ms: int) -> None:
+    def set_current(self, current_ma: int, at_ms: int, *, for_power_mw: int | None = None) -> None:
         """Hold a current from now on; positive discharges.
+
+        ``for_power_mw``: the power that was asked for, where it was one; for the record.
 
         Raises:
             OverLimitError: the battery is not built for it.
             UnrecordedError: it could not be recorded.
         """
+        kind: CommandKind = "current" if for_power_mw is None else "power"
+        asked = current_ma if for_power_mw is None else for_power_mw
         if not self.ratings.allows(current_ma):
-            problem = OverLimitError(self.name, current_ma, self.ratings)
-            self._write(Refused(self.number, "current", current_ma, at_ms, "over the limits"))
-            raise problem
-        self._execute("current", current_ma, self._flowing(current_ma, self.disabled), at_ms)
+            self._write(Refused(self.number, kind, asked, at_ms, "over the limits"))
+            raise OverLimitError(self.name, current_ma, self.ratings)
+        self._execute(kind, asked, self._flowing(current_ma, self.disabled), at_ms)
         self.set_ma = current_ma
 
     def disable(self, directions: int, at_ms: int) -> None:

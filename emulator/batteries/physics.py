@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from emulator.batteries.voltage import NOMINAL_CELL_MV, WHOLE_PPM, cell_mv
+from emulator.batteries.voltage import HIGHEST_CELL_MV, NOMINAL_CELL_MV, WHOLE_PPM, cell_mv
 
 MA_MS_PER_MAH: Final = 3_600_000
 
@@ -41,6 +41,22 @@ class Ratings:
     def nominal_mv(self) -> int:
         """Voltage that energy ratings are stated for."""
         return self.cells * NOMINAL_CELL_MV
+
+    @property
+    def highest_mv(self) -> int:
+        """The most that the terminals ever show: full, and still being charged."""
+        lift_mv = self.charge_ma_max * self.resistance_uohm // WHOLE_PPM + 1
+        return self.cells * (HIGHEST_CELL_MV + lift_mv)
+
+    @property
+    def charge_mw_max(self) -> int:
+        """Power that the highest charging current could need, mW."""
+        return self.charge_ma_max * self.highest_mv // 1_000
+
+    @property
+    def discharge_mw_max(self) -> int:
+        """Power that the highest discharging current could need, mW."""
+        return self.discharge_ma_max * self.highest_mv // 1_000
 
     def allows(self, current_ma: int) -> bool:
         """Tell whether a current is within the limits."""

@@ -18,8 +18,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
-CommandKind: TypeAlias = Literal["current", "disabled"]
-"""A current was set, mA; or directions were disabled, bit 0 charge and bit 1 discharge."""
+CommandKind: TypeAlias = Literal["current", "power", "disabled"]
+"""What was asked for: a current in mA; a power in mW, which a current was made of; or to disable
+directions, bit 0 charge and bit 1 discharge. Currents and powers are positive to discharge."""
 
 
 @dataclass(frozen=True, slots=True)

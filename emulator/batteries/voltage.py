@@ -25,6 +25,7 @@ CURVE: Final = (
     (950_000, 3_350),
     (1_000_000, 3_600),
 )
+HIGHEST_CELL_MV: Final = CURVE[-1][1]
 _CHARGES: Final = tuple(charge_ppm for charge_ppm, _ in CURVE)
 
 

@@ -1,0 +1,135 @@
+"""The process of some batteries: ``python -m emulator.batteries RUN PROCESS DESCRIPTOR``.
+
+It obeys whoever started it over an inherited socket: ``start`` with the scenario clock, ``status``,
+``terminal`` to open a battery's line on a pseudo-terminal, ``stop``. It answers ``ready`` with the
+port it listens on, ``status``, ``terminal``, and ``stopped`` once its record is complete. When the
+other end closes, it ends, its record complete too. Battery n is reached at the address that
+concentrator n of a fleet would have (`emulator.identity.concentrator_address`).
+"""
+
+from __future__ import annotations
+
+import gc
+import signal
+import sys
+from functools import partial
+from pathlib import Path
+
+import trio
+from structlog import get_logger
+
+from emulator.batteries.config import BATTERIES_FILE, BatteryFleetConfig
+from emulator.batteries.fleet import BatteryFleet, open_batteries
+from emulator.batteries.jbd import LINE_SILENCE_S, JbdSession
+from emulator.batteries.terminal import serve_terminal
+from emulator.clock import ScenarioClock
+from emulator.descriptors import raise_descriptor_limit
+from emulator.logs import log_to_stderr
+from emulator.messages import MessageStream
+from emulator.serving import listen_on_loopback
+from protocols.framing import Message
+
+log = get_logger(__name__)
+
+
+class BatteryService:
+    """Obeys one parent; owns one process's batteries."""
+
+    def __init__(self, run: Path, process: int, parent: MessageStream) -> None:
+        self._run = run
+        self._process = process
+        self._parent = parent
+        text = (run / BATTERIES_FILE).read_text()
+        self._config = BatteryFleetConfig.model_validate_json(text)
+
+    async def run(self) -> None:
+        """Serve until the parent says stop or goes away."""
+        clock = ScenarioClock()
+        port = self._config.listen_ports[self._process]
+        async with (
+            listen_on_loopback(port, self._config.congestion) as listener,
+            open_batteries(self._run, self._config, self._process, clock) as fleet,
+        ):
+            # What exists now lives as long as the process: keep the collector off it.
+            gc.collect()
+            gc.freeze()
+            bound: int = listener.socket.getsockname()[1]
+            await self._tell({"state": "ready", "port": bound})
+            async with trio.open_nursery() as nursery:
+                while (order := await self._next_order())["do"] != "stop":
+                    if order["do"] == "start":
+                        clock.start(*order["clock"])
+                        nursery.start_soon(fleet.run, listener)
+                    else:
+                        await self._tell(await self._answer(order, fleet, nursery))
+                nursery.cancel_scope.cancel()
+        await self._tell({"state": "stopped", **_status(fleet)})
+        await self._parent.aclose()
+
+    async def _answer(self, order: Message, fleet: BatteryFleet, nursery: trio.Nursery) -> Message:
+        match order["do"]:
+            case "status":
+                return {"state": "status", **_status(fleet)}
+            case "terminal":
+                return await _open_terminal(order["battery"], fleet, nursery)
+            case unknown:
+                raise ValueError(f"an order nobody knows: {unknown!r}")
+
+    async def _next_order(self) -> Message:
+        """Return the next order; a parent that is gone has ordered to stop."""
+        try:
+            return await self._parent.receive() or {"do": "stop"}
+        except trio.BrokenResourceError:
+            return {"do": "stop"}
+
+    async def _tell(self, message: Message) -> None:
+        try:
+            await self._parent.send(message)
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            log.info("parent is gone")
+
+
+def _status(fleet: BatteryFleet) -> Message:
+    return {
+        "batteries": len(fleet.batteries.numbers),
+        "commands": fleet.batteries.commands,
+        "counts": dict(fleet.tally.counts),
+        "links": fleet.links.statistics(),
+    }
+
+
+async def _open_terminal(number: int, fleet: BatteryFleet, nursery: trio.Nursery) -> Message:
+    """Open a battery's line; return what to tell: its ``path``, or the ``error`` there was."""
+    batteries = fleet.batteries
+    if number not in batteries.numbers or batteries.interface(number) != "jbd":
+        return {"state": "terminal", "error": f"battery {number} has no serial line here"}
+
+    def line() -> JbdSession:
+        now = trio.current_time()
+        return JbdSession(batteries[number], batteries.now_ms, now, LINE_SILENCE_S)
+
+    try:
+        opened = await nursery.start(partial(serve_terminal, line))
+    except OSError as error:
+        return {"state": "terminal", "error": str(error)}
+    return {"state": "terminal", "path": opened.path}
+
+
+async def _main(run: Path, process: int, descriptor: int) -> None:
+    await BatteryService(run, process, MessageStream.of_descriptor(descriptor)).run()
+
+
+def main() -> None:
+    """Run the process named on the command line."""
+    run, process, descriptor = sys.argv[1:]
+    log_to_stderr()
+    # An interrupt at the terminal reaches the whole group; whoever started us tells us when to end.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    raise_descriptor_limit()
+    # The collector is the largest cost of a loop with thousands of tasks.
+    gc.set_threshold(100_000, 50, 1000)
+    trio.run(_main, Path(run), int(process), int(descriptor))
+
+
+if __name__ == "__main__":
+    main()
