@@ -43,7 +43,7 @@ def history_of(config: PreloadConfig) -> History:
     grid = generate_grid(fleet.grid, fleet.behaviour, fleet.seed)
     shared = (grid, fleet.behaviour, fleet.first_s, fleet.seed)
     truth = Truth(*shared, folder=fleet.pattern_folder)
-    return History(Plan(*shared), truth, config.meters(grid))
+    return History.of(Plan(*shared), truth, config.meters(grid))
 
 
 class _Progress:
@@ -52,10 +52,12 @@ class _Progress:
     def __init__(self, readings: int) -> None:
         self._readings = readings
         self._began_s = self._said_s = time.monotonic()
+        self.before = 0
+        """Readings of the parts before this one."""
         self.ending = threading.Event()
 
-    def __call__(self, written: int) -> None:
-        now_s = time.monotonic()
+    def __call__(self, written_of_part: int) -> None:
+        written, now_s = self.before + written_of_part, time.monotonic()
         if now_s - self._said_s >= REPORT_EVERY_S or written == self._readings:
             self._said_s = now_s
             per_s = written / max(now_s - self._began_s, 1e-9)
@@ -90,9 +92,12 @@ def main() -> None:
         _end_without_parent(progress.ending)
         sys.stdout.write(f"ready {history.readings}\n")
         sys.stdout.flush()
-        registers = history.truth.profile.names
-        with closing(open_store(config.store_url, registers, create=True)) as store:
-            fill(store, history, time.time_ns() // 1_000, progress=progress)
+        for part in history.parts():
+            with closing(
+                open_store(config.store_url, history.truth.profile.names, create=True)
+            ) as store:
+                fill(store, part, time.time_ns() // 1_000, progress=progress)
+            progress.before += part.readings
     except (StoreError, OSError, ValueError) as error:
         _give_up(error)
     except KeyboardInterrupt:

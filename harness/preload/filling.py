@@ -9,7 +9,7 @@ begun anew.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -23,6 +23,9 @@ from harness.store.rows import Rows, Via
 ROWS_PER_PUT: Final = 280_000
 """Rows of one transaction, at most: more than two row groups of DuckDB, so that most of them go
 straight to their place in the file and not by way of its log. 11 MB in memory."""
+READINGS_OPENED: Final = 32_000_000
+"""Readings after which a store is closed and opened again: DuckDB keeps what it has written in
+memory until then, some 15 octets a reading, up to most of what the machine has."""
 
 
 class HistoryConflictError(StoreError):
@@ -36,11 +39,19 @@ class History:
     plan: Plan
     truth: Truth
     meters: range
+    intervals: range
+    """Negative, ascending."""
 
-    @property
-    def intervals(self) -> range:
-        """The intervals: negative, ascending."""
-        return range(self.truth.intervals.start, 0)
+    @classmethod
+    def of(cls, plan: Plan, truth: Truth, meters: range) -> History:
+        """Return all history of some meters."""
+        return cls(plan, truth, meters, range(truth.intervals.start, 0))
+
+    def parts(self, readings: int = READINGS_OPENED) -> Iterator[History]:
+        """Yield it in pieces of whole intervals, of ``readings`` at most where an interval is."""
+        width = max(1, readings // max(1, len(self.meters)))
+        for begin in range(0, len(self.intervals), width):
+            yield replace(self, intervals=self.intervals[begin : begin + width])
 
     @property
     def readings(self) -> int:

@@ -28,7 +28,7 @@ def history_of(meters: range | None = None, preloaded: int = PRELOADED) -> Histo
     parameters = behaviour(4, preloaded=preloaded)
     grid, truth = truth_of(small_grid(4), parameters, seed=SEED)
     plan = Plan(grid, parameters, FIRST_S, SEED)
-    return History(plan, truth, range(grid.meters) if meters is None else meters)
+    return History.of(plan, truth, range(grid.meters) if meters is None else meters)
 
 
 HISTORY = history_of()
@@ -129,6 +129,15 @@ def test_batches_are_bounded_and_hold_every_reading_once_in_order(
     times = [FIRST_S - 900 * ago for ago in range(preloaded, 0, -1)]
     assert sorted(found) == [(at, meter) for at in times for meter in meters]
     assert [at for at, _ in found] == sorted(at for at, _ in found)
+
+
+@given(readings=st.integers(1, 400), preloaded=st.integers(0, 12))
+def test_parts_are_bounded_and_hold_every_interval_once(readings: int, preloaded: int) -> None:
+    history = history_of(preloaded=preloaded)
+    parts = list(history.parts(readings))
+    assert [interval for part in parts for interval in part.intervals] == list(history.intervals)
+    assert all(part.readings <= readings or len(part.intervals) == 1 for part in parts)
+    assert all(part.meters == history.meters for part in parts)
 
 
 def test_without_history_nothing_is_written(tmp_path: Path) -> None:
