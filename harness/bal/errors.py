@@ -67,7 +67,7 @@ class CurrentOutOfRangeError(BatteryError):
         super().__init__(
             battery,
             f"{current_ma} mA is out of range",
-            mend=f"ask for -{max_charge_ma} (charge) to {max_discharge_ma} mA (discharge)",
+            mend=f"ask for {-max_charge_ma} (charge) to {max_discharge_ma} mA (discharge)",
         )
         self.current_ma = current_ma
         self.max_charge_ma = max_charge_ma
