@@ -17,6 +17,7 @@ from reports.asked import asked
 from reports.charts import draw_charts
 from reports.charts.model import SIZE
 from reports.recording import RunRecord, Verdict
+from reports.recoveries import HEAD, last_stored_line, recovery_lines
 from reports.story import (
     account,
     alarm_line,
@@ -48,7 +49,7 @@ class _Tile:
 
 def render_html(record: RunRecord) -> str:
     """Return the whole page. Everything it shows is escaped; it asks the network for nothing."""
-    verdict = concluded(record)
+    verdict, charts = concluded(record), draw_charts(record)
     script = (_HERE / "static" / "report.js").read_text(encoding="utf-8")
     return _page().render(
         record=record,
@@ -60,7 +61,10 @@ def render_html(record: RunRecord) -> str:
         account=account(verdict.readings),
         checks=order_checks(verdict),
         asked=asked(record.resolved),
-        charts=draw_charts(record),
+        charts=charts,
+        recovery_head=HEAD,
+        recoveries=recovery_lines(verdict, {band.what: band.name for band in charts.faults}),
+        last_stored=last_stored_line(verdict),
         failures=verdict.failures[:_FAILURES_MAX],
         happenings=happenings(record),
         distrust=distrust(record, verdict),

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from reports.recording import RunRecord, Verdict
+from reports.recoveries import HEAD, last_stored_line, recovery_lines
 from reports.story import (
     account,
     alarm_line,
@@ -41,6 +42,7 @@ def render_summary(record: RunRecord) -> str:
         _opening(verdict),
         _account(verdict) if record.verdict is not None else "",
         _nodes(verdict),
+        _recoveries(verdict),
         _checks(verdict),
         _latency(verdict),
         _distrust(record, verdict),
@@ -106,6 +108,16 @@ def _nodes(verdict: Verdict) -> str:
     """Return a line on alarms and one on registrations, where there were any."""
     told = (("Alarms", alarm_line(verdict)), ("Registrations", registration_line(verdict)))
     return "\n".join(f"- **{name}**: {safe(line)}" for name, line in told if line)
+
+
+def _recoveries(verdict: Verdict) -> str:
+    """Return when the last owed reading was stored, and how each cut ended."""
+    last = safe(last_stored_line(verdict))
+    rows = [tuple(map(safe, line.cells)) for line in recovery_lines(verdict)]
+    if not rows:
+        return last
+    title = "### Outages and recovery\n\n"
+    return f"{title}{last}\n\n{table(HEAD, rows)}" if last else title + table(HEAD, rows)
 
 
 def _checks(verdict: Verdict) -> str:

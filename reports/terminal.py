@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from reports.recording import RunRecord, Verdict
+from reports.recoveries import LINES_MAX, last_stored_line, recovery_lines
 from reports.story import (
     Tone,
     account,
@@ -52,6 +53,7 @@ def render_terminal(record: RunRecord) -> RenderableType:
     for section in (
         account_table,
         _nodes(verdict),
+        _recoveries(verdict),
         _checks(verdict),
         _latency(verdict),
         _distrust(record, verdict),
@@ -100,6 +102,18 @@ def _nodes(verdict: Verdict) -> Padding | None:
     )
     lines = [Text.assemble((name, "dim"), printable(line)) for name, line in told if line]
     return _indent(Group(*lines)) if lines else None
+
+
+def _recoveries(verdict: Verdict) -> Padding | None:
+    """Return how each cut ended, the first of them, where there were any."""
+    lines = recovery_lines(verdict)
+    if not lines:
+        return None
+    told = [Text(f"- {printable(line.sentence)}") for line in lines[:LINES_MAX]]
+    if len(lines) > LINES_MAX:
+        told.append(Text(f"- and {len(lines) - LINES_MAX} more in the report"))
+    told += [Text(f"- {text}") for text in (last_stored_line(verdict),) if text]
+    return _indent(Group(Text("outages and recovery", style="dim"), *told))
 
 
 def _checks(verdict: Verdict) -> Padding | None:

@@ -41,7 +41,11 @@ def draw_charts(record: RunRecord) -> RunCharts:
         latency_over_time(record.latency, timeline),
     )
     return RunCharts(
-        completeness=_drawn(_completeness(record, timeline), _backlog(record, timeline)),
+        completeness=_drawn(
+            _completeness(record, timeline),
+            _by_step(record, timeline),
+            _backlog(record, timeline),
+        ),
         meters=_drawn(_meters(record, timeline)),
         latency=_drawn(*latency),
         resources=_drawn(*_resources(record, timeline)),
@@ -119,6 +123,28 @@ def _completeness(record: RunRecord, timeline: Timeline) -> Chart | None:
         y=_COUNTS,
         text=count,
         phases=True,
+    )
+
+
+def _by_step(record: RunRecord, timeline: Timeline) -> Chart | None:
+    run = partial(pick, record, "run")
+    curves = _curves(
+        (
+            (run(Metric.STORED_IN_STEP), lambda p: Curve("stored", *p, colour=1, area=True)),
+            (run(Metric.PLANNED_IN_STEP), lambda p: Curve("planned", *p, colour=0)),
+        )
+    )
+    return _over_time(
+        timeline,
+        curves,
+        key="by-step",
+        title="Readings stored in each step",
+        note="Beside what the plan has for the step, were nothing cut off: the dip of an outage "
+        "lies below that line, the catching up after it above.",
+        unit="count",
+        y_title="readings a step",
+        y=_COUNTS,
+        text=count,
     )
 
 
