@@ -23,9 +23,9 @@ from harness.store.rows import Rows, Via
 ROWS_PER_PUT: Final = 280_000
 """Rows of one transaction, at most: more than two row groups of DuckDB, so that most of them go
 straight to their place in the file and not by way of its log. 11 MB in memory."""
-READINGS_OPENED: Final = 32_000_000
+READINGS_OPENED: Final = 16_000_000
 """Readings after which a store is closed and opened again: DuckDB keeps what it has written in
-memory until then, some 15 octets a reading, up to most of what the machine has."""
+memory until then, some 20 octets a reading, up to most of what the machine has."""
 
 
 class HistoryConflictError(StoreError):

@@ -1,0 +1,323 @@
+"""Bills held against the plan, to the cent, and the first reading that explains a difference.
+
+What a bill must be comes from `harness.check.billing_truth`; what it is, from a file that a billing
+system wrote. A store is asked only where the two differ: for the readings that a bill follows from,
+at the month's begin and end and where peak hours begin and end, then for all others of the month.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Final, Self
+
+import duckdb
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.check.billing_truth import BillingTruth, MonthRates, TrueBills
+from harness.store.interface import StoredReader
+from harness.store.rows import StoredRows
+
+Int64Array = NDArray[np.int64]
+
+EXAMPLES_MAX: Final = 10
+FATAL_BILLS: Final = {
+    "wrong": "bills that are not right to the cent",
+    "twice": "bills of a meter and month that were billed already",
+    "invented": "bills of no meter or month of the plan",
+}
+"""What no billing system may do, by the names of `BillAccount`."""
+
+
+class BillsError(Exception):
+    """A file of bills cannot be read."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DeliveredBills:
+    """Bills as a billing system made them, in columns: int64 (n,) each.
+
+    Attributes:
+        meter: meter numbers.
+        month: as numbers such as 202603.
+        amount_cents: what is to be paid.
+    """
+
+    meter: Int64Array
+    month: Int64Array
+    amount_cents: Int64Array
+
+    def __len__(self) -> int:
+        return len(self.meter)
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Read a Parquet or CSV file with the columns ``meter``, ``month`` and ``amount``.
+
+        ``month`` is written 2026-03 or 202603. In place of ``amount``, ``amount_cents`` will do.
+
+        Raises:
+            BillsError: there is no such file, it lacks a column, or it holds something else, such
+                as an amount that is no whole number of cents.
+        """
+        try:
+            columns = _bill_columns(path)
+        except (duckdb.Error, OSError) as error:
+            raise BillsError(f"{path} holds no bills: {error}") from error
+        for name, column in columns.items():
+            if np.ma.is_masked(column):
+                raise BillsError(f"{path} has bills without {name}")
+        cents = np.rint(columns["amount"])
+        if not np.allclose(cents, columns["amount"], rtol=0, atol=1e-6):
+            raise BillsError(f"{path} has bills that are no whole number of cents")
+        meter, month, amount = (
+            np.asarray(column, np.int64) for column in (columns["meter"], columns["month"], cents)
+        )
+        return cls(meter, month, amount)
+
+
+def _bill_columns(path: Path) -> dict[str, NDArray[np.generic]]:
+    """Return the columns of a file; ``amount`` in cents, as floating point."""
+    with duckdb.connect() as session:
+        read = session.read_csv if path.suffix == ".csv" else session.read_parquet
+        file = read(str(path))
+        amount = "amount_cents" if "amount_cents" in file.columns else "amount * 100"
+        columns: dict[str, NDArray[np.generic]] = file.select(
+            "meter::BIGINT AS meter, replace(month::VARCHAR, '-', '')::BIGINT AS month, "
+            f"({amount})::DOUBLE AS amount"
+        ).fetchnumpy()
+        return columns
+
+
+@dataclass(frozen=True, slots=True)
+class ReadingFault:
+    """A reading that is not in a store as its meter registered it.
+
+    Attributes:
+        meter: its number.
+        interval: of the plan; negative before the run.
+        captured_at_s: when it was captured, POSIX seconds.
+        expected: status and registers.
+        found: what the store has; empty where it has nothing.
+    """
+
+    meter: int
+    interval: int
+    captured_at_s: int
+    expected: tuple[int, ...]
+    found: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class BillExample:
+    """One bill that failed, for a person to look at.
+
+    Attributes:
+        fate: which count of `BillAccount` it is in.
+        meter: its number.
+        month: as a number such as 202603.
+        expected_cents: what it must be; ``None`` where there must be none.
+        found_cents: what it is, once for each time it was billed.
+        because: the first reading that explains it; ``None`` where the store has them all right, or
+            was not asked.
+    """
+
+    fate: str
+    meter: int
+    month: int
+    expected_cents: int | None
+    found_cents: tuple[int, ...]
+    because: ReadingFault | None = None
+
+
+@dataclass(slots=True)
+class BillAccount:
+    """All bills that must be there and all that are; due = correct + wrong + missing."""
+
+    due: int = 0
+    correct: int = 0
+    wrong: int = 0
+    missing: int = 0
+    twice: int = 0
+    """Bills beyond the first of a meter and month; the first is judged by its amount."""
+    invented: int = 0
+    examples: list[BillExample] = field(default_factory=list)
+
+
+def check_bills(
+    delivered: DeliveredBills, truth: BillingTruth, reader: StoredReader | None = None
+) -> BillAccount:
+    """Hold every bill against the plan.
+
+    Args:
+        delivered: what was billed, in the order in which it was.
+        truth: what must be billed.
+        reader: the store the bills were made from; without it no reason is looked for.
+
+    Raises `StoreError` when the store cannot be read.
+    """
+    account = BillAccount()
+    months = {rates.number: rates for rates in truth.rates}
+    known = np.isin(delivered.month, list(months))
+    known &= (delivered.meter >= 0) & (delivered.meter < truth.plan.grid.meters)
+    for bills in truth.bills():
+        mine = np.flatnonzero(known & (delivered.month == bills.month))
+        examples = _judge(delivered, mine, bills, account)
+        if reader is not None and examples:
+            examples = _explained(examples, months[bills.month], bills, truth, reader)
+        account.examples += examples[: EXAMPLES_MAX - len(account.examples)]
+        known[mine] = False
+        months.pop(bills.month)
+    # A month in which nobody was a customer yet has no bills either.
+    judged = {rates.number for rates in truth.rates} - months.keys()
+    strange = np.flatnonzero(~_of_plan(delivered, judged, truth.plan.grid.meters))
+    account.invented += len(strange)
+    for bill in strange[: EXAMPLES_MAX - len(account.examples)].tolist():
+        account.examples.append(
+            BillExample(
+                "invented",
+                int(delivered.meter[bill]),
+                int(delivered.month[bill]),
+                None,
+                (int(delivered.amount_cents[bill]),),
+            )
+        )
+    return account
+
+
+def _of_plan(delivered: DeliveredBills, months: Iterable[int], meters: int) -> NDArray[np.bool_]:
+    of_month = np.isin(delivered.month, list(months))
+    return np.asarray(of_month & (delivered.meter >= 0) & (delivered.meter < meters))
+
+
+def _judge(
+    delivered: DeliveredBills, mine: NDArray[np.intp], bills: TrueBills, account: BillAccount
+) -> list[BillExample]:
+    """Count the bills of one month and return examples of those that failed."""
+    meter, cents = delivered.meter[mine], delivered.amount_cents[mine]
+    meters = len(bills.amount_cents)
+    count = np.bincount(meter, minlength=meters)
+    first = np.zeros(meters, np.int64)
+    first[meter[::-1]] = cents[::-1]
+    fates = {
+        "wrong": (count > 0) & (first != bills.amount_cents),
+        "missing": count == 0,
+        "twice": count > 1,
+    }
+    account.due += meters
+    account.correct += int(np.count_nonzero((count > 0) & ~fates["wrong"]))
+    account.wrong += int(np.count_nonzero(fates["wrong"]))
+    account.missing += int(np.count_nonzero(fates["missing"]))
+    account.twice += int(np.maximum(count - 1, 0).sum())
+    return [
+        BillExample(
+            fate,
+            number,
+            bills.month,
+            int(bills.amount_cents[number]),
+            tuple(cents[meter == number].tolist()),
+        )
+        for fate, which in fates.items()
+        for number in np.flatnonzero(which)[:EXAMPLES_MAX].tolist()
+    ]
+
+
+def _explained(
+    examples: Sequence[BillExample],
+    rates: MonthRates,
+    bills: TrueBills,
+    truth: BillingTruth,
+    reader: StoredReader,
+) -> list[BillExample]:
+    doubtful = {example.meter for example in examples if example.fate in ("wrong", "missing")}
+    faults = first_faults(doubtful, truth.times(rates), bills, truth, reader)
+    return [
+        BillExample(
+            example.fate,
+            example.meter,
+            example.month,
+            example.expected_cents,
+            example.found_cents,
+            faults.get(example.meter) if example.meter in doubtful else None,
+        )
+        for example in examples
+    ]
+
+
+def first_faults(
+    meters: Iterable[int],
+    times: Sequence[int],
+    bills: TrueBills,
+    truth: BillingTruth,
+    reader: StoredReader,
+) -> dict[int, ReadingFault]:
+    """Return the first reading of each meter that is not in the store as it must be.
+
+    Those captured at ``times`` come first, then all others of what the bills cover.
+    """
+    begins_s, ends_s = bills.span
+    plain = range(begins_s, ends_s + 1, truth.plan.step_s)
+    decisive = [at_s for at_s in times if begins_s <= at_s <= ends_s]
+    found: dict[int, ReadingFault] = {}
+    wanted = sorted(meters)
+    for at_s in [*decisive, *sorted(set(plain) - set(decisive))]:
+        wanted = [meter for meter in wanted if meter not in found]
+        if not wanted:
+            break
+        stored, interval = reader.rows(at_s), truth.interval_of(at_s)
+        for meter in wanted:
+            fault = _fault(meter, interval, at_s, stored, truth)
+            if fault is not None:
+                found[meter] = fault
+    return found
+
+
+def _fault(
+    meter: int, interval: int, at_s: int, stored: StoredRows, truth: BillingTruth
+) -> ReadingFault | None:
+    values, status = truth.truth.registers(np.array([meter]), interval)
+    expected = (int(status[0]), *values[0].tolist())
+    mine = (stored.rows.meter == meter) & (stored.rows.profile == truth.truth.profile.number)
+    rows = stored.rows.take(mine)
+    if not len(rows):
+        return ReadingFault(meter, interval, at_s, expected, ())
+    for row in range(len(rows)):
+        seen = (int(rows.status[row]), *rows.values[row].tolist())
+        if seen != expected:
+            return ReadingFault(meter, interval, at_s, expected, seen)
+    return None
+
+
+def told(example: BillExample, truth: BillingTruth) -> str:
+    """Return one sentence on a bill that failed."""
+    month = f"{example.month // 100:04}-{example.month % 100:02}"
+    bill = f"{example.fate}: the bill of meter {example.meter} for {month}"
+    if example.expected_cents is None:
+        return f"{bill}, {_money(example.found_cents[0])}, has nothing in the plan to it"
+    found = " and then ".join(map(_money, example.found_cents)) or "not there"
+    text = f"{bill} is {found}, and must be {_money(example.expected_cents)}"
+    return f"{text}: {_reason(example, truth)}" if example.fate != "twice" else text
+
+
+def _reason(example: BillExample, truth: BillingTruth) -> str:
+    fault = example.because
+    if fault is None:
+        return "no reading is known that explains it"
+    when = datetime.fromtimestamp(fault.captured_at_s, truth.zone).isoformat()
+    reading = f"its reading of {when} (interval {fault.interval})"
+    if not fault.found:
+        return f"{reading} is not in the store"
+    names = ("status", *truth.truth.profile.names)
+    differing = [
+        f"{name} {found} in the store instead of {expected}"
+        for name, expected, found in zip(names, fault.expected, fault.found, strict=True)
+        if expected != found
+    ]
+    return f"{reading} has {', '.join(differing)}"
+
+
+def _money(cents: int) -> str:
+    return f"{'-' if cents < 0 else ''}{abs(cents) // 100}.{abs(cents) % 100:02}"
