@@ -58,15 +58,20 @@ class BatteryGrid:
         return self.parameters.categories[int(self.category[number])].interface
 
     def ratings(self, number: int) -> Ratings:
-        """Return what a battery is built for."""
+        """Return what a battery is built for.
+
+        One that is commanded by power shows no drop inside, so that a power and the current it was
+        turned into go together, whatever flowed before (`emulator.batteries.sunspec`).
+        """
         category = self.parameters.categories[int(self.category[number])]
+        resistance_uohm = int(self.resistance_uohm[number])
         return Ratings(
             capacity_ma_ms=int(self.capacity_mah[number]) * MA_MS_PER_MAH,
             charge_ma_max=int(self.charge_ma_max[number]),
             discharge_ma_max=int(self.discharge_ma_max[number]),
             efficiency_ppm=category.efficiency,
             cells=category.cells,
-            resistance_uohm=int(self.resistance_uohm[number]),
+            resistance_uohm=0 if category.interface == "sunspec" else resistance_uohm,
         )
 
 

@@ -62,6 +62,16 @@ def test_limits_follow_from_capacity() -> None:
     assert ratings.capacity_ma_ms == 110_000 * 3_600_000
 
 
+def test_only_what_is_commanded_by_power_shows_no_drop() -> None:
+    grid = drawn()
+    for number in range(grid.batteries):
+        resistance_uohm = grid.ratings(number).resistance_uohm
+        if grid.interface(number) == "sunspec":
+            assert resistance_uohm == 0
+        else:
+            assert 900 <= resistance_uohm <= 1_100
+
+
 def test_the_largest_battery_overflows_nothing() -> None:
     category = {
         "name": "plant",
