@@ -17,7 +17,8 @@ import duckdb
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.check.billing_truth import BillingTruth, MonthRates, TrueBills
+from harness.check.billing_rules import MonthRates
+from harness.check.billing_truth import BillingTruth, TrueBills
 from harness.store.interface import StoredReader
 from harness.store.rows import StoredRows
 
@@ -160,37 +161,29 @@ def check_bills(
     Raises `StoreError` when the store cannot be read.
     """
     account = BillAccount()
-    months = {rates.number: rates for rates in truth.rates}
-    known = np.isin(delivered.month, list(months))
-    known &= (delivered.meter >= 0) & (delivered.meter < truth.plan.grid.meters)
+    rates = {month.number: month for month in truth.rates}
+    planned = np.zeros(len(delivered), np.bool_)
     for bills in truth.bills():
-        mine = np.flatnonzero(known & (delivered.month == bills.month))
+        mine = _of_month(delivered, bills)
+        planned[mine] = True
         examples = _judge(delivered, mine, bills, account)
         if reader is not None and examples:
-            examples = _explained(examples, months[bills.month], bills, truth, reader)
+            examples = _explained(examples, rates[bills.month], bills, truth, reader)
         account.examples += examples[: EXAMPLES_MAX - len(account.examples)]
-        known[mine] = False
-        months.pop(bills.month)
-    # A month in which nobody was a customer yet has no bills either.
-    judged = {rates.number for rates in truth.rates} - months.keys()
-    strange = np.flatnonzero(~_of_plan(delivered, judged, truth.plan.grid.meters))
+    strange = np.flatnonzero(~planned)
     account.invented += len(strange)
     for bill in strange[: EXAMPLES_MAX - len(account.examples)].tolist():
-        account.examples.append(
-            BillExample(
-                "invented",
-                int(delivered.meter[bill]),
-                int(delivered.month[bill]),
-                None,
-                (int(delivered.amount_cents[bill]),),
-            )
-        )
+        columns = (delivered.meter, delivered.month, delivered.amount_cents)
+        meter, month, cents = (int(column[bill]) for column in columns)
+        account.examples.append(BillExample("invented", meter, month, None, (cents,)))
     return account
 
 
-def _of_plan(delivered: DeliveredBills, months: Iterable[int], meters: int) -> NDArray[np.bool_]:
-    of_month = np.isin(delivered.month, list(months))
-    return np.asarray(of_month & (delivered.meter >= 0) & (delivered.meter < meters))
+def _of_month(delivered: DeliveredBills, bills: TrueBills) -> NDArray[np.intp]:
+    """Return the places of the bills of a month of meters that have one."""
+    known = (delivered.meter >= 0) & (delivered.meter < len(bills.is_due))
+    places = np.flatnonzero(known & (delivered.month == bills.month))
+    return places[bills.is_due[delivered.meter[places]]]
 
 
 def _judge(
@@ -204,10 +197,10 @@ def _judge(
     first[meter[::-1]] = cents[::-1]
     fates = {
         "wrong": (count > 0) & (first != bills.amount_cents),
-        "missing": count == 0,
+        "missing": bills.is_due & (count == 0),
         "twice": count > 1,
     }
-    account.due += meters
+    account.due += int(np.count_nonzero(bills.is_due))
     account.correct += int(np.count_nonzero((count > 0) & ~fates["wrong"]))
     account.wrong += int(np.count_nonzero(fates["wrong"]))
     account.missing += int(np.count_nonzero(fates["missing"]))
@@ -258,17 +251,18 @@ def first_faults(
 
     Those captured at ``times`` come first, then all others of what the bills cover.
     """
-    begins_s, ends_s = bills.span
-    plain = range(begins_s, ends_s + 1, truth.plan.step_s)
-    decisive = [at_s for at_s in times if begins_s <= at_s <= ends_s]
-    found: dict[int, ReadingFault] = {}
     wanted = sorted(meters)
-    for at_s in [*decisive, *sorted(set(plain) - set(decisive))]:
+    spans = {meter: (int(bills.from_s[meter]), int(bills.to_s[meter])) for meter in wanted}
+    decisive = sorted({*times, *(at_s for span in spans.values() for at_s in span)})
+    every = range(decisive[0], decisive[-1] + 1, truth.plan.step_s)
+    found: dict[int, ReadingFault] = {}
+    for at_s in [*decisive, *sorted(set(every) - set(decisive))]:
         wanted = [meter for meter in wanted if meter not in found]
-        if not wanted:
-            break
+        concerned = [meter for meter in wanted if spans[meter][0] <= at_s <= spans[meter][1]]
+        if not concerned:
+            continue
         stored, interval = reader.rows(at_s), truth.interval_of(at_s)
-        for meter in wanted:
+        for meter in concerned:
             fault = _fault(meter, interval, at_s, stored, truth)
             if fault is not None:
                 found[meter] = fault

@@ -10,11 +10,12 @@ from zoneinfo import ZoneInfo
 
 from emulator.parameters import BehaviourParameters
 from emulator.plan import Plan
-from harness.check.billing_truth import Account, BillingTruth, MonthRates
+from harness.check.billing_rules import MonthRates
+from harness.check.billing_truth import Accounts, BillingTruth
 from tests.support.grids import small_grid, truth_of
 
 HOUR_S: Final = 3600
-TEN: Final = Account(Decimal("10.00"))
+TEN: Final = Decimal("10.00")
 SUN: Final = [
     {
         "name": "sun",
@@ -34,7 +35,7 @@ def rates(year: int, month: int, **changes: Any) -> MonthRates:
 def billing(
     months: Sequence[MonthRates],
     zone: str = "Europe/Berlin",
-    account: Account = TEN,
+    accounts: Accounts | None = None,
     **behaviour: Any,
 ) -> BillingTruth:
     """Return the bills of a plan that covers exactly these months, its last four steps live."""
@@ -47,4 +48,6 @@ def billing(
     )
     lives_s = first_s + preloaded * step_s
     grid, truth = truth_of(small_grid(2, patterns=SUN), parameters, first_s=lives_s)
-    return BillingTruth(Plan(grid, parameters, lives_s, 7), truth, zone, months, account)
+    if accounts is None:
+        accounts = Accounts.alike(grid.meters, TEN)
+    return BillingTruth(Plan(grid, parameters, lives_s, 7), truth, zone, months, accounts)

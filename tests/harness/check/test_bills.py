@@ -10,7 +10,7 @@ import duckdb
 import numpy as np
 import pytest
 
-from harness.check.billing_truth import BillingTruth
+from harness.check.billing_truth import Accounts, BillingTruth
 from harness.check.bills import (
     EXAMPLES_MAX,
     FATAL_BILLS,
@@ -21,7 +21,7 @@ from harness.check.bills import (
     check_bills,
     told,
 )
-from tests.support.billing import billing, rates
+from tests.support.billing import TEN, billing, rates
 from tests.support.stored import HandMadeReader, StoredRow
 
 MARCH = rates(2026, 3)
@@ -106,6 +106,22 @@ def test_a_bill_of_no_meter_or_month_is_invented(bill: Bill) -> None:
     assert (account.correct, account.invented) == (2 * METERS, 1)
     assert one(account).expected_cents is None
     assert "has nothing in the plan to it" in told(one(account), TRUTH)
+
+
+def test_who_is_no_customer_yet_has_no_bill() -> None:
+    accounts = Accounts.alike(METERS, TEN)
+    accounts.since_day[2] = MARCH.days[1] + 9
+    truth = billing([MARCH, rates(2026, 4)], accounts=accounts, step="3600 s")
+    account = check_bills(delivered([b for b in RIGHT if b[0] != 2]), truth)
+    assert (account.due, account.correct, account.missing) == (2 * METERS - 1, 2 * METERS - 2, 1)
+    early = check_bills(delivered([b for b in RIGHT if b[:2] != (2, 202604)]), truth)
+    assert (early.correct, early.missing, early.invented) == (2 * METERS - 2, 1, 1)
+    # Nothing of before a customer came explains the bill.
+    came = at_s("2026-04-10T00:00:00")
+    wrong = [(m, month, cents + (m == 2)) for m, month, cents in RIGHT if (m, month) != (2, 202603)]
+    because = one(check_bills(delivered(wrong), truth, reader(changed(2, "2026-03-05T20:00:00"))))
+    assert because.because is not None
+    assert (because.because.captured_at_s, because.because.found) == (came, ())
 
 
 def test_without_any_bill_all_are_missing_and_few_are_told() -> None:
