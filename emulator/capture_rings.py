@@ -4,12 +4,13 @@ Every concentrator that is not captured anyway has a ring: the newest octets of 
 both directions, as they were handed over. A note costs its octets and `NOTE_OCTETS`; a ring is
 bounded, and so is what all rings of a shard may take: who comes when that is used up has none.
 
-When a connection turns out to be broken (a push that was refused or not confirmed in time, an
-outage, a head-end that died), the ring is written to ``captures/rings-<shard>.bin`` and begins
-anew; when the shard ends, so are all others, because only the ledger knows whose readings are lost
-or wrong, and it speaks after the shard is gone. The run then keeps what matters as a capture that
-Wireshark opens, and removes the file. Octets are cut into messages only there: while the fleet
-lives, a note is a line in a list.
+When something failed over a link (a push that was refused or not confirmed in time, a connection
+that broke in the middle of one, or that could not be had), the ring is written to
+``captures/rings-<shard>.bin`` and begins anew; an outage that breaks a connection on which nothing
+was under way is no failure. When the shard ends, so are all others, because only the ledger knows
+whose readings are lost or wrong, and it speaks after the shard is gone. The run then keeps what
+matters as a capture that Wireshark opens, and removes the file. Octets are cut into messages only
+there: while the fleet lives, a note is a line in a list.
 """
 
 from __future__ import annotations
@@ -81,7 +82,7 @@ class Note(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """One ring as it was written: whose it was, whether a connection had broken, its notes."""
+    """One ring as it was written: whose it was, whether something had failed, its notes."""
 
     concentrator: int
     broken: bool
@@ -98,7 +99,8 @@ class Ring:
         self.connections = 0
         self._max = octets_max
         self._octets = 0
-        self._live: list[tuple[Ends, ShapedStream]] = []
+        self.failed = False
+        """Whether something failed over the link since its first note."""
 
     def opened(self, stream: ShapedStream) -> Ends:
         """Remember a new connection and return its ends."""
@@ -106,9 +108,7 @@ class Ring:
         assert isinstance(raw, trio.SocketStream), "a fleet dials and accepts sockets only"
         near, far = raw.socket.getsockname(), raw.socket.getpeername()
         self.connections += 1
-        ends = Ends(self.connections, (near[0], near[1]), (far[0], far[1]))
-        self._live.append((ends, stream))
-        return ends
+        return Ends(self.connections, (near[0], near[1]), (far[0], far[1]))
 
     def note(self, note: Note) -> None:
         """Keep a note; the oldest make room for it."""
@@ -117,18 +117,12 @@ class Ring:
         while self._octets > self._max:
             self._forget_a_turn()
 
-    def take_broken(self) -> bool:
-        """Tell, once, whether a connection with notes in here was broken."""
-        # A stream has no public word for it yet.
-        broken = {ends.connection for ends, stream in self._live if stream.is_broken}
-        self._live = [it for it in self._live if it[0].connection not in broken and _is_open(it[1])]
-        return any(note.ends.connection in broken for note in self.notes)
-
     def take(self) -> tuple[Note, ...]:
         """Return all notes, and begin anew."""
         notes = tuple(self.notes)
         self.notes.clear()
         self._octets = 0
+        self.failed = False
         return notes
 
     def _forget_a_turn(self) -> None:
@@ -146,11 +140,6 @@ class Ring:
         note = self.notes.popleft()
         self._octets -= NOTE_OCTETS + len(note.octets)
         return note
-
-
-def _is_open(stream: ShapedStream) -> bool:
-    raw = stream.raw
-    return isinstance(raw, trio.SocketStream) and raw.socket.fileno() >= 0
 
 
 class Rings:
@@ -178,22 +167,31 @@ class Rings:
                 self._tally.count("connections without a ring")
                 return
             ring = self._rings[number] = Ring(self._ring_octets)
-        if ring.take_broken():
-            self._keep_broken(number, ring)
+        if ring.failed:
+            self._keep_failed(number, ring)
         ends = ring.opened(stream)
         stream.tap = lambda direction, octets: ring.note(
             Note(time.time_ns(), ends, direction, octets)
         )
 
+    def failed(self, number: int) -> None:
+        """Have what crossed the link of a concentrator until now kept: something failed over it.
+
+        It is written when the link is used next: those that fail together come back one by one.
+        """
+        ring = self._rings.get(number)
+        if ring is not None and ring.notes:
+            ring.failed = True
+
     def close(self) -> None:
         """Write what all rings hold: the ledger will say which of it matters."""
         for number, ring in self._rings.items():
-            if ring.take_broken():
-                self._keep_broken(number, ring)
+            if ring.failed:
+                self._keep_failed(number, ring)
             elif ring.notes:
                 self._write(number, ring.take(), broken=False)
 
-    def _keep_broken(self, number: int, ring: Ring) -> None:
+    def _keep_failed(self, number: int, ring: Ring) -> None:
         notes = ring.take()
         size = sum(len(note.octets) for note in notes)
         if ring.written + size > BROKEN_OCTETS_MAX or size > self._room:

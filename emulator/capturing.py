@@ -70,6 +70,11 @@ class Captures:
             # Broken already, by the link or by its far end: it has no ends, and nothing crosses it.
             self._tally.count("connections not captured: broken from the start")
 
+    def failed(self, number: int) -> None:
+        """Have what crossed the link of a concentrator until now kept: something failed over it."""
+        if self._rings is not None:
+            self._rings.failed(number)
+
     def close(self) -> None:
         """Close the file, and write what the rings hold."""
         if self._file is not None:

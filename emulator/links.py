@@ -80,6 +80,14 @@ class FleetLinks:
         stream = self._links.accept(raw, self._used(number), number, attempt=connection)
         return self._captured(number, stream)
 
+    def failed(self, number: int) -> None:
+        """Note that something failed over a concentrator's link: what led to it is worth keeping.
+
+        A connection that an outage breaks while nothing is under way is no failure.
+        """
+        if self._captures is not None:
+            self._captures.failed(number)
+
     def number_of(self, address: str) -> int | None:
         """Return the concentrator whose address that is; ``None``: nobody's."""
         return self._addresses.number_of(address)

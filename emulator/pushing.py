@@ -283,6 +283,7 @@ class Pushers:
                 "push", self._links.name(number), cause_of(error), self._protocol(number)
             )
             log.debug("push failed", concentrator=number, push=pusher.push, error=str(error))
+            self._links.failed(number)
             self._drop(pusher)
             timers, key = self._config.timers, self._jitter_key
             pause_s = back_off_s(timers, key, number, pusher.push, pusher.attempt)

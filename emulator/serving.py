@@ -150,10 +150,12 @@ class Servers:
             session = self._concentrators.served_session(number, connection)
             await self.converse(stream, session, connection)
         except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
+            self._links.failed(number)
             self._tally.count("served.broken")
             log.debug("caller vanished", concentrator=number, error=str(error))
         except trio.TooSlowError:
             stream.reset()
+            self._links.failed(number)
             self._tally.count("served.refused: takes no answers")
         except ProtocolError as error:
             self._tally.count(f"served.refused: {type(error).__name__}")

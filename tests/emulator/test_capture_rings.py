@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
+import trio
 
 from emulator.capture_rings import (
     NOTE_OCTETS,
@@ -16,10 +18,19 @@ from emulator.capture_rings import (
     WantedCaptures,
     read_rings,
 )
-from emulator.fleet_config import PushTimers
+from emulator.fleet_config import Endpoint, FleetConfig, PushTimers
 from protocols import pcapng
 from protocols.dlms.plugin import DlmsPlugin
-from tests.support.fleets import Caller, FakeHeadEnd, Site, confirms, facing, fleet_config
+from tests.support.fleets import (
+    Caller,
+    FakeHeadEnd,
+    Site,
+    clock_at,
+    confirms,
+    facing,
+    fleet_config,
+    open_site,
+)
 
 RINGS = "captures/rings-0.bin"
 ENDS = Ends(1, ("127.1.0.1", 50_000), ("127.0.0.1", 4_059))
@@ -39,9 +50,13 @@ async def refuses(caller: Caller) -> None:
     await caller.next_push()
 
 
+def hasty(**changes: Any) -> FleetConfig:
+    return fleet_config(timers=PushTimers(back_off_max_s=0.004), **changes)
+
+
 async def pushed(folder: Path, *behaviours: Any, numbers: tuple[int, ...] = (0, 1)) -> Site:
     """Let concentrators push to a head-end that treats its first connections as told."""
-    head_end = FakeHeadEnd(fleet_config(timers=PushTimers(back_off_max_s=0.004)), [*behaviours])
+    head_end = FakeHeadEnd(hasty(), [*behaviours])
     async with facing(folder, head_end) as site:
         for number in numbers:
             await site.shard.pushers.deliver(number)
@@ -89,6 +104,53 @@ async def test_a_push_that_was_refused_is_written_with_what_led_to_it(tmp_path: 
     assert [one.direction for one in sound.notes] == ["up", "down"]
     assert (other.concentrator, other.broken) == (1, False)
     assert site.counts["rings written"] == 3
+
+
+async def test_an_outage_that_breaks_an_idle_connection_is_no_failure(tmp_path: Path) -> None:
+    want(tmp_path)
+    async with facing(tmp_path, FakeHeadEnd(fleet_config())) as site:
+        await site.shard.pushers.deliver(0)
+        site.shard.pushers.cut(0)
+        assert site.counts["connections cut"] == 1
+    (kept,) = read_rings(tmp_path / RINGS)
+    assert (kept.concentrator, kept.broken) == (0, False)
+    assert [one.direction for one in kept.notes] == ["up", "down"]
+
+
+async def test_an_outage_in_the_middle_of_a_push_is_one(tmp_path: Path) -> None:
+    want(tmp_path)
+
+    async def is_cut_off(caller: Caller) -> None:
+        await caller.next_push()
+        site.shard.pushers.cut(0)
+
+    async with facing(tmp_path, FakeHeadEnd(hasty(), [is_cut_off, confirms])) as site:
+        await site.shard.pushers.deliver(0)
+    broken, sound = read_rings(tmp_path / RINGS)
+    assert (broken.broken, sound.broken) == (True, False)
+
+
+async def test_what_crossed_before_no_connection_could_be_had_is_kept(tmp_path: Path) -> None:
+    want(tmp_path)
+    (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
+    port = listener.socket.getsockname()[1]
+    config = hasty(head_ends=(Endpoint(host="127.0.0.1", port=port),))
+    clock = clock_at(config, 0.5)
+    async with open_site(tmp_path, config, clock) as site:
+        async with trio.open_nursery() as serving:
+            await serving.start(FakeHeadEnd(config).serve, listener)
+            await site.shard.pushers.deliver(0)
+            await site.shard.pushers.close()
+            serving.cancel_scope.cancel()
+        clock.start(time.monotonic(), config.first_s + 1.5 * config.behaviour.step_s, 1e-6)
+        async with trio.open_nursery() as pushing:
+            pushing.start_soon(site.shard.pushers.deliver, 0)
+            while not site.counts.get("push.failed: connection refused"):
+                await trio.lowlevel.checkpoint()
+            pushing.cancel_scope.cancel()
+    (kept,) = read_rings(tmp_path / RINGS)
+    assert (kept.concentrator, kept.broken) == (0, True)
+    assert [one.direction for one in kept.notes] == ["up", "down"]
 
 
 async def test_octets_are_those_that_crossed(tmp_path: Path) -> None:
