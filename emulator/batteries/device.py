@@ -33,23 +33,24 @@ class BatterySession(ABC):
     def __init__(self, battery: Battery, now_ms: NowMs, now: float) -> None:
         self.battery = battery
         self._now_ms = now_ms
-        self._idle_at: float | None = now + IDLE_S
+        self._idle_at = now + IDLE_S
         self._refusals: list[str] = []
-
-    @property
-    def deadline(self) -> float | None:
+        self.deadline: float | None = self._idle_at
         """When `handle_deadline` wants to be called; ``None``: the line is over."""
-        return self._idle_at
 
     def receive_data(self, data: bytes, *, now: float) -> None:
         """Take octets of the client, in any split."""
         self._idle_at = now + IDLE_S
         self._take(data, now)
+        self.deadline = self._next_deadline()
 
     def handle_deadline(self, now: float) -> None:
-        """Be told the time once ``deadline`` has come."""
-        if self._idle_at is not None and now >= self._idle_at:
-            self._idle_at = None
+        """Be told the time: a frame that stopped is given up on, a line nobody uses ends."""
+        if now >= self._idle_at:
+            self.deadline = None
+        else:
+            self._give_up(now)
+            self.deadline = self._next_deadline()
 
     @abstractmethod
     def receive_eof(self) -> None:
@@ -63,6 +64,14 @@ class BatterySession(ABC):
         """Return, once, the causes for which requests were refused since the last call."""
         refusals, self._refusals = self._refusals, []
         return refusals
+
+    def _next_deadline(self) -> float:
+        """Return when the line is over, or when something under way is given up on."""
+        return self._idle_at
+
+    @abstractmethod
+    def _give_up(self, now: float) -> None:
+        """Give up on what was to have come by now."""
 
     @abstractmethod
     def _take(self, data: bytes, now: float) -> None:

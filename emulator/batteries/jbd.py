@@ -103,19 +103,6 @@ class JbdSession(BatterySession):
         self._device = JbdDevice(silence_s=silence_s)
         self._counted: Counter[Fault] = Counter()
 
-    @property
-    def deadline(self) -> float | None:
-        """When `handle_deadline` wants to be called; ``None``: the line is over."""
-        if self._idle_at is None or self._device.deadline is None:
-            return self._idle_at
-        return min(self._idle_at, self._device.deadline)
-
-    def handle_deadline(self, now: float) -> None:
-        """Be told the time: a frame that stopped is given up on, a line nobody uses ends."""
-        super().handle_deadline(now)
-        self._device.handle_deadline(now)
-        self._answer_all()
-
     def receive_eof(self) -> None:
         """Take the end of the client's stream; what it cut off is among the refusals."""
         self._device.receive_eof()
@@ -124,6 +111,14 @@ class JbdSession(BatterySession):
     def data_to_send(self) -> bytes:
         """Return the octets to send now, once."""
         return self._device.data_to_send()
+
+    def _next_deadline(self) -> float:
+        frame_at = self._device.deadline
+        return self._idle_at if frame_at is None else min(self._idle_at, frame_at)
+
+    def _give_up(self, now: float) -> None:
+        self._device.handle_deadline(now)
+        self._answer_all()
 
     def _take(self, data: bytes, now: float) -> None:
         self._device.receive_data(data, now=now)

@@ -103,7 +103,7 @@ async def test_a_whole_life(tmp_path: Path) -> None:
         await batteries.set_one_ampere(2)
         status = await batteries.ask(do="status")
         assert (status["batteries"], status["commands"]) == (3, 1)
-        assert status["counts"]["served.answered"] == 1
+        assert status["counts"]["connections accepted"] == 1
         batteries.process.send_signal(signal.SIGINT)  # is for whoever started it
         stopped = await batteries.ask(do="stop")
         assert (stopped["state"], stopped["commands"]) == ("stopped", 1)
