@@ -12,8 +12,6 @@ from __future__ import annotations
 
 import gc
 import os
-import signal
-import stat
 import sys
 from pathlib import Path
 from typing import NoReturn
@@ -35,6 +33,7 @@ from harness.headend.poller import Poller
 from harness.headend.registry import Registry
 from harness.headend.service import Shard
 from harness.provisioning import Provisioning
+from harness.stopping import stop_on_signal, stop_without_parent
 from harness.store.errors import StoreError
 from harness.store.opening import open_store
 
@@ -88,33 +87,14 @@ async def _work(shard: Shard) -> None:
             working.start_soon(commands.run)
             working.start_soon(shard.expire_nodes)
             working.start_soon(_freeze_collector, shard.config.freeze_after_s)
-            working.start_soon(_stop_on_signal, stopping)
-            working.start_soon(_stop_without_parent, stopping)
+            working.start_soon(stop_on_signal, stopping)
+            working.start_soon(stop_without_parent, stopping)
             sys.stdout.write(f"ready {pushes.port}\n")
             sys.stdout.flush()
             await stopping.wait()
             log.info("stopping")
             pushes.stop(shard.config.drain_s)
         working.cancel_scope.cancel()
-
-
-async def _stop_on_signal(stopping: trio.Event) -> None:
-    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
-        async for _ in signals:
-            stopping.set()
-
-
-async def _stop_without_parent(stopping: trio.Event) -> None:
-    """End when standard input does: whoever started this shard holds the other end of it.
-
-    A terminal or a file is nobody's other end.
-    """
-    if sys.stdin is None or not stat.S_ISFIFO(os.fstat(sys.stdin.fileno()).st_mode):
-        return
-    async with trio.lowlevel.FdStream(os.dup(sys.stdin.fileno())) as parent:
-        while await parent.receive_some(1):
-            pass
-    stopping.set()
 
 
 async def _freeze_collector(after_s: float) -> None:

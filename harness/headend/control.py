@@ -27,17 +27,16 @@ stop       —                                                   {}: then the sh
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, get_args
 
 import trio
-from structlog import get_logger
 
-from emulator.messages import MessageStream
 from emulator.tally import RECEIVED, SENT
+from harness.control_socket import INVALID, Answer, ControlSocket
 from harness.headend.alarms import tell_alarms
 from harness.headend.commands import Commands
 from harness.headend.service import Shard
@@ -46,12 +45,11 @@ from harness.store.errors import CommandError, StoreError
 from harness.store.interface import ExportedTable, ExportFormat
 from harness.store.usage import UsageQuestion, Window
 from harness.store.usage_file import write_usage
-from protocols.errors import CodecError, ProtocolError
 from protocols.framing import Message
 
 DEVICES_MAX: Final = 10_000
 COMMANDS_MAX: Final = 1_000_000
-log = get_logger(__name__)
+KINDS: Final[Mapping[type[Exception], str]] = {CommandError: INVALID, StoreError: "store"}
 
 
 class Control:
@@ -61,7 +59,7 @@ class Control:
         self._shard = shard
         self._commands = commands
         self._stop = stop
-        self._answers: dict[str, Callable[[Message], Awaitable[Any]]] = {
+        self._answers: dict[str, Answer] = {
             "clock": self._clock,
             "status": self._status,
             "readings": self._readings,
@@ -79,46 +77,7 @@ class Control:
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Serve the control socket until cancelled."""
         path = self._shard.config.control_socket
-        path.unlink(missing_ok=True)
-        bound = trio.socket.socket(trio.socket.AF_UNIX, trio.socket.SOCK_STREAM)
-        await bound.bind(str(path))
-        # Whoever can connect commands meters: only our own user may (unix(7)).
-        path.chmod(0o600)
-        bound.listen(128)
-        task_status.started()
-        await trio.serve_listeners(self._serve, [trio.SocketListener(bound)])
-
-    async def _serve(self, stream: trio.SocketStream) -> None:
-        messages = MessageStream(stream)
-        try:
-            while (question := await messages.receive()) is not None:
-                await self._send(messages, await self._answer(question))
-        except (ProtocolError, trio.BrokenResourceError, trio.ClosedResourceError) as error:
-            log.info("control connection ended", error=str(error))
-        finally:
-            await trio.aclose_forcefully(stream)
-
-    async def _send(self, messages: MessageStream, answer: dict[str, Any]) -> None:
-        try:
-            await messages.send(answer)
-        except CodecError as error:
-            text = f"the answer cannot be sent, ask for less: {error}"
-            await messages.send({"error": text, "kind": "invalid"})
-
-    async def _answer(self, question: Message) -> dict[str, Any]:
-        answer = self._answers.get(str(question.get("ask")))
-        if answer is None:
-            return {"error": f"nothing is called {question.get('ask')!r}", "kind": "unknown"}
-        try:
-            return {"answer": await answer(question)}
-        except CommandError as error:
-            return {"error": str(error), "kind": "invalid"}
-        except StoreError as error:
-            return {"error": str(error), "kind": "store"}
-        except KeyError as error:
-            return {"error": str(error), "kind": "unknown"}
-        except (TypeError, ValueError, OverflowError, OSError) as error:
-            return {"error": str(error), "kind": "invalid"}
+        await ControlSocket(path, self._answers, KINDS).run(task_status)
 
     async def _clock(self, question: Message) -> dict[str, Any]:
         monotonic_s, scenario_s, rate = map(float, question["triple"])
