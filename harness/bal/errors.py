@@ -84,3 +84,17 @@ class TimeOrderError(BatteryError):
 
 class LocationError(BatteryError):
     """The battery's connection point is not in the grid, or cannot be reached in it."""
+
+
+class CommandConflictError(Exception):
+    """A name of a command was used for another one before; neither is executed again.
+
+    Attributes:
+        command: the name.
+    """
+
+    def __init__(self, command: str) -> None:
+        super().__init__(
+            f'command "{command}" was something else before; give every command a name of its own'
+        )
+        self.command = command

@@ -1,0 +1,190 @@
+"""What has happened to a battery layer, kept as it happens: group commit, and starting again.
+
+`Chronicle.happen` changes the batteries at once and returns; `Chronicle.durable` is when a restart
+would know of it. Orders leave only then (`released` is called with them), so no battery ever does
+what a restarted layer has not heard of.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+
+import trio
+from structlog import get_logger
+
+from harness.bal.errors import CommandConflictError
+from harness.bal.happenings import happen
+from harness.bal.journal import Entry, Event, Fate, Journal, JournalError, Order
+from harness.bal.model.batteries import Batteries
+from harness.bal.model.durable import decoded, encoded, restored, state_of
+
+SNAPSHOT_EVENTS: Final = 20_000
+"""Events after which the state is kept, so that a start need not go through more of them."""
+COMMANDS_MAX: Final = 1_000_000
+"""Names of commands remembered; an older one that comes again would be a new command."""
+RETRY_S: Final = 0.5
+log = get_logger(__name__)
+
+
+@dataclass(slots=True)
+class _Batch:
+    events: list[Event] = field(default_factory=list)
+    orders: list[Order] = field(default_factory=list)
+    fates: list[Order] = field(default_factory=list)
+    durable: trio.Event = field(default_factory=trio.Event)
+
+
+class Chronicle:
+    """The batteries, and the journal of what happened to them.
+
+    Args:
+        journal: open; nobody else writes it.
+        batteries: for a journal in which nothing has happened yet.
+        commit_s: how long a commit waits for company, real seconds.
+        released: told the orders of a commit once it is durable.
+
+    Raises:
+        JournalError, BatteryError: what the journal holds cannot be brought back.
+    """
+
+    def __init__(
+        self,
+        journal: Journal,
+        batteries: Callable[[], Batteries],
+        *,
+        commit_s: float,
+        released: Callable[[Sequence[Order]], None],
+    ) -> None:
+        self._journal = journal
+        self._commit_s = commit_s
+        self._released = released
+        self._commands: dict[str, Event] = {}
+        self.batteries = self._brought_back(batteries)
+        self._event, self._order = journal.last()
+        self._kept = self._event
+        self._batch = _Batch()
+        self._under_way: _Batch | None = None
+        self._filled = trio.Event()
+        self.commits = 0
+
+    def happen(
+        self, kind: str, details: Mapping[str, Any], at_ms: int, command: str | None = None
+    ) -> Sequence[Order]:
+        """Let something happen at ``at_ms``, or now if that is settled already.
+
+        A command of a name that is known has happened: nothing more comes of it.
+
+        Raises:
+            BatteryError: it cannot be; nothing has changed.
+            CommandConflictError: the name is that of another command.
+        """
+        if command is not None and (known := self._commands.get(command)) is not None:
+            if (known.kind, dict(known.details)) != (kind, dict(details)):
+                raise CommandConflictError(command)
+            return ()
+        at_ms = max(at_ms, self.batteries.now_ms)
+        told = happen(self.batteries, kind, details, at_ms)
+        self._event += 1
+        event = Event(self._event, at_ms, kind, details, command)
+        if command is not None:
+            self._remember(event)
+        orders = [self._ordered(event, one.source, one.current_ma) for one in told]
+        self._batch.events.append(event)
+        self._batch.orders += orders
+        self._filled.set()
+        return orders
+
+    def fate(self, order: Order, fate: Fate, at_ms: int) -> None:
+        """Note what became of an order."""
+        self._batch.fates.append(replace(order, fate=fate, fate_ms=at_ms))
+        self._filled.set()
+
+    async def durable(self) -> None:
+        """Return once all that has happened by now is durable. Cancellation loses nothing."""
+        batch = self._batch
+        if batch.events:
+            await batch.durable.wait()
+        elif self._under_way is not None:
+            await self._under_way.durable.wait()
+
+    async def run(self) -> None:
+        """Commit until cancelled; a disk that is full is waited for. `flush` takes the rest."""
+        while True:
+            await self._filled.wait()
+            await trio.sleep(self._commit_s)
+            await self._commit()
+
+    async def flush(self) -> None:
+        """Commit what is left. For the end, when nothing happens any more."""
+        if self._under_way is not None:
+            await self._commit()
+        if self._filled.is_set():
+            await self._commit()
+
+    def open_orders(self) -> list[Order]:
+        """Return the last order of each source whose fate is not known; earlier ones are lost."""
+        last: dict[str, Order] = {}
+        for order in self._journal.open_orders():
+            if order.source in last:
+                self.fate(last[order.source], "lost", self.batteries.now_ms)
+            last[order.source] = order
+        return list(last.values())
+
+    async def _commit(self) -> None:
+        if self._under_way is None:
+            self._under_way, self._batch = self._batch, _Batch()
+            self._filled = trio.Event()
+        batch = self._under_way
+        entry = Entry(batch.events, batch.orders, batch.fates)
+        state = self._state_to_keep()
+        while True:
+            try:
+                await trio.to_thread.run_sync(self._write, entry, state)
+            except JournalError as error:
+                log.warning("commit failed, trying again", error=str(error))
+                await trio.sleep(RETRY_S)
+            else:
+                break
+        # From here on nothing waits, so nothing can be cancelled: durable means told.
+        self.commits += 1
+        self._under_way = None
+        self._released(batch.orders)
+        batch.durable.set()
+
+    def _write(self, entry: Entry, state: tuple[int, bytes] | None) -> None:
+        self._journal.append(entry)
+        if state is not None:
+            self._journal.keep(*state)
+
+    def _state_to_keep(self) -> tuple[int, bytes] | None:
+        """Return the state, now and then, with the event after which it holds: the last one."""
+        if self._event - self._kept < SNAPSHOT_EVENTS:
+            return None
+        self._kept = self._event
+        return self._event, encoded(state_of(self.batteries))
+
+    def _ordered(self, event: Event, source: str, current_ma: int) -> Order:
+        self._order += 1
+        return Order(self._order, event.sequence, source, current_ma)
+
+    def _remember(self, event: Event) -> None:
+        assert event.command is not None
+        self._commands[event.command] = event
+        if len(self._commands) > COMMANDS_MAX:
+            del self._commands[next(iter(self._commands))]
+
+    def _brought_back(self, fresh: Callable[[], Batteries]) -> Batteries:
+        kept = self._journal.snapshot()
+        if kept is None:
+            # What a file says about the begin counts once: the file may be another next time.
+            kept = 0, encoded(state_of(fresh()))
+            self._journal.keep(*kept)
+        after, batteries = kept[0], restored(decoded(kept[1]))
+        for event in self._journal.events():
+            if event.command is not None:
+                self._remember(event)
+            if event.sequence > after:
+                happen(batteries, event.kind, event.details, event.at_ms)
+        return batteries

@@ -1,0 +1,53 @@
+"""Everything a battery layer's process needs to know, as one file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from harness.bal.model.refresh import RefreshMode
+
+SILENCE_S: Final = 60.0
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+class Endpoint(_Frozen):
+    """Where a battery is, and what it speaks."""
+
+    driver: Literal["jbd", "sunspec"]
+    host: str
+    port: Annotated[int, Field(ge=1, le=65_535)]
+    unit: Annotated[int, Field(ge=0, le=255)] = 1
+    """Modbus unit."""
+
+
+class Refresh(_Frozen):
+    """When batteries are read."""
+
+    mode: RefreshMode = RefreshMode.LAZY
+    max_staleness_ms: Annotated[int, Field(ge=1)] = 1_000
+    """How old a reading may be that an answer rests on; scenario time."""
+
+
+class BalConfig(_Frozen):
+    """One battery layer."""
+
+    control_socket: Path
+    journal: Path
+    """SQLite file; made where there is none, gone on with where there is one."""
+    topology: Path | None = None
+    """TOML file of batteries, aggregates and splitters, for a journal that is new."""
+    endpoints: dict[str, Endpoint] = {}
+    """By name of a physical battery; one without is never online."""
+    refresh: Refresh = Refresh()
+    timeout_s: Annotated[float, Field(gt=0)] = 30.0
+    """Real seconds that an answer of a battery may take."""
+    concurrency: Annotated[int, Field(ge=1)] = 512
+    """Batteries that are read at once, for readings that nobody waits for."""
+    group_commit_s: Annotated[float, Field(ge=0)] = 0.01
+    """How long a commit waits for company, real seconds."""

@@ -1,0 +1,86 @@
+"""Batteries behind a JBD battery management system.
+
+The system switches directions; the current is set at the regulator beside it (see
+`protocols.bms.jbd.registers`). It says what it measures in steps of 10 mA, 10 mV and 10 mAh.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import trio
+from trio.abc import Stream
+
+from harness.bal.config import Endpoint
+from harness.bal.drivers.driver import Driver, DriverError, DriverRefusedError, NowMs
+from harness.bal.model.values import MA_MS_PER_MAH, Nameplate, Reading, Values
+from protocols.bms.jbd import (
+    REGULATOR,
+    STATUS,
+    Answered,
+    JbdClient,
+    Mosfets,
+    PackStatus,
+    Refused,
+    Written,
+)
+
+
+class JbdDriver(Driver):
+    """A line to a battery that speaks JBD."""
+
+    def __init__(
+        self,
+        battery: str,
+        nameplate: Nameplate,
+        stream: Stream,
+        now_ms: NowMs,
+        endpoint: Endpoint,
+        timeout_s: float,
+    ) -> None:
+        super().__init__(battery, nameplate, stream, now_ms)
+        self._client = JbdClient(timeout_s=timeout_s, silence_s=timeout_s)
+
+    async def begin(self) -> None:
+        """Do nothing: every register can be asked for at once."""
+
+    async def read(self) -> Reading:
+        """Return a reading: register 03, one moment. Raises `DriverError`."""
+        self._client.read(STATUS, now=trio.current_time())
+        return Reading.at(self._now_ms(), self._values(await self._answer()))
+
+    async def ordered_ma(self) -> int | None:
+        """Return what the regulator was set to; None where there is none. Raises `DriverError`."""
+        self._client.read(REGULATOR, now=trio.current_time())
+        try:
+            current_ma: int = await self._answer()
+        except DriverRefusedError:
+            return None
+        return current_ma
+
+    async def set_current(self, current_ma: int) -> None:
+        """Set the regulator. Raises `DriverRefusedError`, `DriverError`."""
+        self._client.write(REGULATOR, current_ma, now=trio.current_time())
+        await self._answer()
+
+    async def _answer(self) -> Any:  # noqa: ANN401 - of the register's type
+        match await self._event(self._client):
+            case Answered(_, value):
+                return value
+            case Written():
+                return None
+            case Refused(register):
+                raise DriverRefusedError(self.battery, "refused", str(register))
+            case failed:
+                raise DriverError(self.battery, failed.fault.name.lower(), failed.detail)
+
+    def _values(self, pack: PackStatus) -> Values:
+        plate = self._nameplate
+        return Values(
+            voltage_mv=pack.voltage_mv,
+            current_ma=pack.current_ma,
+            max_charge_ma=plate.max_charge_ma if pack.mosfets & Mosfets.CHARGE else 0,
+            max_discharge_ma=plate.max_discharge_ma if pack.mosfets & Mosfets.DISCHARGE else 0,
+            charge_ma_ms=pack.remaining_mah * MA_MS_PER_MAH,
+            capacity_ma_ms=pack.full_mah * MA_MS_PER_MAH,
+        )

@@ -1,0 +1,236 @@
+"""The journal of a battery layer: everything that happened, in order, durable before it counts.
+
+Theory. What the layer knows follows from what happened to it (`harness.bal.model`), so the journal
+holds just that: events, each with its time, appended in groups. To start again is to take the last
+snapshot and let the events behind it happen once more. A command is accepted when its event is
+durable, and an order leaves for a battery only after the event that caused it; so nothing accepted
+is lost, and nothing is ordered that a restart would not know of.
+
+SQLite in WAL mode with full synchronisation: what a call of `Journal.append` has written survives
+a SIGKILL and a power cut. One process has it open at a time.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Final, Literal, TypeAlias
+
+_SCHEMA: Final = """
+CREATE TABLE IF NOT EXISTS events (
+    sequence INTEGER PRIMARY KEY,
+    at_ms INTEGER NOT NULL,
+    kind TEXT NOT NULL,
+    details TEXT NOT NULL,
+    command TEXT UNIQUE
+) STRICT;
+CREATE TABLE IF NOT EXISTS orders (
+    sequence INTEGER PRIMARY KEY,
+    event INTEGER NOT NULL,
+    source TEXT NOT NULL,
+    current_ma INTEGER NOT NULL,
+    fate TEXT,
+    fate_ms INTEGER
+) STRICT;
+CREATE TABLE IF NOT EXISTS snapshots (
+    only INTEGER PRIMARY KEY CHECK (only = 1),
+    sequence INTEGER NOT NULL,
+    state BLOB NOT NULL
+) STRICT;
+"""
+
+Fate: TypeAlias = Literal["executed", "in force", "superseded", "refused", "lost"]
+"""What became of an order: the battery said so; it did that already; a later one took its place
+before it was sent; the battery refused; not known, as the battery went out of reach."""
+
+
+class JournalError(Exception):
+    """The journal cannot be read or written; says where it is and why."""
+
+    def __init__(self, path: Path, problem: str) -> None:
+        super().__init__(
+            f"{path}: {problem}; see that its disk has room and nobody else has it open"
+        )
+        self.path = path
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened.
+
+    Attributes:
+        sequence: from 1, without gaps.
+        at_ms: scenario time.
+        kind: what; `harness.bal.happenings` knows the words.
+        details: what else there is to it, JSON.
+        command: name under which somebody asked for it, which none other has.
+    """
+
+    sequence: int
+    at_ms: int
+    kind: str
+    details: Mapping[str, Any] = MappingProxyType({})
+    command: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What a battery was to be told, because of an event; ``fate`` is None while it is open."""
+
+    sequence: int
+    event: int
+    source: str
+    current_ma: int
+    fate: Fate | None = None
+    fate_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What one commit adds: events, orders, and fates of orders as they become known."""
+
+    events: Sequence[Event] = ()
+    orders: Sequence[Order] = ()
+    fates: Sequence[Order] = ()
+
+
+class Journal:
+    """The file, open for one process. Methods block, and may be called from any one thread.
+
+    Raises:
+        JournalError: it cannot be opened; every method raises it when the disk fails.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        try:
+            self._file = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+            self._file.execute("PRAGMA locking_mode = EXCLUSIVE")
+            self._file.execute("PRAGMA journal_mode = WAL")
+            self._file.execute("PRAGMA synchronous = FULL")
+            self._file.executescript(_SCHEMA)
+        except sqlite3.Error as error:
+            raise JournalError(path, str(error)) from error
+
+    def append(self, entry: Entry) -> None:
+        """Add an entry in one durable transaction."""
+        with _failing(self._path):
+            self._file.execute("BEGIN IMMEDIATE")
+            try:
+                self._file.executemany("INSERT INTO events VALUES (?, ?, ?, ?, ?)", _rows(entry))
+                self._file.executemany(
+                    "INSERT INTO orders VALUES (?, ?, ?, ?, ?, ?)", map(_row, entry.orders)
+                )
+                self._file.executemany(
+                    "UPDATE orders SET fate = ?, fate_ms = ? WHERE sequence = ?",
+                    [(order.fate, order.fate_ms, order.sequence) for order in entry.fates],
+                )
+                self._file.execute("COMMIT")
+            except BaseException:
+                self._file.execute("ROLLBACK")
+                raise
+
+    def keep(self, sequence: int, state: bytes) -> None:
+        """Keep the state after event ``sequence``, in place of the one kept before."""
+        with _failing(self._path):
+            self._file.execute(
+                "INSERT OR REPLACE INTO snapshots VALUES (1, ?, ?)", (sequence, state)
+            )
+
+    def snapshot(self) -> tuple[int, bytes] | None:
+        """Return the last state kept, and the event after which it held."""
+        with _failing(self._path):
+            row = self._file.execute("SELECT sequence, state FROM snapshots").fetchone()
+        return None if row is None else (row[0], row[1])
+
+    def events(self, after: int = 0) -> Iterator[Event]:
+        """Yield the events behind ``after``, in order."""
+        yield from _events(self._path, self._file, after)
+
+    def command(self, name: str) -> Event | None:
+        """Return the event that somebody asked for under ``name``."""
+        with _failing(self._path):
+            row = self._file.execute("SELECT * FROM events WHERE command = ?", (name,)).fetchone()
+        return None if row is None else _event(row)
+
+    def open_orders(self) -> list[Order]:
+        """Return the orders whose fate is not known, in order."""
+        with _failing(self._path):
+            rows = self._file.execute("SELECT * FROM orders WHERE fate IS NULL ORDER BY sequence")
+            return [Order(*row) for row in rows]
+
+    def last(self) -> tuple[int, int]:
+        """Return the sequences of the last event and the last order; 0 where there is none."""
+        with _failing(self._path):
+            (event,) = self._file.execute(
+                "SELECT coalesce(max(sequence), 0) FROM events"
+            ).fetchone()
+            (order,) = self._file.execute(
+                "SELECT coalesce(max(sequence), 0) FROM orders"
+            ).fetchone()
+        return event, order
+
+    def close(self) -> None:
+        """Close the file; idempotent."""
+        self._file.close()
+
+
+def read_journal(path: Path) -> tuple[list[Event], list[Order]]:
+    """Return all events and orders of a journal that nobody writes any more, in order.
+
+    Raises `JournalError`: it cannot be read.
+    """
+    if not path.is_file():
+        raise JournalError(path, "there is no such file")
+    with _failing(path), closing(sqlite3.connect(path)) as file:
+        rows = file.execute("SELECT * FROM orders ORDER BY sequence")
+        return list(_events(path, file, 0)), [Order(*row) for row in rows]
+
+
+class _failing:
+    """Turn what SQLite raises into `JournalError`."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __enter__(self) -> None:
+        return
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, sqlite3.Error):
+            raise JournalError(self._path, str(error)) from error
+
+
+def _events(path: Path, file: sqlite3.Connection, after: int) -> Iterator[Event]:
+    with _failing(path):
+        rows = file.execute("SELECT * FROM events WHERE sequence > ? ORDER BY sequence", (after,))
+        for row in rows:
+            yield _event(row)
+
+
+def _event(row: tuple[int, int, str, str, str | None]) -> Event:
+    sequence, at_ms, kind, details, command = row
+    return Event(sequence, at_ms, kind, json.loads(details), command)
+
+
+def _rows(entry: Entry) -> Iterable[tuple[int, int, str, str, str | None]]:
+    return (
+        (one.sequence, one.at_ms, one.kind, json.dumps(dict(one.details)), one.command)
+        for one in entry.events
+    )
+
+
+def _row(order: Order) -> tuple[int, int, str, int, Fate | None, int | None]:
+    return (
+        order.sequence,
+        order.event,
+        order.source,
+        order.current_ma,
+        order.fate,
+        order.fate_ms,
+    )

@@ -1,0 +1,186 @@
+"""One battery and its line: read when asked, told what it is to do, held on to when it goes away.
+
+A line is opened when there is something to do, and kept. When it breaks, it is opened anew at once:
+a line that was quiet for long may have ended without anybody's fault. Only when that fails, too, is
+the battery lost; from then on it is tried again until it is back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+import trio
+from structlog import get_logger
+
+from harness.bal.config import Endpoint
+from harness.bal.drivers import Driver, DriverError, DriverRefusedError, Make, NowMs, open_driver
+from harness.bal.journal import Fate, Order
+from harness.bal.model.values import Nameplate, Reading
+
+log = get_logger(__name__)
+
+
+class Listener(Protocol):
+    """Who is told what became of a battery."""
+
+    def was_read(self, name: str, reading: Reading) -> None:
+        """Take a reading."""
+
+    def was_lost(self, name: str, cause: str) -> None:
+        """Take note that a battery cannot be reached, or still cannot."""
+
+    def order_ended(self, order: Order, fate: Fate) -> None:
+        """Take note of what became of an order."""
+
+
+class Keeper:
+    """Keeps one battery.
+
+    Args:
+        name: of the battery.
+        nameplate: what it is made for.
+        endpoint: where it is.
+        listener: who is told.
+        now_ms: the scenario clock.
+        timeout_s: real seconds that connecting and an answer may take.
+        retry_s: real seconds between attempts to find a lost battery again.
+        limit: how many batteries may be talked to at once.
+        makers: the drivers there are.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        nameplate: Nameplate,
+        endpoint: Endpoint,
+        listener: Listener,
+        now_ms: NowMs,
+        *,
+        timeout_s: float,
+        retry_s: float,
+        limit: trio.CapacityLimiter,
+        makers: Mapping[str, Make],
+    ) -> None:
+        self.name = name
+        self._nameplate = nameplate
+        self._endpoint = endpoint
+        self._listener = listener
+        self._now_ms = now_ms
+        self._timeout_s = timeout_s
+        self._retry_s = retry_s
+        self._limit = limit
+        self._makers = makers
+        self._work = trio.Event()
+        self._read_wanted = False
+        self._order: Order | None = None
+        self._telling: Order | None = None
+        self._verify = False
+        self._seen = trio.Event()
+
+    def read(self) -> trio.Event:
+        """Have the battery read; the event says that it was, or that it is out of reach."""
+        self._read_wanted = True
+        self._work.set()
+        return self._seen
+
+    def order(self, order: Order, *, verify: bool = False) -> None:
+        """Have the battery told; an order that was not sent yet gives way.
+
+        ``verify``: an equal one may be in force already; ask first.
+        """
+        if self._order not in (None, self._telling):
+            self._end(self._order, "superseded")
+        self._order = order
+        self._verify = self._verify or verify
+        self._work.set()
+
+    async def run(self) -> None:
+        """Keep the battery until cancelled; whether an order under way was taken is not known."""
+        while True:
+            await self._work.wait()
+            try:
+                await self._line()
+            except DriverError as error:
+                self._lose(error)
+                await trio.sleep(self._retry_s)
+                self.read()
+
+    async def _line(self) -> None:
+        """Open a line and work on it until it breaks. Raises `DriverError` if it is no good."""
+        opened = open_driver(
+            self.name,
+            self._nameplate,
+            self._endpoint,
+            self._now_ms,
+            timeout_s=self._timeout_s,
+            makers=self._makers,
+        )
+        good = False
+        async with opened as driver:
+            while True:
+                try:
+                    async with self._limit:
+                        await self._do(driver)
+                except DriverError:
+                    if not good:
+                        raise
+                    self._verify = True
+                    return  # it served before: a new line may serve again
+                good = True
+                await self._work.wait()
+
+    async def _do(self, driver: Driver) -> None:
+        """Do all there is to do."""
+        while self._work.is_set():
+            if self._order is not None:
+                await self._tell(driver, self._order)
+            elif self._read_wanted:
+                self._read_wanted = False
+                try:
+                    reading = await driver.read()
+                except BaseException:
+                    self._read_wanted = True
+                    raise
+                self._listener.was_read(self.name, reading)
+                self._see()
+            if self._order is None and not self._read_wanted:
+                self._work = trio.Event()
+
+    async def _tell(self, driver: Driver, order: Order) -> None:
+        self._telling = order
+        self._end(order, await self._told(driver, order))
+        self._telling, self._verify = None, False
+
+    async def _told(self, driver: Driver, order: Order) -> Fate:
+        """Have the battery do it, unless it does it already, and return what became of it."""
+        if self._verify and await driver.ordered_ma() == order.current_ma:
+            return "in force"
+        self._verify = True  # until it is known what became of this one
+        try:
+            await driver.set_current(order.current_ma)
+        except DriverRefusedError as refusal:
+            log.warning("order refused", battery=self.name, why=str(refusal))
+            return "refused"
+        return "executed"
+
+    def _end(self, order: Order | None, fate: Fate) -> None:
+        """Note the end of an order; a newer one may wait already."""
+        if order is not None:
+            self._listener.order_ended(order, fate)
+        if self._order is order:
+            self._order = None
+
+    def _lose(self, error: DriverError) -> None:
+        """Note that the battery is out of reach; it is told what it is to do when it is back."""
+        for order in dict.fromkeys((self._telling, self._order)):
+            self._end(order, "lost")
+        self._telling, self._verify = None, True
+        self._read_wanted = False
+        self._work = trio.Event()
+        self._listener.was_lost(self.name, error.cause)
+        self._see()
+
+    def _see(self) -> None:
+        self._seen.set()
+        self._seen = trio.Event()

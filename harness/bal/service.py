@@ -1,0 +1,223 @@
+"""A battery layer at work: what people ask, what batteries say, what they are told.
+
+Theory of operation. One task talks to one battery (`Keeper`); everything that happens goes through
+the `Chronicle`, in one place and without waiting, so a snapshot never mixes two moments. Questions
+wait until the readings they rest on are fresh enough, commands until they are durable.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
+
+import trio
+from structlog import get_logger
+
+from emulator.clock import ScenarioClock
+from harness.bal import happenings
+from harness.bal.chronicle import Chronicle
+from harness.bal.config import BalConfig
+from harness.bal.drivers import DRIVERS
+from harness.bal.errors import BatteryError
+from harness.bal.happenings import reading_details
+from harness.bal.journal import Fate, Journal, Order
+from harness.bal.keeper import Keeper
+from harness.bal.model.batteries import Batteries
+from harness.bal.model.physical import Physical
+from harness.bal.model.refresh import Refresher, RefreshRules
+from harness.bal.model.values import FlowRecord, Reading, Status
+from harness.bal.topology_file import load_topology
+
+RETRY_S: Final = 5.0
+"""Real seconds between attempts to find a battery that was lost."""
+STEP_S: Final = 0.05
+"""Real seconds between looks at what time itself brings about."""
+log = get_logger(__name__)
+
+
+class BatteryLayer:
+    """One battery layer; `run` lets it live.
+
+    Args:
+        config: what it is to do.
+        clock: the scenario clock, which may start later.
+
+    Raises:
+        JournalError, BatteryError, ScenarioError: journal or topology cannot be used.
+    """
+
+    def __init__(self, config: BalConfig, clock: ScenarioClock) -> None:
+        self.config = config
+        self.counts: Counter[str] = Counter()
+        self._clock = clock
+        self._journal = Journal(config.journal)
+        self.chronicle = Chronicle(
+            self._journal,
+            lambda: Batteries() if config.topology is None else load_topology(config.topology),
+            commit_s=config.group_commit_s,
+            released=self._release,
+        )
+        rules = RefreshRules(config.refresh.mode, config.refresh.max_staleness_ms)
+        self._refresher = Refresher(rules)
+        self._limit = trio.CapacityLimiter(config.concurrency)
+        self._keepers: dict[str, Keeper] = {}
+        self._kept: dict[str, trio.CancelScope] = {}
+        self._nursery: trio.Nursery | None = None
+
+    @property
+    def batteries(self) -> Batteries:
+        """The batteries, to be asked; they are changed through `command` only."""
+        return self.chronicle.batteries
+
+    def now_ms(self) -> int:
+        """Return the scenario time, POSIX milliseconds; never before what is settled."""
+        return max(int(self._clock.now_s() * 1_000), self.batteries.now_ms)
+
+    async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Live until cancelled; then what has happened is made durable, and the journal closed."""
+        try:
+            async with trio.open_nursery() as self._nursery:
+                for name in self.batteries.sources():
+                    self._keep(name)
+                for order in self.chronicle.open_orders():
+                    self._deliver(order, verify=True)
+                self._nursery.start_soon(self.chronicle.run)
+                self._nursery.start_soon(self._follow_time)
+                task_status.started()
+        finally:
+            with trio.CancelScope(shield=True):
+                await self.chronicle.flush()
+            self._journal.close()
+
+    # What people ask
+
+    async def status(self, name: str) -> Status:
+        """Return a snapshot that rests on readings no older than the rules allow.
+
+        What cannot be read in time counts as out of reach. Raises `BatteryError`.
+        """
+        await self._freshen(self.batteries.sources(name))
+        return self.batteries.status(name)
+
+    async def command(
+        self, kind: str, details: Mapping[str, Any], command: str | None = None
+    ) -> None:
+        """Let somebody's command happen; return once it is durable.
+
+        Raises:
+            BatteryError: it cannot be; nothing has changed.
+            CommandConflictError: the name of the command is taken.
+
+        Cancellation: it may have happened.
+        """
+        if kind in (happenings.SET_CURRENT, happenings.SCHEDULE):
+            await self._freshen(self.batteries.sources(details["name"]))
+        try:
+            self.chronicle.happen(kind, details, self.now_ms(), command)
+        except BatteryError as error:
+            self.counts[f"refused: {type(error).__name__}"] += 1
+            raise
+        self.counts[f"accepted: {kind}"] += 1
+        self._follow_topology()
+        await self.chronicle.durable()
+
+    def flows(self, from_ms: int, to_ms: int) -> list[FlowRecord]:
+        """Return the virtual meters' records of an interval."""
+        return self.batteries.flows(from_ms, to_ms)
+
+    # What keepers tell
+
+    def was_read(self, name: str, reading: Reading) -> None:
+        """Take a reading."""
+        self.counts["readings"] += 1
+        self._refresher.arrived(name, reading.oldest_ms)
+        at_ms = max(self.now_ms(), reading.newest_ms)
+        try:
+            self.chronicle.happen(happenings.READ, reading_details(name, reading), at_ms)
+        except BatteryError as error:
+            self.counts["readings refused"] += 1
+            log.warning("a reading that cannot be", error=str(error))
+
+    def was_lost(self, name: str, cause: str) -> None:
+        """Take note that a battery cannot be reached."""
+        self.counts[f"lost: {cause}"] += 1
+        self._refresher.failed(name, self.now_ms())
+        battery = self.batteries.battery(name)
+        if isinstance(battery, Physical) and (battery.online or not battery.unsure):
+            self.chronicle.happen(happenings.LOST, {"name": name}, self.now_ms())
+
+    def order_ended(self, order: Order, fate: Fate) -> None:
+        """Take note of what became of an order."""
+        self.counts[f"orders {fate}"] += 1
+        self.chronicle.fate(order, fate, self.now_ms())
+
+    # What time brings about
+
+    async def _follow_time(self) -> None:
+        while True:
+            await trio.sleep(STEP_S)
+            at_ms = self.now_ms()
+            due_ms = self.batteries.next_due_ms()
+            if due_ms is not None and due_ms <= at_ms:
+                self.chronicle.happen(happenings.TIME_PASSED, {}, at_ms)
+            for name in self._refresher.due(at_ms):
+                self._ask(name)
+
+    def _follow_topology(self) -> None:
+        """Keep the batteries that there are, and no others."""
+        there = set(self.batteries.sources())
+        for name in self._keepers.keys() - there:
+            del self._keepers[name]
+            self._refresher.remove(name)
+            self._kept.pop(name).cancel()
+        for name in there - self._keepers.keys():
+            self._keep(name)
+
+    def _keep(self, name: str) -> None:
+        battery = self.batteries.battery(name)
+        endpoint = self.config.endpoints.get(name)
+        assert isinstance(battery, Physical), "only what is read has a keeper"
+        if endpoint is None or self._nursery is None:
+            return
+        keeper = Keeper(
+            name,
+            battery.nameplate,
+            endpoint,
+            self,
+            self.now_ms,
+            timeout_s=self.config.timeout_s,
+            retry_s=RETRY_S,
+            limit=self._limit,
+            makers=DRIVERS,
+        )
+        self._keepers[name] = keeper
+        self._refresher.add(name, self.now_ms())
+        self._kept[name] = trio.CancelScope()
+        self._nursery.start_soon(self._run, keeper, self._kept[name])
+
+    async def _run(self, keeper: Keeper, kept: trio.CancelScope) -> None:
+        with kept:
+            await keeper.run()
+
+    async def _freshen(self, sources: Iterable[str]) -> None:
+        """Wait until sources are read anew, as far as they must be and can be."""
+        kept = [name for name in sources if name in self._keepers]
+        seen = [self._ask(name) for name in self._refresher.stale(kept, self.now_ms())]
+        for one in seen:
+            await one.wait()
+
+    def _ask(self, name: str) -> trio.Event:
+        self._refresher.started(name)
+        return self._keepers[name].read()
+
+    def _release(self, orders: Sequence[Order]) -> None:
+        for order in orders:
+            self._deliver(order, verify=False)
+
+    def _deliver(self, order: Order, *, verify: bool) -> None:
+        keeper = self._keepers.get(order.source)
+        if keeper is None:
+            self.order_ended(order, "lost")
+        else:
+            keeper.order(order, verify=verify)
