@@ -249,7 +249,6 @@ def test_days_are_noted_where_their_readings_tell_all(address: str, tmp_path: Pa
         ("1,1.005,,", "whole cents"),
         ("1,,2026-02-30,", "accounts.csv:2"),
         ("1,,2026-03-02,2026-03-02", "until must be later"),
-        ("1", "accounts.csv:2"),
     ],
 )
 def test_accounts_without_sense_are_refused_by_line(tmp_path: Path, line: str, reason: str) -> None:
