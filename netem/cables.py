@@ -16,7 +16,7 @@ from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any, Final
 
-from pyroute2 import Ethtool, IPRoute
+from pyroute2 import Ethtool, IPRoute, NetlinkError
 
 from netem.addresses import CABLE_PREFIX, FLEET_PREFIX
 from netem.lab import LabError
@@ -168,11 +168,16 @@ def abandoned(namespace: Namespace) -> Sequence[str]:
 
 
 def _is_alive(name: str) -> bool:
-    owner = name.removeprefix(NAME_PREFIX).split("-")[0]
+    return _owner(name) is not None
+
+
+def _owner(name: str) -> int | None:
+    """Return the process that an interface of ours belongs to, while it lives."""
     try:
-        return Path(f"/proc/{int(owner, 16)}").exists()
+        process = int(name.removeprefix(NAME_PREFIX).split("-")[0], 16)
     except ValueError:
-        return False
+        return None
+    return process if Path(f"/proc/{process}").exists() else None
 
 
 def refuse_taken(namespace: Namespace) -> None:
@@ -189,8 +194,34 @@ def refuse_taken(namespace: Namespace) -> None:
                 continue
             taken = IPv4Network(f"{destination}/{route['dst_len']}")
             if any(taken.subnet_of(prefix) for prefix in prefixes):
-                raise LabError(
-                    f"this machine has a route to {taken}, which the lab would hide",
-                    "close another lab that is open here, or run as an ordinary user, or in a"
-                    " network namespace of its own: unshare --net",
-                )
+                raise _taken(taken, _interface(socket, route.get_attr("RTA_OIF")))
+
+
+def _interface(socket: Any, index: int | None) -> str:  # noqa: ANN401 - pyroute2 has no types
+    """Return the name of an interface; empty where it is gone already."""
+    if index is None:
+        return ""
+    with suppress(NetlinkError):
+        for link in socket.get_links(index):
+            return str(link.get_attr("IFLA_IFNAME"))
+    return ""
+
+
+def _taken(route: IPv4Network, interface: str) -> LabError:
+    """Return why there can be no lab where ``route`` leads to ``interface``."""
+    elsewhere = (
+        "run as an ordinary user, or in a network namespace of its own: unshare --net (then bring"
+        " its loopback up: ip link set lo up)"
+    )
+    if not interface.startswith(NAME_PREFIX):
+        return LabError(f"this machine has a route to {route}, which the lab would hide", elsewhere)
+    owner = _owner(interface)
+    if owner is None:
+        return LabError(
+            "a lab that was killed has left its interfaces",
+            "remove them: meterstorm doctor --clean",
+        )
+    return LabError(
+        f"another lab is open in this network, of process {owner}, and there is room for one",
+        f"wait until its run has ended, or {elsewhere}",
+    )

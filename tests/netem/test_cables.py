@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 from pyroute2 import Ethtool
@@ -13,6 +14,7 @@ from pyroute2 import Ethtool
 from netem import cables
 from netem.addresses import FLEET_PREFIX
 from netem.cables import End
+from netem.lab import LabError
 from netem.namespaces import Namespace, is_capable
 
 pytestmark = pytest.mark.skipif(not is_capable(), reason="may not have network namespaces here")
@@ -132,3 +134,40 @@ def test_names_fit_the_kernel_whatever_the_process_id(monkeypatch: pytest.Monkey
 def test_an_end_that_is_not_there_is_named() -> None:
     with Namespace.create() as namespace, pytest.raises(LookupError, match="interface nowhere"):
         cables.add_address(End(namespace, "nowhere", LEFT[1]), "192.0.2.1", 30)
+
+
+@contextmanager
+def leading(*routes: str, by: str) -> Iterator[Namespace]:
+    """Make a namespace where an interface leads to somebody."""
+    with Namespace.create() as here, Namespace.create() as there:
+        cables.lay_cable(End(here, by, LEFT[1]), End(there, "there", RIGHT[1]))
+        with cables.netlink(here) as told:
+            for route in routes:
+                told.route("add", dst=route, oif=cables.index_of(told, by), scope="link")
+        yield here
+
+
+def refusal(route: str, *, by: str) -> LabError:
+    """Return why there is no lab where an interface leads to addresses that it would have."""
+    with leading(route, by=by) as here, pytest.raises(LabError) as caught:
+        cables.refuse_taken(here)
+    return caught.value
+
+
+def test_a_lab_hides_nobodys_addresses() -> None:
+    refused = refusal("10.20.0.0/16", by="office")
+    assert refused.reason == "this machine has a route to 10.20.0.0/16, which the lab would hide"
+    assert "unshare --net" in refused.mend
+
+
+def test_what_a_killed_lab_has_left_is_told_with_the_mend() -> None:
+    with subprocess.Popen([sys.executable, "-c", ""]) as ended:
+        ended.wait()
+    refused = refusal("10.1.0.0/24", by=f"{cables.NAME_PREFIX}{ended.pid:x}-h")
+    assert refused.reason == "a lab that was killed has left its interfaces"
+    assert "doctor --clean" in refused.mend
+
+
+def test_other_routes_are_no_obstacle() -> None:
+    with leading("192.168.0.0/16", "0.0.0.0/0", by="office") as here:
+        cables.refuse_taken(here)

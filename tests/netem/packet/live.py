@@ -365,6 +365,19 @@ async def stall_emulator() -> dict[str, Any]:
     return {"before": dict(before.faults), "after": dict(after.faults), "left": remains()}
 
 
+async def open_two() -> dict[str, Any]:
+    """Open a lab beside another, and say how that is refused."""
+    plan, refused = LabPlan(PROFILES, CATEGORY, LinkOptions(), SEED), []
+    async with open_packet_lab(plan) as lab:
+        try:
+            async with open_packet_lab(plan):
+                pass
+        except LabError as error:
+            refused += [error.reason, error.mend]
+        counters = await lab.counters()
+    return {"refused": refused, "faults": dict(counters.faults), "owner": os.getpid()}
+
+
 async def hold() -> dict[str, Any]:
     """Hold a lab open until this process is killed."""
     async with open_packet_lab(LabPlan(PROFILES, CATEGORY, LinkOptions(), SEED)):

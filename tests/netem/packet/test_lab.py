@@ -183,6 +183,16 @@ def test_an_emulator_that_cannot_keep_up_says_what_it_missed() -> None:
 
 
 @pytest.mark.slow
+def test_a_second_lab_in_one_network_is_refused_and_harms_nobody() -> None:
+    found = measured("open_two")
+    reason, mend = found["refused"]
+    assert reason.startswith(f"another lab is open in this network, of process {found['owner']},")
+    assert "wait until its run has ended" in mend
+    assert "unshare --net" in mend
+    assert found["faults"] == dict.fromkeys(FAULTS, 0)
+
+
+@pytest.mark.slow
 def test_the_emulator_ends_with_a_killed_owner() -> None:
     with start("hold") as child:
         assert child.stdout is not None
