@@ -163,7 +163,8 @@ class JbdDevice:
                 self._factory_mode &= not right
             case _:
                 return False
-        self._faults[Fault.MALFORMED_VALUE] += not right
+        if not right:
+            self._faults[Fault.MALFORMED_VALUE] += 1
         self._reply(Reply(event.register.number, ok=right))
         return True
 

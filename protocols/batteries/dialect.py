@@ -1,0 +1,136 @@
+"""What a dialect is to the two sessions: its octets, on either end of one connection."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, Literal, Protocol
+
+from protocols.batteries.faults import Fault
+from protocols.batteries.values import MAX_CURRENT_MA, MAX_NAME_SIZE, Refusal, Reply, Request
+from protocols.errors import CodecError
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """A request that the dialect refuses by itself: what to answer, and how to count it."""
+
+    octets: bytes
+    fault: Fault
+    reason: str
+
+
+class ServerEnd(Protocol):
+    """The battery's end: requests in, replies out."""
+
+    def feed(self, data: bytes) -> None:
+        """Append octets of the peer, in any split."""
+
+    @property
+    def buffered(self) -> int:
+        """How many octets wait for the rest of their message."""
+
+    def next_request(self) -> Request | Rejection | None:
+        """Return the next request; ``None``: more octets are needed.
+
+        Raises `CodecError` when the stream has lost its framing: nothing more can be read.
+        """
+
+    def encode(self, request: Request, reply: Reply) -> bytes:
+        """Return the octets of the answer to ``request``; raises `CodecError`."""
+
+    def last_words(self, reason: str) -> bytes:
+        """Return what ends the wait of a peer whose stream has lost its framing."""
+
+
+class ClientEnd(Protocol):
+    """The asker's end: requests out, replies in."""
+
+    def encode(self, request: Request) -> bytes:
+        """Return the octets of ``request``; raises `CodecError` for what the dialect lacks."""
+
+    def feed(self, data: bytes) -> None:
+        """Append octets of the peer, in any split."""
+
+    @property
+    def buffered(self) -> int:
+        """How many octets wait for the rest of their message."""
+
+    def next_reply(self, request: Request | None) -> Reply | None:
+        """Return the answer to ``request``; ``None``: more octets are needed.
+
+        With no request, whatever came is passed over, as a `Refusal`. Raises `CodecError` for what
+        cannot be an answer.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """A way to speak to networked batteries; ``port`` is where the public code listens."""
+
+    name: str
+    server: Callable[[], ServerEnd]
+    client: Callable[[], ClientEnd]
+    port: int | None = None
+
+
+class LengthReader:
+    """Cuts a stream into bodies, each behind its length (u32) in ``byteorder``."""
+
+    HEADER_SIZE: Final = 4
+
+    def __init__(self, byteorder: Literal["little", "big"], max_size: int, codec: str) -> None:
+        self._byteorder: Literal["little", "big"] = byteorder
+        self._max_size = max_size
+        self._codec = codec
+        self._buffer = bytearray()
+
+    @property
+    def buffered(self) -> int:
+        """How many octets wait for the rest of their body."""
+        return len(self._buffer)
+
+    def feed(self, data: bytes) -> None:
+        """Append octets, in any split."""
+        self._buffer += data
+
+    def next_body(self) -> bytes | None:
+        """Return the next body; raises `CodecError` before more than the bound is buffered."""
+        if len(self._buffer) < self.HEADER_SIZE:
+            return None
+        length = int.from_bytes(self._buffer[: self.HEADER_SIZE], self._byteorder)
+        if length > self._max_size:
+            raise CodecError(f"{length} octets announced", codec=self._codec, path="length")
+        end = self.HEADER_SIZE + length
+        if len(self._buffer) < end:
+            return None
+        body = bytes(self._buffer[self.HEADER_SIZE : end])
+        del self._buffer[:end]
+        return body
+
+
+def check_current(current_ma: int, codec: str) -> None:
+    """Raise `CodecError` for a current that no battery has."""
+    if abs(current_ma) > MAX_CURRENT_MA:
+        raise CodecError(f"{current_ma} mA", codec=codec, path="current")
+
+
+def encode_name(name: str, codec: str) -> bytes:
+    """Return a battery's name as octets; raises `CodecError` when it is empty or too long."""
+    octets = name.encode("utf-8", "surrogatepass")
+    if not 1 <= len(octets) <= MAX_NAME_SIZE or b"\0" in octets:
+        raise CodecError(f"{len(octets)} octets", codec=codec, path="name")
+    return octets
+
+
+def decode_name(octets: bytes, codec: str) -> str:
+    """Return a battery's name; raises `CodecError` when it is none."""
+    try:
+        name = octets.decode("utf-8")
+    except UnicodeDecodeError as problem:
+        raise CodecError("is no UTF-8", codec=codec, path="name") from problem
+    encode_name(name, codec)
+    return name
+
+
+PASSED_OVER: Final = Refusal("nobody asked")
