@@ -18,7 +18,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, Final, Literal, TypeAlias
 
 _SCHEMA: Final = """
@@ -74,7 +73,7 @@ class Event:
     sequence: int
     at_ms: int
     kind: str
-    details: Mapping[str, Any] = MappingProxyType({})
+    details: Mapping[str, Any]
     command: str | None = None
 
 

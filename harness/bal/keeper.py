@@ -77,6 +77,17 @@ class Keeper:
         self._telling: Order | None = None
         self._verify = False
         self._seen = trio.Event()
+        self._resting = trio.lowlevel.ParkingLot()
+
+    @property
+    def idle(self) -> bool:
+        """Whether there is nothing that the battery is to be told or asked."""
+        return self._order is None and self._telling is None and not self._read_wanted
+
+    async def rest(self) -> None:
+        """Return once it is idle."""
+        while not self.idle:
+            await self._resting.park()
 
     def read(self) -> trio.Event:
         """Have the battery read; the event says that it was, or that it is out of reach."""
@@ -144,8 +155,9 @@ class Keeper:
                     raise
                 self._listener.was_read(self.name, reading)
                 self._see()
-            if self._order is None and not self._read_wanted:
+            if self.idle:
                 self._work = trio.Event()
+                self._resting.unpark_all()
 
     async def _tell(self, driver: Driver, order: Order) -> None:
         self._telling = order
@@ -178,6 +190,7 @@ class Keeper:
         self._telling, self._verify = None, True
         self._read_wanted = False
         self._work = trio.Event()
+        self._resting.unpark_all()
         self._listener.was_lost(self.name, error.cause)
         self._see()
 

@@ -43,6 +43,10 @@ class BatteryLayer:
         config: what it is to do.
         clock: the scenario clock, which may start later.
 
+    Attributes:
+        counts: what was accepted, refused, read, lost and ordered so far.
+        keepers: by battery that has an endpoint.
+
     Raises:
         JournalError, BatteryError, ScenarioError: journal or topology cannot be used.
     """
@@ -61,7 +65,7 @@ class BatteryLayer:
         rules = RefreshRules(config.refresh.mode, config.refresh.max_staleness_ms)
         self._refresher = Refresher(rules)
         self._limit = trio.CapacityLimiter(config.concurrency)
-        self._keepers: dict[str, Keeper] = {}
+        self.keepers: dict[str, Keeper] = {}
         self._kept: dict[str, trio.CancelScope] = {}
         self._nursery: trio.Nursery | None = None
 
@@ -167,11 +171,11 @@ class BatteryLayer:
     def _follow_topology(self) -> None:
         """Keep the batteries that there are, and no others."""
         there = set(self.batteries.sources())
-        for name in self._keepers.keys() - there:
-            del self._keepers[name]
+        for name in self.keepers.keys() - there:
+            del self.keepers[name]
             self._refresher.remove(name)
             self._kept.pop(name).cancel()
-        for name in there - self._keepers.keys():
+        for name in there - self.keepers.keys():
             self._keep(name)
 
     def _keep(self, name: str) -> None:
@@ -191,7 +195,7 @@ class BatteryLayer:
             limit=self._limit,
             makers=DRIVERS,
         )
-        self._keepers[name] = keeper
+        self.keepers[name] = keeper
         self._refresher.add(name, self.now_ms())
         self._kept[name] = trio.CancelScope()
         self._nursery.start_soon(self._run, keeper, self._kept[name])
@@ -202,21 +206,21 @@ class BatteryLayer:
 
     async def _freshen(self, sources: Iterable[str]) -> None:
         """Wait until sources are read anew, as far as they must be and can be."""
-        kept = [name for name in sources if name in self._keepers]
+        kept = [name for name in sources if name in self.keepers]
         seen = [self._ask(name) for name in self._refresher.stale(kept, self.now_ms())]
         for one in seen:
             await one.wait()
 
     def _ask(self, name: str) -> trio.Event:
         self._refresher.started(name)
-        return self._keepers[name].read()
+        return self.keepers[name].read()
 
     def _release(self, orders: Sequence[Order]) -> None:
         for order in orders:
             self._deliver(order, verify=False)
 
     def _deliver(self, order: Order, *, verify: bool) -> None:
-        keeper = self._keepers.get(order.source)
+        keeper = self.keepers.get(order.source)
         if keeper is None:
             self.order_ended(order, "lost")
         else:

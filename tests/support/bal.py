@@ -1,61 +1,84 @@
-"""Batteries for tests of the battery layer: ampere-hours in, milliamperes out."""
+"""A battery layer for tests, beside the batteries it keeps."""
 
 from __future__ import annotations
 
-from harness.bal.model.batteries import Batteries
-from harness.bal.model.values import MA_MS_PER_MAH, Kind, Nameplate, Reading, SourceOrder, Values
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, Final
 
-HOUR_MS = 3_600_000
-AH = 1_000 * MA_MS_PER_MAH
+import trio
+
+from emulator.batteries.grid import battery_name
+from emulator.clock import ScenarioClock
+from emulator.identity import concentrator_address
+from harness.bal.config import BalConfig
+from harness.bal.service import BatteryLayer
+from tests.support.batteries import Park
+
+PATIENCE_S: Final = 30.0
 
 
-def plate(ah: int, charge_a: int, discharge_a: int) -> Nameplate:
-    return Nameplate.of(
-        voltage_mv=48_000,
-        max_charge_ma=charge_a * 1_000,
-        max_discharge_ma=discharge_a * 1_000,
-        capacity_mah=ah * 1_000,
+def topology_text(park: Park, *, extra: str = "") -> str:
+    """Return a topology file of the batteries of a park, and what ``extra`` says besides."""
+    parts = []
+    for number in park.fleet.batteries.numbers:
+        ratings = park.fleet.batteries[number].ratings
+        parts.append(
+            "[[battery]]\n"
+            f'name = "{battery_name(number)}"\n'
+            f'interface = "{park.fleet.batteries.interface(number)}"\n'
+            f"voltage_mv = {ratings.nominal_mv}\n"
+            f"capacity_mah = {ratings.capacity_mah}\n"
+            f"max_charge_ma = {ratings.charge_ma_max}\n"
+            f"max_discharge_ma = {ratings.discharge_ma_max}\n"
+        )
+    return "\n".join(parts) + extra
+
+
+def aggregate(name: str, numbers: Sequence[int]) -> str:
+    sources = [battery_name(number) for number in numbers]
+    return f'\n[[aggregate]]\nname = "{name}"\nsources = {sources}\n'
+
+
+def bal_config(folder: Path, park: Park, *, extra: str = "", **changes: Any) -> BalConfig:
+    """Return a layer of the batteries of a park."""
+    topology = folder / "topology.toml"
+    if not topology.exists():
+        topology.write_text(topology_text(park, extra=extra))
+    batteries = park.fleet.batteries
+    return BalConfig.model_validate(
+        {
+            "control_socket": folder / "bal.sock",
+            "journal": folder / "journal.sqlite",
+            "topology": topology,
+            "endpoints": {
+                battery_name(number): {
+                    "driver": batteries.interface(number),
+                    "host": concentrator_address(number),
+                    "port": park.port,
+                }
+                for number in batteries.numbers
+            },
+            "timeout_s": PATIENCE_S,
+            "group_commit_s": 0.0,
+            **changes,
+        }
     )
 
 
-def read(
-    batteries: Batteries,
-    name: str,
-    charge_ah: float,
-    at_ms: int | None = None,
-    *,
-    current_ma: int = 0,
-    capacity_ah: int | None = None,
-) -> None:
-    """Let a source report its charge, with the limits of its nameplate."""
-    expected = batteries.status(name).expected
-    at_ms = batteries.now_ms if at_ms is None else at_ms
-    values = Values(
-        voltage_mv=48_000,
-        current_ma=current_ma,
-        max_charge_ma=expected.max_charge_ma,
-        max_discharge_ma=expected.max_discharge_ma,
-        charge_ma_ms=round(charge_ah * 1_000) * MA_MS_PER_MAH,
-        capacity_ma_ms=expected.capacity_ma_ms if capacity_ah is None else capacity_ah * AH,
-    )
-    batteries.source_read(name, Reading.at(at_ms, values), at_ms)
+@asynccontextmanager
+async def open_layer(config: BalConfig, clock: ScenarioClock) -> AsyncIterator[BatteryLayer]:
+    """Let a layer live for the length of the block, and let nothing of it take forever."""
+    layer = BatteryLayer(config, clock)
+    with trio.fail_after(PATIENCE_S):
+        async with trio.open_nursery() as nursery:
+            await nursery.start(layer.run)
+            yield layer
+            nursery.cancel_scope.cancel()
 
 
-def add(
-    batteries: Batteries,
-    name: str,
-    *,
-    ah: int,
-    discharge_a: int,
-    charge_a: int | None = None,
-    holds_ah: float | None = None,
-    point: str | None = None,
-) -> None:
-    """Make a physical battery and read it: full, unless told what it holds."""
-    nameplate = plate(ah, discharge_a if charge_a is None else charge_a, discharge_a)
-    batteries.make_battery(name, Kind.PHYSICAL, f"test:{name}", nameplate, point)
-    read(batteries, name, ah if holds_ah is None else holds_ah)
-
-
-def told(orders: list[SourceOrder]) -> dict[str, int]:
-    return {order.source: order.current_ma for order in orders}
+async def settled(layer: BatteryLayer) -> None:
+    """Return once no battery has anything left to be told."""
+    for keeper in layer.keepers.values():
+        await keeper.rest()
