@@ -76,13 +76,16 @@ def _sentence(one: Recovery) -> str:
     readings = f"{counted(one.held_back, 'reading')} held back{_deferred(one)}"
     if not one.held_back:
         return f"{opening}: {readings}"
-    came = f"the last of them stored {_caught_up(one)} after it ended"
+    return f"{opening}: {readings}, {_came(one)}; leanest step {_leanest(one)} of what was planned"
+
+
+def _came(one: Recovery) -> str:
     if one.last_stored is None:
-        came = "none of them was stored"
-    elif _missing(one):
-        came = f"{count(_missing(one))} of them never stored"
-    at = "" if one.last_stored is None else f", at {_both_clocks(one.last_stored)}"
-    return f"{opening}: {readings}, {came}{at}; leanest step {_leanest(one)} of what was planned"
+        return "none of them was stored"
+    at = _both_clocks(one.last_stored)
+    if _missing(one):
+        return f"{count(_missing(one))} of them never stored, the last of the others at {at}"
+    return f"the last of them stored {_caught_up(one)} after it ended, at {at}"
 
 
 def _missing(one: Recovery) -> int:

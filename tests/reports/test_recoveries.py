@@ -79,7 +79,7 @@ def test_what_never_came_is_bad_and_counted() -> None:
     (line,) = recovery_lines(verdict_with(lost))
     assert line.tone is Tone.BAD
     assert line.cells[6] == "never: 66 missing"
-    assert "66 of them never stored, at 97.3 s" in line.sentence
+    assert "66 of them never stored, the last of the others at 97.3 s (1:32);" in line.sentence
     none = replace(OUTAGE, arrived=0, last_stored=None)
     assert "held back, none of them was stored; leanest" in sentence(none)
 
