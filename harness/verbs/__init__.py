@@ -1,0 +1,1 @@
+"""The verbs of the command line: their arguments, and what they say of themselves."""
