@@ -174,6 +174,16 @@ def test_history_flows_on_into_the_plan() -> None:
         assert (with_history[1:] >= others[:-1]).all()
 
 
+def test_in_history_too_every_meter_is_ahead_by_a_part_of_its_own() -> None:
+    flat = {"values": [1] * 96, "annual": ["1000 MWh"] * 2, "name": "flat", "share": "100 %"}
+    single = [{"name": "single", "share": "100 %"}]
+    parameters = behaviour(4, preloaded=4)
+    grid, truth = truth_of(small_grid(patterns=[flat], tariffs=single), parameters)
+    for interval in truth.intervals:
+        counted = truth.block(0, grid.meters, interval)[0][:, 1] - grid.start_rate1_wh
+        assert len(np.unique(counted)) > grid.meters * 0.9
+
+
 @given(st.lists(st.integers(-96, 10), min_size=1, max_size=5))
 def test_a_block_of_history_is_its_readings_one_by_one(intervals: list[int]) -> None:
     grid, truth = truth_of(small_grid(2), behaviour(11, preloaded=96))
