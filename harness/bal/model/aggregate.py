@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from harness.bal.model.battery import Battery
+from harness.bal.model.battery import Battery, leaves
 from harness.bal.model.sharing import apportion
 from harness.bal.model.values import Kind, Status, Values
 
@@ -33,10 +33,12 @@ class Aggregate(Battery):
 
     Attributes:
         sources: what it is made of, each once.
+        leaves: the physical and networked batteries behind it, each once, even where the
+            partitions of one battery meet again here.
         unbalanced: what its sources can do has changed, so the same order is divided anew.
     """
 
-    __slots__ = ("sources", "unbalanced")
+    __slots__ = ("leaves", "sources", "unbalanced")
 
     kind = Kind.AGGREGATE
 
@@ -44,6 +46,7 @@ class Aggregate(Battery):
         super().__init__(name, level=1 + max(source.level for source in sources))
         self.sources = tuple(sources)
         self.unbalanced = False
+        self.leaves = leaves(self)
 
     def below(self) -> Iterable[Battery]:
         """Return the sources."""
@@ -76,8 +79,8 @@ class Aggregate(Battery):
             current=_joined([look.current for look in looks], nominal=False),
             oldest_ms=min(_moments(look.oldest_ms for look in timed), default=None),
             newest_ms=max(_moments(look.newest_ms for look in timed), default=None),
-            sources=sum(look.sources for look in looks),
-            sources_online=sum(look.sources_online for look in looks),
+            sources=len(self.leaves),
+            sources_online=sum(leaf.online for leaf in self.leaves),
         )
 
 

@@ -42,13 +42,15 @@ class Batteries:
 
     Attributes:
         grid: the connection points, for `location`.
+        engine: what makes time pass; for `durable` and tests.
+        closed_accounts: those of partitions that were removed.
     """
 
     def __init__(self, grid: ConnectionGrid | None = None, now_ms: int = 0) -> None:
         self.grid = ConnectionGrid() if grid is None else grid
         self.engine = Engine(now_ms)
         self._unopened: list[Splitter] = []
-        self._closed: list[ClosedAccount] = []
+        self.closed_accounts: list[ClosedAccount] = []
 
     # Making and removing
 
@@ -172,7 +174,7 @@ class Batteries:
         The rest of a splitter has the name `partition.REST`; it never flows. All records of one
         source together say what was ordered of it.
         """
-        accounts = [(one.name, one.source, one.account) for one in self._closed]
+        accounts = [(one.name, one.source, one.account) for one in self.closed_accounts]
         for splitter in self._splitters():
             source = splitter.source.name
             accounts += [
@@ -252,9 +254,11 @@ class Batteries:
         source.read(reading)
         self._open_accounts()
         now = source.current()
-        if unsure or _abilities(now) != _abilities(before):
-            unbalance(source)
+        for sign, was_ma, is_ma in zip((-1, 1), _limits(before), _limits(now), strict=True):
+            if (was_ma > 0) is not (is_ma > 0):
+                unbalance(source, sign=sign)
         if unsure:
+            unbalance(source)
             self.engine.look_at(source)
         else:
             self.engine.look_after_reading(source, changed=_limits(now) != _limits(before))
@@ -275,6 +279,21 @@ class Batteries:
         self.engine.orders.pop(name, None)
         unbalance(source)
         self.engine.look_at(source)
+
+    def reissue(self, at_ms: int) -> None:
+        """Have every source that is told something, or nothing, told it again: see `due`.
+
+        For a service that starts again and does not know whether its last orders arrived.
+
+        Raises:
+            TimeOrderError: ``at_ms`` lies before what is settled.
+        """
+        self.engine.advance(at_ms, "")
+        for name in self.sources():
+            source = self.engine.topology.source(name)
+            source.unsure = True
+            unbalance(source)
+            self.engine.look_at(source)
 
     def due(self, at_ms: int) -> list[SourceOrder]:
         """Return the orders that follow from all that has happened up to ``at_ms``.
@@ -311,7 +330,7 @@ class Batteries:
             for holding in splitter.holdings:
                 if holding.account is not None:
                     holding.account.forget(before_ms)
-        self._closed = [one for one in self._closed if one.closed_ms >= before_ms]
+        self.closed_accounts = [one for one in self.closed_accounts if one.closed_ms >= before_ms]
 
     def _splitters(self) -> list[Splitter]:
         return [one.splitter for one in self.engine.topology if one.splitter is not None]
@@ -337,15 +356,11 @@ class Batteries:
         account = partition.holding.account
         if account is not None:
             source = partition.divider.source.name
-            self._closed.append(ClosedAccount(partition.name, source, self.now_ms, account))
+            self.closed_accounts.append(ClosedAccount(partition.name, source, self.now_ms, account))
 
 
 def _limits(values: Values) -> tuple[int, int]:
     return values.max_charge_ma, values.max_discharge_ma
-
-
-def _abilities(values: Values) -> tuple[bool, bool]:
-    return values.max_charge_ma > 0, values.max_discharge_ma > 0
 
 
 def _out_of_range(name: str, current_ma: int, values: Values) -> CurrentOutOfRangeError:

@@ -86,6 +86,9 @@ class Battery(ABC):
     def below(self) -> Iterable[Battery]:
         """Return the batteries it is directly made of."""
 
+    def note_leaf(self, found: dict[str, Physical]) -> None:  # noqa: B027 - most are none
+        """Add itself to ``found`` if it is a physical or networked battery."""
+
     @abstractmethod
     def ready(self) -> bool:
         """Return whether every source behind it was read once, so that its charge is known."""
@@ -97,8 +100,6 @@ class Battery(ABC):
 
 def leaves(battery: Battery) -> list[Physical]:
     """Return the physical and networked batteries behind ``battery``, each once, by name."""
-    from harness.bal.model.physical import Physical
-
     found: dict[str, Physical] = {}
     seen: set[str] = set()
     waiting = [battery]
@@ -107,7 +108,6 @@ def leaves(battery: Battery) -> list[Physical]:
         if one.name in seen:
             continue
         seen.add(one.name)
-        if isinstance(one, Physical):
-            found[one.name] = one
+        one.note_leaf(found)
         waiting.extend(one.below())
     return [found[name] for name in sorted(found)]

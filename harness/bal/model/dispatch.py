@@ -51,14 +51,19 @@ def is_idle(component: Component, wanted_ma: Callable[[Battery], int]) -> bool:
     return not any(top.ordered_ma or wanted_ma(top) for top in component.tops)
 
 
-def unbalance(battery: Battery) -> None:
-    """Note in all aggregates above that what ``battery`` can do has changed."""
-    if battery.aggregate is not None:
-        battery.aggregate.unbalanced = True
-        unbalance(battery.aggregate)
+def unbalance(battery: Battery, *, sign: int | None = None) -> None:
+    """Have the aggregates above divide their orders anew: what ``battery`` can do has changed.
+
+    ``sign`` limits that to orders of one direction, 1 for discharging and -1 for charging.
+    """
+    aggregate = battery.aggregate
+    if aggregate is not None:
+        if sign is None or aggregate.ordered_ma * sign > 0:
+            aggregate.unbalanced = True
+        unbalance(aggregate, sign=sign)
     if battery.splitter is not None:
         for partition in battery.splitter.partitions:
-            unbalance(partition)
+            unbalance(partition, sign=sign)
 
 
 def _tell(

@@ -69,6 +69,10 @@ class Physical(Battery):
         """Return nothing: it is made of no other."""
         return ()
 
+    def note_leaf(self, found: dict[str, Physical]) -> None:
+        """Add itself to ``found``."""
+        found[self.name] = self
+
     def ready(self) -> bool:
         """Return whether it was read once."""
         return self.reading is not None
