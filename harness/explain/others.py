@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
@@ -15,7 +15,7 @@ from harness.explain.reading_story import Known, reading_story, when
 from harness.explain.readings import FoundReading, trace
 from harness.explain.story import Moment, Subject
 from harness.explain.surroundings import Span, moments_of, since_began_s
-from harness.explain.topics import link_check
+from harness.explain.topics import figure, link_check
 from harness.ledger.alarms import AlarmExample
 from harness.store.commands import Command
 from reports.recording import RunRecord, Verdict, latencies_at
@@ -206,8 +206,9 @@ def link(verdict: Verdict, check: str) -> Told:
         return Told()
     return Told(
         tuple(
-            f"{one.quantity}: set {one.set:.4g} {one.unit}, drawn {one.drawn:.4g} {one.unit}"
-            + _seen(one.measured)
+            f"{one.quantity}: set {figure(one.set, one.unit)}"
+            + _seen("drawn", one.drawn, one.unit)
+            + _seen("measured from outside", one.measured, one.unit)
             + {True: "", False: "  <- not what was set", None: "  (not judged)"}[one.agrees]
             for one in verdict.links
             if one.link == mine.link
@@ -215,8 +216,8 @@ def link(verdict: Verdict, check: str) -> Told:
     )
 
 
-def _seen(measured: Any) -> str:  # noqa: ANN401 - a number, or none
-    return "" if measured is None else f", measured from outside {measured:.4g}"
+def _seen(how: str, value: float | None, unit: str) -> str:
+    return "" if value is None else f", {how} {figure(value, unit)}"
 
 
 def resources(verdict: Verdict) -> Told:

@@ -1,6 +1,6 @@
 """The readings that a check is about, found by the ledger itself: nothing is judged twice.
 
-`Trace` is the ledger with an ear at the place where it notes examples.
+`Trace` watches the ledger, interval by interval.
 """
 
 from __future__ import annotations
@@ -10,15 +10,13 @@ from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from harness.check.recorded import RecordedRun
-from harness.ledger.fates import BoolArray, Fates
-from harness.ledger.reconcile import Example, Ledger, Reconciliation
+from harness.ledger.fates import BoolArray, Fates, Interval
+from harness.ledger.reconcile import Ledger, Reconciliation
 from harness.store.interface import StoredReader
 from harness.store.rows import StoredRows
 
-Int64Array = NDArray[np.int64]
 CHOSEN: Final[Mapping[str, Callable[[Fates], BoolArray]]] = {
     "lost": lambda fates: fates.lost,
     "lost_acknowledged": lambda fates: fates.acknowledged & ~fates.stored,
@@ -83,32 +81,28 @@ class Concerned:
 
 
 @dataclass(frozen=True, slots=True)
-class Trace(Ledger):
-    """A ledger that remembers the readings of one fate, and ``most`` of them closely."""
+class Trace:
+    """Takes in what the ledger judges and remembers the readings of one fate, ``most`` closely."""
 
-    fate: str = "lost"
-    most: int = 3
+    run: RecordedRun
+    reader: StoredReader
+    fate: str
+    most: int
     concerned: Concerned = field(default_factory=Concerned)
 
-    def _note_examples(
-        self,
-        captured_at_s: int,
-        fates: Fates,
-        judged: tuple[StoredRows, BoolArray, Int64Array],
-        examples: list[Example],
-    ) -> None:
+    def note(self, interval: int, known: Interval, fates: Fates) -> None:
+        """Count those of an interval. Raises `StoreError` when the store cannot be read."""
         chosen = np.flatnonzero(CHOSEN[self.fate](fates))
         if not len(chosen):
             return
-        found, plan = self.concerned, self.schedule.plan
-        interval = (captured_at_s - int(plan.captured_at(np.array([0]))[0])) // plan.step_s
+        found = self.concerned
         found.count += len(chosen)
         found.sent += int(fates.sent[chosen].sum())
         found.acknowledged += int(fates.acknowledged[chosen].sum())
         found.by_interval[interval] = len(chosen)
         found.meters.update(chosen.tolist())
         owners, firsts, counts = np.unique(
-            self.grid.concentrator_of(chosen), return_index=True, return_counts=True
+            self.run.grid.concentrator_of(chosen), return_index=True, return_counts=True
         )
         for owner, first, count in zip(
             owners.tolist(), firsts.tolist(), counts.tolist(), strict=True
@@ -119,13 +113,14 @@ class Trace(Ledger):
                 where = found.next if seen else found.first
                 seen = True
                 if len(where) < self.most:
-                    close = self._closely(meter, interval, captured_at_s, fates, judged[0])
-                    where.append(close)
+                    where.append(self._closely(meter, interval, fates))
 
-    def _closely(
-        self, meter: int, interval: int, captured_at_s: int, fates: Fates, stored: StoredRows
-    ) -> FoundReading:
-        values, status = self.truth.registers(np.array([meter]), interval)
+    def _closely(self, meter: int, interval: int, fates: Fates) -> FoundReading:
+        truth = self.run.truth
+        values, status = truth.registers(np.array([meter]), interval)
+        captured_at_s = int(self.run.schedule.plan.captured_at(np.array([interval]))[0])
+        slot = self.reader.rows(captured_at_s)
+        mine = (slot.rows.meter == meter) & (slot.rows.profile == truth.profile.number)
         return FoundReading(
             meter,
             interval,
@@ -133,7 +128,7 @@ class Trace(Ledger):
             bool(fates.sent[meter]),
             bool(fates.acknowledged[meter]),
             (int(status[0]), *values[0].tolist()),
-            rows_of(stored, stored.rows.meter == meter),
+            rows_of(slot, mine),
         )
 
 
@@ -157,7 +152,8 @@ def trace(
     Raises:
         StoreError: the store cannot be read.
     """
-    ledger = Trace(
+    traced = Trace(run, reader, fate, most)
+    ledger = Ledger(
         grid=run.grid,
         schedule=run.schedule,
         truth=run.truth,
@@ -167,11 +163,10 @@ def trace(
         times=run.times(),
         steps_opened=run.steps_opened(),
         events=run.events,
-        fate=fate,
-        most=most,
+        watch=traced.note,
     )
     found = ledger.reconcile()
-    return ledger.concerned, found
+    return traced.concerned, found
 
 
 def conflicting(run: RecordedRun, reader: StoredReader, most: int) -> Concerned:

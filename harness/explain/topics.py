@@ -74,14 +74,29 @@ def link_check(link: LinkMeasurement) -> str:
 
 
 def _link(link: LinkMeasurement) -> Listed:
-    unit = f" {link.unit}".rstrip()
+    how, found = found_of(link)
     return Listed(
         link_check(link),
-        f"about {link.set:.4g}{unit}",
-        f"{link.drawn:.4g}{unit}",
-        None if link.agrees is None else link.agrees,
-        f"{link.quantity} of link {link.link}: what was drawn, beside what its profile sets",
+        f"about {figure(link.set, link.unit)}",
+        "not measured" if found is None else figure(found, link.unit),
+        link.agrees,
+        f"{link.quantity} of link {link.link}: what was {how}, beside what its profile sets",
     )
+
+
+def found_of(link: LinkMeasurement) -> tuple[str, float | None]:
+    """Return what a link turned out to be, and how that is known: from outside, where it can be.
+
+    In a lab nobody draws for whoever asks; there, probes measure. Over modelled links nobody does.
+    """
+    if link.measured is not None:
+        return "measured", link.measured
+    return "drawn", link.drawn
+
+
+def figure(value: float, unit: str) -> str:
+    """Return what was set, drawn or measured of a link."""
+    return f"{value:.4g} {unit}".rstrip()
 
 
 def listing(record: RunRecord, lag_limit_s: float) -> Listing:
