@@ -21,6 +21,7 @@ from protocols.framing import Message
 BACKLOG: Final = 128
 UNKNOWN: Final = "unknown"
 INVALID: Final = "invalid"
+STOP: Final = "stop"
 log = get_logger(__name__)
 
 Answer: TypeAlias = Callable[[Message], Awaitable[Any]]
@@ -33,14 +34,23 @@ class ControlSocket:
     Args:
         path: where it listens; only our own user may connect.
         answers: what is done for a question, by its name.
+        stop: called for the question ``stop``, once it is answered.
         kinds: what an exception of an answer is told as; classes before those they are of. Others
             but `KeyError` (unknown), `TypeError`, `ValueError`, `OverflowError` and `OSError`
             (invalid) end the process: they are our mistake.
     """
 
-    def __init__(self, path: Path, answers: Mapping[str, Answer], kinds: Kinds) -> None:
+    def __init__(
+        self,
+        path: Path,
+        answers: Mapping[str, Answer],
+        kinds: Kinds,
+        *,
+        stop: Callable[[], None],
+    ) -> None:
         self._path = path
-        self._answers = answers
+        self._answers = {**answers, STOP: _nothing}
+        self._stop = stop
         self._kinds: Kinds = {
             **kinds,
             KeyError: UNKNOWN,
@@ -66,6 +76,8 @@ class ControlSocket:
         try:
             while (question := await messages.receive()) is not None:
                 await self._send(messages, await self._answer(question))
+                if question.get("ask") == STOP:
+                    self._stop()
         except (ProtocolError, trio.BrokenResourceError, trio.ClosedResourceError) as error:
             log.info("control connection ended", error=str(error))
         finally:
@@ -87,3 +99,7 @@ class ControlSocket:
         except tuple(self._kinds) as error:
             kind = next(kind for one, kind in self._kinds.items() if isinstance(error, one))
             return {"error": str(error), "kind": kind}
+
+
+async def _nothing(question: Message) -> dict[str, Any]:
+    return {}

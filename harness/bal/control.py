@@ -97,9 +97,9 @@ class Control:
             "flows": self._flows,
             "command": self._command,
             "counts": self._counts,
-            "stop": self._ask_to_stop,
         }
-        return ControlSocket(self._layer.config.control_socket, answers, KINDS)
+        path = self._layer.config.control_socket
+        return ControlSocket(path, answers, KINDS, stop=self._stop)
 
     async def _clock(self, question: Message) -> dict[str, Any]:
         monotonic_s, scenario_s, rate = map(float, question["triple"])
@@ -141,7 +141,3 @@ class Control:
             "sources": len(sources),
             "sources_online": sum(batteries.status(name).online for name in sources),
         }
-
-    async def _ask_to_stop(self, question: Message) -> dict[str, Any]:
-        self._stop()
-        return {}

@@ -6,8 +6,8 @@ ordered and what became of each order; each battery's record says what it was to
 * Every entry of a record follows from the one before: the charge moved is current times time, cut
   at full and empty (`chain`), and no current and no charge is beyond what the battery is built for.
 * What a battery was told is what was ordered of it, in that order, each once. An order that was
-  *lost*, whose fate nobody knew, may have been executed or not, but not twice; one *in force* was
-  not sent again, because the battery did it already.
+  *lost*, whose fate nobody knew, may have been executed or not, but not twice. The same holds for
+  one *in force*: the battery did it already when it was asked, because of this order or another.
 """
 
 from __future__ import annotations
@@ -18,13 +18,15 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from emulator.batteries.record import Begun, Changed, Entry, Executed, Refused
-from harness.bal.journal import Order
+from harness.bal.journal import Fate, Order
 
 PPM: Final = 1_000_000
 EXAMPLES_MAX: Final = 5
 POWER_TOLERANCE_PPM: Final = 20_000
 """What a current that was asked for as power may be off by: the voltage moved since it was read."""
 POWER_TOLERANCE_MA: Final = 100
+_SENT: Final[frozenset[Fate | None]] = frozenset({"executed", "in force", "lost", None})
+"""Fates of orders that may have reached a battery."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +159,7 @@ def _match(
     account: BatteryAccount, name: str, executed: Sequence[Executed], orders: Sequence[Order]
 ) -> None:
     """Hold what a battery carried out against what was ordered of it, both in order."""
-    told = [order for order in orders if order.fate in ("executed", "lost", None)]
+    told = [order for order in orders if order.fate in _SENT]
     pairs = _aligned(executed, told)
     for order in (order for at, order in enumerate(told) if at not in pairs.values()):
         if order.fate == "executed":

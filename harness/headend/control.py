@@ -71,13 +71,12 @@ class Control:
             "commands": self._journal,
             "export": self._export,
             "usage": self._usage,
-            "stop": self._ask_to_stop,
         }
 
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Serve the control socket until cancelled."""
         path = self._shard.config.control_socket
-        await ControlSocket(path, self._answers, KINDS).run(task_status)
+        await ControlSocket(path, self._answers, KINDS, stop=self._stop).run(task_status)
 
     async def _clock(self, question: Message) -> dict[str, Any]:
         monotonic_s, scenario_s, rate = map(float, question["triple"])
@@ -198,10 +197,6 @@ class Control:
             write_usage(folder, stem, self._shard.store.usage(asked))
 
         await trio.to_thread.run_sync(answer)
-        return {}
-
-    async def _ask_to_stop(self, question: Message) -> dict[str, Any]:
-        self._stop()
         return {}
 
 

@@ -110,9 +110,16 @@ def test_an_order_of_unknown_fate_must_not_have_come_twice() -> None:
     assert found.twice == 1
 
 
-def test_orders_in_force_superseded_or_refused_are_not_sent() -> None:
-    told = orders((1, "executed"), (1, "in force"), (5, "superseded"), (9, "refused"))
+def test_orders_superseded_or_refused_are_not_executed() -> None:
+    told = orders((1, "executed"), (5, "superseded"), (9, "refused"))
     assert account(lived(1), told).sound
+    assert account(lived(1, 5), told).invented == 1
+
+
+@pytest.mark.parametrize("currents_ma", [(1,), (2, 1)])
+def test_an_order_in_force_may_be_why_the_battery_does_it(currents_ma: tuple[int, ...]) -> None:
+    assert account(lived(*currents_ma), orders((2, "lost"), (1, "in force"))).sound
+    assert account(lived(1, 1), orders((1, "in force"))).twice == 1
 
 
 def test_a_power_may_be_a_little_off_its_current() -> None:
