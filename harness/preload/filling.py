@@ -23,6 +23,9 @@ from harness.store.rows import Rows, Via
 ROWS_PER_PUT: Final = 280_000
 """Rows of one transaction, at most: more than two row groups of DuckDB, so that most of them go
 straight to their place in the file and not by way of its log. 11 MB in memory."""
+SLOTS_PER_PUT: Final = 256
+"""Intervals of one transaction, at most: the embedded store keeps twice as many in mind, and asks
+its file for any more (`harness.store.seen`)."""
 READINGS_OPENED: Final = 16_000_000
 """Readings after which a store is closed and opened again: DuckDB keeps what it has written in
 memory until then, some 20 octets a reading, up to most of what the machine has."""
@@ -61,8 +64,8 @@ class History:
     def batches(self, rows_max: int = ROWS_PER_PUT) -> Iterator[Rows]:
         """Yield all readings, at most ``rows_max`` (1 or more) at a time, by interval and meter."""
         width = min(rows_max, len(self.meters))
-        together = rows_max // width if width else len(self.intervals)
-        for begin in range(0, len(self.intervals), max(1, together)):
+        together = min(SLOTS_PER_PUT, rows_max // max(1, width))
+        for begin in range(0, len(self.intervals), together):
             intervals = self.intervals[begin : begin + together]
             for first in range(self.meters.start, self.meters.stop, max(1, width)):
                 yield self._rows(intervals, range(first, min(first + width, self.meters.stop)))
