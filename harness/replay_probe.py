@@ -2,9 +2,9 @@
 
 ``python -m harness.replay_probe RUN CONCENTRATORS`` follows a run while it goes on, in a process
 and over connections of its own. It prints ``ready`` once it looks, and ends when as many
-concentrators as asked for were tried, or with standard input, whose other end the run holds. It
-needs the run's capture. What became of the replays is in ``replays.json`` in the folder of the run;
-that nothing was stored twice is judged by the run itself.
+concentrators as asked for were tried; on SIGTERM, and with standard input, whose other end the run
+holds, after a last look. It needs the run's capture. What became of the replays is in
+``replays.json`` in the folder of the run; that nothing was stored twice the run judges itself.
 
 A replay is *accepted* when the head-end confirms it as if it were new: an answer that opens with
 the concentrator's keys. Silence, hanging up and any other answer refuse it. Only DLMS pushes that
@@ -16,6 +16,7 @@ from __future__ import annotations
 import json
 import os
 import select
+import signal
 import socket
 import sys
 from collections.abc import Iterator
@@ -176,21 +177,33 @@ def _answer(connection: socket.socket) -> bytes:
         return b""
 
 
-def _is_over(within_s: float) -> bool:
-    """Tell, after at most so many seconds, whether standard input has ended."""
-    standard_input = sys.stdin.fileno()
-    ready, _, _ = select.select([standard_input], [], [], within_s)
-    return bool(ready) and not os.read(standard_input, RECEIVE_SIZE)
+class _Run:
+    """Whether the run goes on: until it says SIGTERM, or the other end of our input is closed."""
+
+    def __init__(self) -> None:
+        self._told = False
+        signal.signal(signal.SIGTERM, self._tell)
+
+    def is_over(self, within_s: float) -> bool:
+        """Return that after at most so many seconds."""
+        standard_input = sys.stdin.fileno()
+        ready, _, _ = select.select([standard_input], [], [], 0.0 if self._told else within_s)
+        return self._told or (bool(ready) and not os.read(standard_input, RECEIVE_SIZE))
+
+    def _tell(self, number: int, frame: object) -> None:
+        self._told = True
 
 
 def main() -> None:
-    """Probe until enough was tried, or until the run is over."""
-    run, wanted = sys.argv[1:]
-    probe = ReplayProbe(Path(run), int(wanted))
+    """Probe until enough was tried; what was confirmed last is tried once the run is over."""
+    folder, wanted = sys.argv[1:]
+    run, probe = _Run(), ReplayProbe(Path(folder), int(wanted))
     probe.write()
     sys.stdout.write("ready\n")
     sys.stdout.flush()
-    while not probe.done and not _is_over(POLL_S):
+    is_over = False
+    while not probe.done and not is_over:
+        is_over = run.is_over(POLL_S)
         probe.look()
 
 

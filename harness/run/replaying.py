@@ -36,7 +36,7 @@ class Replaying:
             self._journal.process_started(NAME, self._process.pid)
 
     async def stop(self) -> None:
-        """End it, whatever it has found by now."""
+        """Let it try what was confirmed last, and end; the head-end has to be there still."""
         await self._process.stop()
 
     def _ended(self, process: RunProcess, status: int) -> None:

@@ -37,6 +37,12 @@ def test_a_dlms_fleet_is_told_nothing_of_the_ansi_world(tmp_path: Path) -> None:
     assert "register" not in lines
 
 
+def test_what_a_stranger_tries_is_told(tmp_path: Path) -> None:
+    lines = told(load(tmp_path, SMALL, "probes.replay=2"))
+    assert lines["probes"].startswith("of 2 concentrators a confirmed push is sent again")
+    assert "probes" not in told(load(tmp_path, SMALL))
+
+
 def test_relays_nodes_apdus_and_alarms_are_told(tmp_path: Path) -> None:
     lines = told(load(tmp_path, 'protocol = "c12"\n' + SMALL + EVENT))
     # Half the nodes log down and up, and show one bit.

@@ -184,6 +184,16 @@ def test_its_process_ends_once_enough_was_tried(run: Path) -> None:
     assert (result(run)["tried"], result(run)["accepted"]) == (1, 0)
 
 
+def test_what_is_confirmed_last_is_tried_when_the_run_is_over(run: Path) -> None:
+    talk = Talk(run)
+    with head_end(b"") as (port, heard), probing(run, 2) as process:
+        write(run, talk.packets(port))
+        process.terminate()
+        assert process.wait(30) == 0
+    assert heard == [talk.push]
+    assert result(run)["tried"] == 1
+
+
 def test_its_process_ends_with_the_run(run: Path) -> None:
     with probing(run, 1) as process:
         assert process.stdin is not None
