@@ -106,7 +106,7 @@ def _told(known: Known, record: RunRecord, one: Listed, most: int) -> Told:
     if one.check == LAG:
         return others.generator(known)
     assert one.check.startswith(LINK), "the name was looked up"
-    return others.link(verdict, one.check)
+    return others.link(known.run, verdict, one.check)
 
 
 def _readings(known: Known, fate: str, most: int) -> Told:

@@ -10,6 +10,8 @@ from typing import Final
 import numpy as np
 
 from emulator.identity import concentrator_name, meter_name
+from harness.check.lab import lab_doubts
+from harness.check.recorded import RecordedRun
 from harness.check.stores import open_stores
 from harness.explain.reading_story import Known, reading_story, when
 from harness.explain.readings import FoundReading, trace
@@ -18,7 +20,7 @@ from harness.explain.surroundings import Span, moments_of, since_began_s
 from harness.explain.topics import figure, link_check
 from harness.ledger.alarms import AlarmExample
 from harness.store.commands import Command
-from reports.recording import RunRecord, Verdict, latencies_at
+from reports.recording import LabRecord, RunRecord, Verdict, latencies_at
 
 SLOWEST: Final = 3
 CONFLICTS: Final = "conflicts"
@@ -199,8 +201,8 @@ def generator(known: Known) -> Told:
     return Told(tuple(found))
 
 
-def link(verdict: Verdict, check: str) -> Told:
-    """Tell all that was measured of the link that a check is about."""
+def link(run: RecordedRun, verdict: Verdict, check: str) -> Told:
+    """Tell all that was measured of the link that a check is about, and what its lab counted."""
     mine = next((one for one in verdict.links if link_check(one) == check), None)
     if mine is None:
         return Told()
@@ -213,7 +215,18 @@ def link(verdict: Verdict, check: str) -> Told:
             for one in verdict.links
             if one.link == mine.link
         )
+        + tuple(_counted(run.lab, mine.link))
+        + tuple(lab_doubts(run.lab))
     )
+
+
+def _counted(lab: LabRecord | None, name: str) -> Iterator[str]:
+    """Yield what became of all packets of a link, those of the run and those of probes."""
+    for one in lab.samples[-1].links if lab is not None and lab.samples else ():
+        if one.link == name:
+            fates = {"lost": one.lost, "limited": one.limited, "overflowed": one.overflowed}
+            told = "".join(f", {count:,} {what}" for what, count in fates.items() if count)
+            yield f"counted {one.direction}: {one.packets:,} packets came through{told}"
 
 
 def _seen(how: str, value: float | None, unit: str) -> str:

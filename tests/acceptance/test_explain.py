@@ -18,7 +18,14 @@ from harness.explain.command import explain_run
 from harness.provisioning import Provisioning
 from protocols.c12.plugin.naming import key_id_of
 from protocols.pcapng import read
-from tests.support.command_line import WholeRun, meterstorm, run_scenario, small_scenario
+from tests.acceptance.test_lab_runs import in_a_shared_namespace
+from tests.support.command_line import (
+    WholeRun,
+    meterstorm,
+    run_scenario,
+    small_scenario,
+    whole_run,
+)
 from tests.support.tshark import is_misjudged, judge, tshark_is_installed
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
@@ -58,6 +65,10 @@ def protocol_of(run: WholeRun) -> str:
 def test_a_lost_reading_leads_to_its_confirmation(run: WholeRun, tmp_path: Path) -> None:
     # A year later, elsewhere: the folder is all there is.
     moved = shutil.copytree(run.path, tmp_path / "moved")
+    check_that_a_lost_reading_leads_to_its_confirmation(run, moved)
+
+
+def check_that_a_lost_reading_leads_to_its_confirmation(run: WholeRun, moved: Path) -> None:
     told = json.loads(explain_run(moved, "readings.lost", as_json=True))
     lost = run.verdict.readings.lost
     assert told["measured"] == str(lost)
@@ -71,6 +82,22 @@ def test_a_lost_reading_leads_to_its_confirmation(run: WholeRun, tmp_path: Path)
         assert confirmed in subject["facts"]
         whats = [moment["what"] for moment in subject["moments"]]
         assert any("SIGKILL" in what for what in whats), whats
+
+
+def test_over_real_packets_it_is_no_different(tmp_path: Path) -> None:
+    small_scenario(tmp_path, more=DEFECTS)
+    links = 'grid.links=[{ profile = "lte", share = "100 %" }]'
+    changes = ("link=packet", links, "speed=300", "behaviour.steps=5")
+    words = " ".join(f"--set '{change}'" for change in changes)
+    script = f'"$0" -m harness.cli run small.toml {words}'
+    run = whole_run(in_a_shared_namespace(tmp_path, script), tmp_path)
+    assert run.status == 1, run.output
+    assert run.verdict.readings.lost_acknowledged > 0
+    check_that_a_lost_reading_leads_to_its_confirmation(run, run.path)
+    # Whatever else was judged of these links can be explained, too.
+    listed = json.loads(explain_run(run.path, None, as_json=True))
+    for check in (*(one["check"] for one in listed["troubled"]), *listed["others"]):
+        assert explain_run(run.path, check).startswith(check)
 
 
 def test_people_read_it_too(run: WholeRun) -> None:

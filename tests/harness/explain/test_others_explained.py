@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,20 @@ from harness.explain.readings import CHOSEN
 from harness.limits import MEASURES
 from harness.run.facts import IssuedCommand
 from harness.store.commands import Command, CommandState
-from reports.recording import LatencyInterval, RunRecorder, new_histogram, record_latency
+from reports.recording import (
+    LabRecord,
+    LabSample,
+    LatencyInterval,
+    LinkCount,
+    LinkMeasurement,
+    RunRecord,
+    RunRecorder,
+    RunTime,
+    TrackingCount,
+    new_histogram,
+    record_latency,
+    write_verdict,
+)
 from tests.support.captured import CLEAR_OF_REGISTRATIONS
 from tests.support.recorded_run import CHANGE_ONE, OFFSET_S, REMOVE_ONE, START_S, RecordedFolder
 
@@ -153,3 +167,56 @@ def test_the_verb_prints_it_and_takes_the_latest_run_for_granted(
     assert main(["explain", "runs/latest", "readings.worng"]) == ExitCode.BAD_SCENARIO
     assert "did you mean readings.wrong?" in capsys.readouterr().err
     assert all(len(line) <= 100 or "tshark" in line for line in by_name.splitlines())
+
+
+MEASURED = (
+    LinkMeasurement(
+        link="lte", quantity="up loss", unit="%", set=0.05, drawn=0.0, measured=13.04, agrees=False
+    ),
+    LinkMeasurement(link="lte", quantity="up rate", unit="packets/s", set=1071.4, measured=1052.0),
+    LinkMeasurement(link="lte", quantity="down rate", unit="packets/s", set=1071.4),
+)
+
+
+def lab_sample(wall_s: float, dropped: int) -> LabSample:
+    count = LinkCount(
+        category=0, link="lte", direction="up", packets=344, octets=1, lost=5, limited=0,
+        overflowed=None, backlog=0,
+    )  # fmt: skip
+    tracking = TrackingCount(
+        side="head-end", count=8, max=8, drop=dropped, early_drop=0, insert_failed=0
+    )
+    at = RunTime(scenario_s=wall_s, wall_s=wall_s)
+    return LabSample(at=at, links=(count,), unclassified=0, tracking=(tracking,), listening=())
+
+
+@pytest.fixture
+def in_lab(tmp_path: Path) -> RecordedFolder:
+    """A run whose links were measured and not drawn, one of them off."""
+    run = RecordedFolder(tmp_path)
+    check_run(run.path)
+    verdict = RunRecord.load(run.path).verdict
+    assert verdict is not None
+    write_verdict(run.path, replace(verdict, links=MEASURED))
+    samples = (lab_sample(1.0, dropped=3), lab_sample(9.0, dropped=147))
+    LabRecord(tier="netem", profiles=("lte",), samples=samples).write(run.path)
+    return run
+
+
+def test_links_of_a_lab_are_told_as_they_were_measured(in_lab: RecordedFolder) -> None:
+    listed = json.loads(explain_run(in_lab.path, None, as_json=True))
+    (off,) = (one for one in listed["troubled"] if one["check"] == "link.lte.up-loss")
+    assert (off["measured"], off["limit"]) == ("13.04 %", "about 0.05 %")
+    assert explained(in_lab, "link.lte.up-rate")["measured"] == "1052 packets/s"
+    assert explained(in_lab, "link.lte.down-rate")["measured"] == "not measured"
+
+
+def test_a_link_that_is_off_leads_to_what_its_lab_counted(in_lab: RecordedFolder) -> None:
+    assert explained(in_lab, "link.lte.up-loss")["found"] == [
+        "up loss: set 0.05 %, drawn 0 %, measured from outside 13.04 %  <- not what was set",
+        "up rate: set 1071 packets/s, measured from outside 1052 packets/s  (not judged)",
+        "down rate: set 1071 packets/s  (not judged)",
+        "counted up: 344 packets came through, 5 lost",
+        "connection tracking on the head-end side: 144 packets dropped "
+        "(8 of 8 entries used at the end)",
+    ]
