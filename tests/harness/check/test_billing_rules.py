@@ -18,7 +18,7 @@ from harness.check.billing_rules import (
     amounts,
     next_bases,
 )
-from tests.support.billing import HOUR_S, rates
+from tests.support.bills import HOUR_S, rates
 
 BERLIN = ZoneInfo("Europe/Berlin")
 EPOCH = date(1970, 1, 1)

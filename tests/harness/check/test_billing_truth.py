@@ -11,7 +11,7 @@ import pytest
 
 from harness.check.billing_rules import MonthRates
 from harness.check.billing_truth import Accounts, BillingTruth, TrueBills
-from tests.support.billing import HOUR_S, TEN, billing, rates
+from tests.support.bills import HOUR_S, TEN, billing, rates
 
 BERLIN = ZoneInfo("Europe/Berlin")
 EPOCH = date(1970, 1, 1)

@@ -21,7 +21,7 @@ from harness.check.bills import (
     check_bills,
     told,
 )
-from tests.support.billing import TEN, billing, rates
+from tests.support.bills import TEN, billing, rates
 from tests.support.stored import HandMadeReader, StoredRow
 
 MARCH = rates(2026, 3)

@@ -23,7 +23,7 @@ from harness.check.billing_truth import Accounts, BillingTruth
 from harness.check.bills import BillAccount, DeliveredBills, check_bills, told
 from harness.preload.filling import History, fill
 from harness.store.opening import open_reader, open_store
-from tests.support.billing import HOUR_S, TEN, billing, rates
+from tests.support.bills import HOUR_S, TEN, billing, rates
 from tests.support.recorded_run import tamper
 
 CHEAP_NIGHTS = {"peak_from_s": 22 * HOUR_S, "peak_until_s": 6 * HOUR_S}
