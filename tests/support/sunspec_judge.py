@@ -20,7 +20,8 @@ POINTS = {
 
 
 def shown(device: SunSpecModbusClientDeviceTCP) -> dict[str, object]:
-    values: dict[str, object] = {"models": [number for number in device.models if isinstance(number, int)]}
+    models = [number for number in device.models if isinstance(number, int)]
+    values: dict[str, object] = {"models": models}
     for number, names in POINTS.items():
         model = device.models[number][0]
         model.read()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import trio
 
@@ -13,6 +14,8 @@ from emulator.batteries.record import Begun, Ended, Executed, read_record
 from emulator.fleet_config import OutageSpan
 from emulator.serving import CONNECTIONS_MAX
 from netem.conditions import PartitionSpan
+from netem.draws import stream_key
+from netem.whom import Whom, chosen
 from protocols.bms.jbd import REGULATOR, STATUS, Answered, JbdClient, Register, Written
 from tests.support.batteries import AH, FIRST_S, HOUR_MS, Park, battery_config, open_park
 from tests.support.fleets import slow_profiles
@@ -173,6 +176,9 @@ async def test_an_outage_hits_a_share_that_is_not_that_of_the_meters(tmp_path: P
         assert hits.sum() == 100
         dark = [number for number in range(200) if not park.fleet.batteries.reachable(number)]
         assert dark == hits.nonzero()[0].tolist()
+    as_meters = Whom(share_ppm=500_000)
+    meters = chosen(as_meters, ["lte"], np.zeros(200, int), stream_key(config.seed, "outage", 0))
+    assert hits.tolist() != meters.tolist()
 
 
 async def test_a_partition_holds_answers_up_and_loses_none(tmp_path: Path) -> None:

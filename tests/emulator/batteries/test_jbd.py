@@ -203,6 +203,16 @@ def test_a_frame_that_stops_is_given_up_on(line: Line) -> None:
     assert line.raw(READ_STATUS)[:3].hex() == "dd0300"
 
 
+def test_what_lay_behind_a_frame_that_stopped_is_answered(line: Line) -> None:
+    announced = bytes.fromhex("dd5ae1ff")
+    assert line.raw(announced + READ_STATUS) == b""
+    deadline = line.session.deadline
+    assert deadline is not None
+    line.session.handle_deadline(deadline)
+    assert line.session.data_to_send()[:3].hex() == "dd0300"
+    assert line.session.deadline == IDLE_S
+
+
 def test_a_line_that_nobody_uses_ends(line: Line) -> None:
     line.session.receive_data(READ_STATUS, now=100.0)
     assert line.session.deadline == 100.0 + IDLE_S

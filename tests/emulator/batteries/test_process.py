@@ -72,17 +72,21 @@ class Child:
         return list(read_record(record_path(self.folder, 0)))
 
 
+def spawn(folder: Path, theirs: socket.socket) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "emulator.batteries", str(folder), "0", str(theirs.fileno())],
+        pass_fds=[theirs.fileno()],
+        stdin=subprocess.DEVNULL,
+    )
+
+
 @asynccontextmanager
 async def child(folder: Path, config: BatteryFleetConfig) -> AsyncIterator[Child]:
     """Run a process of batteries; it is ready, and gone at the end."""
     (folder / BATTERIES_FILE).write_text(config.model_dump_json())
     ours, theirs = socket.socketpair()
     with theirs:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "emulator.batteries", str(folder), "0", str(theirs.fileno())],
-            pass_fds=[theirs.fileno()],
-            stdin=subprocess.DEVNULL,
-        )
+        process = spawn(folder, theirs)
     parent = MessageStream(trio.SocketStream(trio.socket.from_stdlib_socket(ours)))
     try:
         with trio.fail_after(PATIENCE_S):

@@ -6,6 +6,7 @@ import os
 from functools import partial
 from pathlib import Path
 
+import pytest
 import trio
 
 from emulator.batteries.device import IDLE_S
@@ -49,7 +50,8 @@ async def test_a_terminal_outlives_its_clients(tmp_path: Path) -> None:
         nursery.cancel_scope.cancel()
     bench.record.close()
     assert len(made) == 1
-    assert not Path(terminal.path).exists()
+    with pytest.raises(OSError, match="No such"):
+        await asked(terminal.path, client)
 
 
 async def test_a_line_that_nobody_uses_makes_room_for_a_new_one(tmp_path: Path) -> None:
