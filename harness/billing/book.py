@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.billing.backends import BackEnd, open_back_end
-from harness.billing.calendar import Month, day_number
+from harness.billing.calendar import Month, day_number, day_numbered
 from harness.billing.errors import RatesChangedError
 from harness.billing.tables import BILLS, DAILY, EXPORTED, RATES, VIRTUAL_METERS, WITHHELD
 from harness.billing.tariffs import Rates
@@ -152,6 +152,20 @@ class Book:
         """Add records of virtual meters that are not there; return how many were added."""
         with self._back_end.writing() as writing:
             return writing.add(VIRTUAL_METERS, columns)
+
+    def virtual_meters(self, from_ms: int, to_ms: int) -> Int64Columns:
+        """Return the records that share time with [from_ms, to_ms), by meter and time."""
+        return self._all(
+            f"SELECT * FROM virtual_meters WHERE from_ms < {to_ms:d} AND to_ms > {from_ms:d} "
+            "ORDER BY meter, from_ms",
+            tuple(VIRTUAL_METERS.types),
+        )
+
+    def noted_until(self) -> date | None:
+        """Return the day after the last one of which energy is noted; None without any."""
+        found = self._all("SELECT coalesce(max(day), -1) AS day FROM daily", ("day",))
+        last = int(found["day"][0])
+        return None if last < 0 else day_numbered(last + 1)
 
     def energy(
         self, first: date, end: date, *, meter: int | None = None, after: int = -1, count: int = 1

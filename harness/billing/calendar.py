@@ -158,10 +158,15 @@ def day_numbered(number: int) -> date:
 
 
 def past(end: date, period: Period) -> date:
-    """Return the first day of the period of whole months that ends before ``end``.
+    """Return the first day of the period that ends before ``end``."""
+    return past_months(end, PERIODS[period])
 
-    A day that the month back then did not have is its last one: a month before 31 March begins on
+
+def past_months(end: date, months: int) -> date:
+    """Return the day so many months before ``end``.
+
+    A day that the month back then did not have is its last one: a month before 31 March is
     28 February.
     """
-    month = Month(end.year, end.month).plus(-PERIODS[period])
+    month = Month(end.year, end.month).plus(-months)
     return month.first + timedelta(days=min(end.day, month.days) - 1)

@@ -58,6 +58,25 @@ class UnknownBillError(BillingError):
         )
 
 
+class UnknownPartitionError(BillingError):
+    """A record is of a partition that is behind no meter."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"partition {name!r} is behind no meter", mend="name its meter in virtual_meters"
+        )
+
+
+class OverlapError(BillingError):
+    """Two records of one virtual meter share time: their energy would count twice."""
+
+    def __init__(self, meter: int, from_ms: int) -> None:
+        super().__init__(
+            f"the virtual meter of meter {meter} has another record at {from_ms} ms",
+            mend="send spans that follow one another",
+        )
+
+
 class Reason(IntEnum):
     """Why a bill is withheld."""
 

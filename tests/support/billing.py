@@ -1,53 +1,72 @@
-"""Months of bills: prices, and plans that cover the months to the quarter-hour."""
+"""A month of readings in a store, for tests of billing: five meters in Berlin, March 2026."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
-from decimal import Decimal
-from typing import Any, Final
+import csv
+import json
+from contextlib import closing
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from emulator.parameters import BehaviourParameters
-from emulator.plan import Plan
-from harness.check.billing_rules import MonthRates
-from harness.check.billing_truth import Accounts, BillingTruth
-from tests.support.grids import small_grid, truth_of
+import numpy as np
 
-HOUR_S: Final = 3600
-TEN: Final = Decimal("10.00")
-SUN: Final = [
+from harness.billing.calendar import Month, month_span
+from harness.billing.tariffs import Tariffs
+from harness.store.opening import open_store
+from harness.store.rows import Rows
+from tests.support.stores import REGISTERS
+
+STEP_S = 3600
+BERLIN = ZoneInfo("Europe/Berlin")
+MARCH = Month(2026, 3)
+BEGIN_S, END_S = month_span(MARCH, BERLIN)
+AT_S = np.arange(BEGIN_S, END_S + 1, STEP_S)
+METERS = 5
+SEED = 20260301
+PRICES = {"peak": "0.3217", "off_peak": "0.2093", "peak_hours": "07:00-22:00"}
+TARIFFS = Tariffs.model_validate(
     {
-        "name": "sun",
-        "source": "bdew:p25",
-        "annual": ["2000 kWh", "9000 kWh"],
-        "export": "sun:50.0",
-        "share": "100 %",
+        "time_zone": "Europe/Berlin",
+        "base_bill": "12.34",
+        "rates": [{"month": f"2026-{month:02}", **PRICES} for month in (3, 5)],
     }
-]
+)
 
 
-def rates(year: int, month: int, **changes: Any) -> MonthRates:
-    plain = MonthRates(year, month, Decimal("0.3210"), Decimal("0.2105"), 7 * HOUR_S, 20 * HOUR_S)
-    return replace(plain, **changes)
+def registers() -> np.ndarray:
+    """Return what the meters registered, (meters, captures, 2): each rises as it likes."""
+    rises = np.random.default_rng(SEED).integers(0, 400, (METERS, len(AT_S), 2))
+    # One who sends out more than comes in.
+    rises[3, :, 1] *= 10
+    return np.cumsum(rises, axis=1)
 
 
-def billing(
-    months: Sequence[MonthRates],
-    zone: str = "Europe/Berlin",
-    accounts: Accounts | None = None,
-    **behaviour: Any,
-) -> BillingTruth:
-    """Return the bills of a plan that covers exactly these months, its last four steps live."""
-    step_s = int(behaviour.get("step", "900 s").split()[0])
-    first_s, _ = months[0].span(ZoneInfo(zone))
-    _, last_s = months[-1].span(ZoneInfo(zone))
-    preloaded = (last_s - first_s) // step_s + 1 - 4
-    parameters = BehaviourParameters.model_validate(
-        {"steps": 4, "preloaded": preloaded, **behaviour}
+def stored(address: str, values: np.ndarray, keep: np.ndarray) -> None:
+    """Store readings; ``keep`` (meters, captures) says which."""
+    # Capture by capture, as they come: the store looks at each one's meters once.
+    at, meter = np.nonzero(keep.T)
+    rows = Rows(
+        meter=meter.astype(np.uint32),
+        profile=np.ones(len(meter), np.uint8),
+        captured_at_s=AT_S[at],
+        status=np.zeros(len(meter), np.uint8),
+        values=values[meter, at].astype(np.uint32),
+        via=np.zeros(len(meter), np.uint8),
     )
-    lives_s = first_s + preloaded * step_s
-    grid, truth = truth_of(small_grid(2, patterns=SUN), parameters, first_s=lives_s)
-    if accounts is None:
-        accounts = Accounts.alike(grid.meters, TEN)
-    return BillingTruth(Plan(grid, parameters, lives_s, 7), truth, zone, months, accounts)
+    with closing(open_store(address, REGISTERS, create=True)) as store:
+        store.put(rows, {}, 1)
+
+
+def all_kept() -> np.ndarray:
+    """Return that every reading is kept."""
+    return np.ones((METERS, len(AT_S)), np.bool_)
+
+
+def provision(folder: Path) -> Path:
+    """Write what billing reads of the exported devices; return the folder."""
+    folder.mkdir()
+    with (folder / "concentrators.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([["number", "first_meter", "meters"], [0, 0, METERS]])
+    shared = {"registers": REGISTERS, "first_s": BEGIN_S, "step_s": STEP_S, "steps": len(AT_S)}
+    (folder / "head-end.json").write_text(json.dumps(shared))
+    return folder

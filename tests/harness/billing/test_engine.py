@@ -8,66 +8,30 @@ from contextlib import closing
 from datetime import UTC, date, datetime
 from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
 
 from harness.billing.accounts import Accounts
 from harness.billing.book import Book
-from harness.billing.calendar import Month, month_span
+from harness.billing.calendar import Month
 from harness.billing.engine import Billing, Outcome, Rhythm
 from harness.billing.errors import MonthNotOverError, NoRatesError, Reason
 from harness.billing.sources import StoreSource, UsageSource
-from harness.billing.tariffs import Tariffs
-from harness.store.opening import open_store
-from harness.store.rows import Rows
 from harness.store.usage import Usage, UsageQuestion
-from tests.support.stores import REGISTERS
-
-BERLIN = ZoneInfo("Europe/Berlin")
-MARCH = Month(2026, 3)
-BEGIN_S, END_S = month_span(MARCH, BERLIN)
-AT_S = np.arange(BEGIN_S, END_S + 1, 3600)
-METERS = 5
-SEED = 20260301
-PRICES = {"peak": "0.3217", "off_peak": "0.2093", "peak_hours": "07:00-22:00"}
-TARIFFS = Tariffs.model_validate(
-    {
-        "time_zone": "Europe/Berlin",
-        "base_bill": "12.34",
-        "rates": [{"month": f"2026-{month:02}", **PRICES} for month in (3, 5)],
-    }
+from tests.support.billing import (
+    AT_S,
+    BERLIN,
+    END_S,
+    MARCH,
+    METERS,
+    PRICES,
+    STEP_S,
+    TARIFFS,
+    all_kept,
+    registers,
+    stored,
 )
-
-
-def registers() -> np.ndarray:
-    """Return what the meters registered, (meters, captures, 2): each rises as it likes."""
-    rises = np.random.default_rng(SEED).integers(0, 400, (METERS, len(AT_S), 2))
-    # One who sends out more than comes in.
-    rises[3, :, 1] *= 10
-    return np.cumsum(rises, axis=1)
-
-
-def stored(address: str, values: np.ndarray, keep: np.ndarray) -> None:
-    """Store readings; ``keep`` (meters, captures) says which."""
-    # Capture by capture, as they come: the store looks at each one's meters once.
-    at, meter = np.nonzero(keep.T)
-    rows = Rows(
-        meter=meter.astype(np.uint32),
-        profile=np.ones(len(meter), np.uint8),
-        captured_at_s=AT_S[at],
-        status=np.zeros(len(meter), np.uint8),
-        values=values[meter, at].astype(np.uint32),
-        via=np.zeros(len(meter), np.uint8),
-    )
-    with closing(open_store(address, REGISTERS, create=True)) as store:
-        store.put(rows, {}, 1)
-
-
-def all_kept() -> np.ndarray:
-    """Return that every reading is kept."""
-    return np.ones((METERS, len(AT_S)), np.bool_)
 
 
 def by_hand(values: np.ndarray, base: str, days: int = 31) -> int:
@@ -87,7 +51,7 @@ def by_hand(values: np.ndarray, base: str, days: int = 31) -> int:
 def billing(book: Book, source: UsageSource, accounts: Accounts | None = None) -> Billing:
     """Return what makes bills."""
     accounts = accounts or Accounts.alike(METERS, TARIFFS.base_cents)
-    return Billing(book, source, TARIFFS, accounts, Rhythm(3600))
+    return Billing(book, source, TARIFFS, accounts, Rhythm(STEP_S))
 
 
 def billed(address: str, tmp_path: Path, accounts: Accounts | None = None) -> tuple[Book, Outcome]:

@@ -1,0 +1,70 @@
+"""How billing is, its clock, and what of a month is still fetched."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from dataclasses import asdict
+from http import HTTPStatus
+from typing import Final
+
+from fastapi import APIRouter
+
+from harness.billing.api.asked import Asked, MonthName, month_of
+from harness.billing.api.models import BillingStatus, MonthStanding, Recovery, Triple
+from harness.billing.calendar import Month, month_span
+from harness.billing.service import BillingService
+from harness.headend.api.problems import ProblemError
+from harness.headend.api.times import moment_text
+
+router: Final = APIRouter(tags=["operation"])
+
+
+@router.get("/status")
+async def status(service: Asked) -> BillingStatus:
+    """How billing is, and each month that has rates."""
+    tariffs, standing, now_s = service.config.tariffs, service.standing, service.now_s
+    months = sorted(rates.month for rates in tariffs.rates)
+    return BillingStatus(
+        meters=service.directory.first_meters[-1],
+        time_zone=tariffs.time_zone,
+        scenario_time=None if now_s is None else moment_text(math.floor(now_s)),
+        noted_until=standing.noted_until,
+        failure=standing.failure,
+        months=[await _standing(service, month) for month in months],
+    )
+
+
+@router.post("/clock")
+async def set_clock(service: Asked, asked: Triple) -> Triple:
+    """Start the scenario clock: from now on months and days end."""
+    if not all(map(math.isfinite, asked.triple)):
+        raise ProblemError(
+            HTTPStatus.UNPROCESSABLE_ENTITY, "the clock takes three finite numbers", field="triple"
+        )
+    service.clock.start(*asked.triple)
+    return asked
+
+
+@router.get("/recovery")
+async def recovery(service: Asked, month: MonthName) -> Recovery:
+    """What of a month the head-end still misses; it fetches that from the concentrators itself."""
+    asked = month_of(month)
+    begins_s, ends_s = month_span(asked, service.billing.zone)
+    answers = await asyncio.gather(*(client.ask("gaps") for client in service.clients))
+    gaps = [
+        gap
+        for answer in answers
+        for gap in answer
+        if gap["to_s"] >= begins_s and gap["from_s"] <= ends_s
+    ]
+    missing = sum(gap["missing"] for gap in gaps)
+    return Recovery(month=str(asked), missing=missing, concentrators=len(gaps))
+
+
+async def _standing(service: BillingService, month: Month) -> MonthStanding:
+    totals = asdict(await asyncio.to_thread(service.book.totals, month))
+    amount = totals.pop("amount_cents")
+    return MonthStanding.model_validate(
+        {"month": str(month), "amount": f"{amount // 100}.{amount % 100:02}", **totals}
+    )

@@ -1,0 +1,189 @@
+"""What the service does by itself, and whom it takes records of batteries from."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from harness.billing.config import BillingConfig
+from harness.billing.errors import OverlapError, RatesChangedError, UnknownPartitionError
+from harness.billing.service import BillingService, VirtualMeterRecord
+from tests.support.billing import (
+    AT_S,
+    BEGIN_S,
+    END_S,
+    MARCH,
+    METERS,
+    TARIFFS,
+    all_kept,
+    provision,
+    registers,
+    stored,
+)
+
+DAY_MS = 86_400_000
+
+
+def config(folder: Path, **changes: Any) -> BillingConfig:
+    """Return the configuration of a service in ``folder``, where its store is."""
+    provisioning = folder / "provisioning"
+    if not provisioning.exists():
+        provision(provisioning)
+        (folder / "files").mkdir()
+    told: dict[str, Any] = {
+        "token_file": folder / "token",
+        "provisioning": provisioning,
+        "tariffs": TARIFFS,
+        "book": str(folder / "book.duckdb"),
+        "stores": [str(folder / "store.duckdb")],
+        "folder": folder / "files",
+        "virtual_meters": {"upper floor": 1, "ground floor": 2},
+        "realtime_offset_s": 0.0,
+        "again_s": 0.01,
+    }
+    return BillingConfig.model_validate(told | changes)
+
+
+@contextmanager
+def service(folder: Path, **changes: Any) -> Iterator[BillingService]:
+    """A service for the length of a ``with``."""
+    opened = BillingService(config(folder, **changes))
+    try:
+        yield opened
+    finally:
+        opened.close()
+
+
+def clock_at(at_s: float) -> tuple[float, float, float]:
+    """Return a clock that shows ``at_s`` now and hardly moves."""
+    return time.monotonic(), at_s, 1e-6
+
+
+async def until_quiet(billing: BillingService, done: Any) -> None:
+    """Let the service do what is due until ``done()``."""
+    keeping = asyncio.create_task(billing.keep())
+    async with asyncio.timeout(60):
+        while not done():  # noqa: ASYNC110 - nobody tells
+            await asyncio.sleep(0.01)
+    keeping.cancel()
+
+
+def test_a_month_is_billed_by_itself_once_its_readings_had_time(tmp_path: Path) -> None:
+    stored(str(tmp_path / "store.duckdb"), registers(), all_kept())
+    with service(tmp_path, clock=clock_at(END_S + 2699)) as billing:
+        asyncio.run(until_quiet(billing, lambda: billing.standing.forgotten_on is not None))
+        assert billing.book.totals(MARCH).bills == 0
+        # Of 31 March nobody knows all yet.
+        assert billing.standing.noted_until == date(2026, 3, 31)
+        billing.clock.start(*clock_at(END_S + 2701))
+        asyncio.run(until_quiet(billing, lambda: billing.book.totals(MARCH).bills > 0))
+        assert billing.book.totals(MARCH).bills == METERS
+    with service(tmp_path, clock=clock_at(END_S + 2701)) as billing:
+        done = lambda: billing.standing.noted_until == date(2026, 4, 1)  # noqa: E731
+        asyncio.run(until_quiet(billing, done))
+        found = billing.book.energy(date(2026, 3, 1), date(2026, 4, 1), count=METERS)
+        assert found["days"].tolist() == [31] * METERS
+
+
+def test_what_is_withheld_is_tried_again(tmp_path: Path) -> None:
+    keep = all_kept()
+    keep[1, -1] = False
+    stored(str(tmp_path / "store.duckdb"), registers(), keep)
+    with service(tmp_path, clock=clock_at(END_S + 9999)) as billing:
+        asyncio.run(until_quiet(billing, lambda: billing.book.totals(MARCH).withheld == 1))
+        only = ~all_kept()
+        only[1, -1] = True
+        stored(str(tmp_path / "store.duckdb"), registers(), only)
+        asyncio.run(until_quiet(billing, lambda: billing.book.totals(MARCH).bills == METERS))
+        assert billing.book.totals(MARCH).withheld == 0
+
+
+def test_a_store_that_is_away_is_told_and_waited_for(tmp_path: Path) -> None:
+    with service(tmp_path, clock=clock_at(END_S + 9999)) as billing:
+        asyncio.run(until_quiet(billing, lambda: "store.duckdb" in billing.standing.failure))
+        stored(str(tmp_path / "store.duckdb"), registers(), all_kept())
+        asyncio.run(until_quiet(billing, lambda: billing.book.totals(MARCH).bills == METERS))
+
+
+def test_nothing_happens_by_itself_without_a_clock_or_leave(tmp_path: Path) -> None:
+    for changes in ({}, {"clock": clock_at(END_S + 9999), "automatic": False}):
+        with service(tmp_path, **changes) as billing:
+
+            async def a_while(billing: BillingService) -> None:
+                with pytest.raises(TimeoutError):
+                    async with asyncio.timeout(0.05):
+                        await billing.keep()
+
+            asyncio.run(a_while(billing))
+            assert billing.standing.forgotten_on is None
+
+
+def test_other_rates_for_a_billed_month_are_refused_at_the_start(tmp_path: Path) -> None:
+    stored(str(tmp_path / "store.duckdb"), registers(), all_kept())
+    with service(tmp_path) as billing:
+        asyncio.run(billing.create_bills(MARCH))
+    other = TARIFFS.model_dump(mode="json")
+    other["rates"][0]["peak"] = "0.5"
+    with pytest.raises(RatesChangedError, match="2026-03"):
+        BillingService(config(tmp_path, tariffs=other))
+    with service(tmp_path):
+        pass
+
+
+def record(name: str = "upper floor", from_ms: int = 0, to_ms: int = DAY_MS) -> VirtualMeterRecord:
+    """Return a record of March 2026, with times from its beginning."""
+    begin_ms = BEGIN_S * 1000
+    return VirtualMeterRecord(name, begin_ms + from_ms, begin_ms + to_ms, 5_000, 7_000)
+
+
+def test_records_of_virtual_meters_go_to_the_day_they_begin(tmp_path: Path) -> None:
+    stored(str(tmp_path / "store.duckdb"), registers(), all_kept())
+    records = [record(), record(from_ms=DAY_MS, to_ms=2 * DAY_MS), record("ground floor")]
+    with service(tmp_path) as billing:
+        assert asyncio.run(billing.note_virtual_meters(records)) == 3
+        assert asyncio.run(billing.note_virtual_meters([*records[:2], *records])) == 0
+        asyncio.run(billing.billing.note_days(date(2026, 3, 1), date(2026, 3, 4)))
+        found = billing.book.energy(date(2026, 3, 2), date(2026, 3, 3), count=METERS)
+        assert found["charged_mwh"].tolist() == [0, 5_000, 0, 0, 0]
+        found = billing.book.energy(date(2026, 3, 1), date(2026, 3, 3), count=METERS)
+        assert found["discharged_mwh"].tolist() == [0, 14_000, 7_000, 0, 0]
+
+
+@pytest.mark.parametrize(("from_ms", "to_ms"), [(0, 1), (DAY_MS - 1, 2 * DAY_MS), (-1, 2 * DAY_MS)])
+def test_records_that_share_time_are_refused(tmp_path: Path, from_ms: int, to_ms: int) -> None:
+    with service(tmp_path) as billing:
+        asyncio.run(billing.note_virtual_meters([record()]))
+        with pytest.raises(OverlapError, match="meter 1"):
+            asyncio.run(billing.note_virtual_meters([record(from_ms=from_ms, to_ms=to_ms)]))
+        with pytest.raises(OverlapError):
+            asyncio.run(
+                billing.note_virtual_meters(
+                    [record("ground floor"), record("ground floor", from_ms, to_ms)]
+                )
+            )
+        others = [record("ground floor", from_ms, to_ms)]
+        assert asyncio.run(billing.note_virtual_meters(others)) == 1
+
+
+def test_a_partition_behind_no_meter_is_named(tmp_path: Path) -> None:
+    with service(tmp_path) as billing, pytest.raises(UnknownPartitionError, match="'attic'"):
+        asyncio.run(billing.note_virtual_meters([record("attic")]))
+
+
+def test_exactly_one_source_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ValidationError, match="either control_sockets or stores"):
+        config(tmp_path, stores=[])
+    with pytest.raises(ValidationError, match="either control_sockets or stores"):
+        config(tmp_path, control_sockets=["x"])
+
+
+def test_the_month_of_the_tests_has_743_hours() -> None:
+    assert len(AT_S) == 743 + 1
