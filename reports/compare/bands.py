@@ -5,9 +5,10 @@ counts of the two runs pin it down (`reports.compare.quantiles`, joined by the m
 estimates recovery, Zou and Donner 2008), and the floor for the noise between runs of one build
 (`reports.compare.noise`). What holds up the generator is in every latency, which counts from the
 intended time, and it holds up a head-end on the same machine too: no band of a latency is narrower
-than twice the lag of the generator in the worse of the runs. Other figures have the floor alone,
-and counts of what must not happen have none. Against three runs or more the band is what their own
-spread foretells.
+than twice the lag of the generator in the worse of the runs. A share of readings is pinned down by
+as many draws as there were exchanges to bring them, for those of one exchange are late together:
+its band is the wider of chance and floor. Other figures have the floor alone, and counts of what
+must not happen have none. Against three runs or more the band is what their own spread foretells.
 
 All bands are symmetric under exchange of the runs: B is worse than A where A is better than B.
 """
@@ -21,9 +22,18 @@ from dataclasses import dataclass
 from typing import Final
 
 from reports.compare.noise import SPREAD_RUNS_MIN, least_spread, noise_of, rule_of, spread
-from reports.compare.quantiles import Distribution, Quantile
+from reports.compare.quantiles import SIGMAS, Distribution, Quantile
 
-__all__ = ["MIDDLE", "QUANTILES", "Band", "few", "latency_band", "scalar_band", "statistic"]
+__all__ = [
+    "MIDDLE",
+    "QUANTILES",
+    "Band",
+    "chance_of_share",
+    "few",
+    "latency_band",
+    "scalar_band",
+    "statistic",
+]
 
 QUANTILES: Final[Mapping[str, float]] = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "p99_9": 0.999}
 MIDDLE: Final = "middle"
@@ -51,8 +61,14 @@ class Band:
     floor_high: float
 
 
-def scalar_band(figure: str, values: Sequence[float], noise: Mapping[str, float]) -> Band:
-    """Return the band of a figure that is one number a run, of at least one run."""
+def scalar_band(
+    figure: str, values: Sequence[float], noise: Mapping[str, float], chance: float = 0.0
+) -> Band:
+    """Return the band of a figure that is one number a run, of at least one run.
+
+    ``chance`` is how far chance alone moves it from one run to another, 0 for what is no share; the
+    spread of three runs or more has it already.
+    """
     middle, rule = statistics.median(values), rule_of(figure)
     if rule.noise is None:
         low, high = min(values), max(values)
@@ -60,13 +76,32 @@ def scalar_band(figure: str, values: Sequence[float], noise: Mapping[str, float]
     given = noise_of(figure, noise)
     least, width = rule.least if given is None else 0.0, 0.0
     if len(values) >= SPREAD_RUNS_MIN:
-        share, width = least_spread(given), spread(values)
+        share, width, chance = least_spread(given), spread(values), 0.0
     else:
         share = rule.noise if given is None else given
     # As a factor, so that A against B and B against A come to the same.
-    low = middle - max(middle * (1 - 1 / (1 + share)), width, least)
-    high = middle + max(middle * share, width, least)
-    return Band(middle, low, high, low, high)
+    down = max(middle * (1 - 1 / (1 + share)), width, least)
+    up = max(middle * share, width, least)
+    return Band(
+        middle,
+        middle - max(down, chance),
+        middle + max(up, chance),
+        middle - down,
+        middle + up,
+    )
+
+
+def chance_of_share(before: tuple[float, int], after: tuple[float, int]) -> float:
+    """Return how far apart chance alone leaves two shares, each with the draws it is a share of.
+
+    The normal interval of the difference of two shares of one build. Without draws, 0: nobody
+    knows.
+    """
+    (one, draws), (other, others) = before, after
+    if not draws or not others:
+        return 0.0
+    share = (one * draws + other * others) / (draws + others)
+    return SIGMAS * math.sqrt(share * (1 - share) * (1 / draws + 1 / others))
 
 
 def latency_band(

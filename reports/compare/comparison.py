@@ -12,13 +12,26 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from itertools import chain
+from typing import Final
 
-from reports.compare.bands import MIDDLE, QUANTILES, Band, few, latency_band, scalar_band, statistic
+from reports.compare.bands import (
+    MIDDLE,
+    QUANTILES,
+    Band,
+    chance_of_share,
+    few,
+    latency_band,
+    scalar_band,
+    statistic,
+)
 from reports.compare.comparable import Difference, differences
-from reports.compare.noise import Rule, rule_of
+from reports.compare.noise import Rule, Unit, rule_of
 from reports.compare.subject import Subject
 
 __all__ = ["Comparison", "Judgement", "Outcome", "Row", "Rules", "compare"]
+
+
+_ROUNDING: Final = 1e-9
 
 
 class Judgement(StrEnum):
@@ -158,8 +171,19 @@ def _scalars(before: Sequence[Subject], after: Subject, rules: Rules) -> Iterato
         values = [one.figures[figure] for one in before if figure in one.figures]
         if len(values) == len(before):
             scaled = _scaled(figure, values, before, after)
-            band = scalar_band(figure, scaled, rules.noise)
+            is_share = rule_of(figure).unit is Unit.SHARE
+            chance = _chance(values, before, (value, after)) if is_share else 0.0
+            band = scalar_band(figure, scaled, rules.noise, chance)
             yield _row(figure, statistics.median(values), value, band)
+
+
+def _chance(
+    values: Sequence[float], before: Sequence[Subject], after: tuple[float, Subject]
+) -> float:
+    """Return how far apart chance leaves a share of the readings of A and of B."""
+    value, subject = after
+    draws = sum(one.exchanges() for one in before)
+    return chance_of_share((statistics.fmean(values), draws), (value, subject.exchanges()))
 
 
 def _scaled(
@@ -207,8 +231,10 @@ def _row(figure: str, before: float, after: float, band: Band | None, why: str =
 def _judge(value: float, band: Band | None, *, more_is_better: bool) -> Judgement:
     if band is None:
         return Judgement.UNJUDGED
-    if band.low <= value <= band.high:
-        is_noise = band.floor_low <= value <= band.floor_high
+    # On the very edge, seen from A and from B, rounding must not decide.
+    slack = _ROUNDING * max(abs(value), abs(band.middle))
+    if band.low - slack <= value <= band.high + slack:
+        is_noise = band.floor_low - slack <= value <= band.floor_high + slack
         return Judgement.SAME if is_noise else Judgement.UNCLEAR
     is_better = (value > band.high) is more_is_better
     return Judgement.BETTER if is_better else Judgement.WORSE

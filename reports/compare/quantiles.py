@@ -26,14 +26,15 @@ from numpy.typing import NDArray
 
 from reports.recording.latency import DECODE_ERRORS
 
-__all__ = ["CONFIDENCE", "DECODE_ERRORS", "Distribution", "Quantile", "ranks"]
+__all__ = ["CONFIDENCE", "DECODE_ERRORS", "SIGMAS", "Distribution", "Quantile", "ranks"]
 
 CONFIDENCE: Final = 0.999
 """Of each interval, two-sided. A comparison has tens of figures: at 95 % one of them would cry wolf
 in most comparisons of a build with itself."""
 
 _WINDOW_SIGMAS: Final = 12.0
-_SIGMAS: Final = NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
+SIGMAS: Final = NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
+"""How many standard errors such an interval of the normal distribution reaches each way."""
 _NORMAL_FROM: Final = 30
 
 
@@ -112,7 +113,7 @@ class Distribution:
         if self.samples < _NORMAL_FROM:
             return Quantile(math.exp(mean), None, None)
         variance = float(np.average((logs - mean) ** 2, weights=counts))
-        reach = _SIGMAS * math.sqrt(variance / (self.samples - 1))
+        reach = SIGMAS * math.sqrt(variance / (self.samples - 1))
         return Quantile(math.exp(mean), math.exp(mean - reach), math.exp(mean + reach))
 
     def _at_rank(self, rank: int) -> float:

@@ -24,6 +24,9 @@ _EXACT: Final = (
 OWN: Final = ("fleet", "run", "locust")
 """Components of the test itself."""
 
+_BRINGING: Final = ("push", "pull", "gap")
+"""Series of exchanges that bring readings."""
+
 _REGISTRATIONS: Final = ("nodes", "expired", "refused", "retried")
 
 
@@ -65,6 +68,14 @@ class Subject:
     def distributions(self) -> dict[str, Distribution]:
         """Return the latencies of each series that has any."""
         return {name: Distribution.decode(text) for name, text in self.latency.items()}
+
+    def exchanges(self) -> int:
+        """Return how many exchanges brought readings, as far as their latencies tell."""
+        return sum(
+            Distribution.decode(self.latency[series]).samples
+            for series in _BRINGING
+            if series in self.latency
+        )
 
 
 def subject_of(record: RunRecord, by_link: Mapping[tuple[str, str], Any]) -> Subject:

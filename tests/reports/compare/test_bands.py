@@ -2,9 +2,10 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 
-from reports.compare.bands import Band, latency_band, scalar_band
+from reports.compare.bands import Band, chance_of_share, latency_band, scalar_band
 from reports.compare.quantiles import Distribution
 from tests.support.compared import encoded, latencies
 
@@ -80,3 +81,33 @@ def test_a_figure_of_one_run_has_the_floor_alone() -> None:
 
 def test_counts_have_no_band() -> None:
     assert scalar_band("readings.lost", [3.0], {"*": 0.5}) == Band(3.0, 3.0, 3.0, 3.0, 3.0)
+
+
+def test_a_share_is_pinned_down_by_the_exchanges_that_brought_its_readings() -> None:
+    chance = chance_of_share((0.44, 40), (0.64, 40))
+    assert chance == pytest.approx(3.2905 * math.sqrt(0.54 * 0.46 / 20), rel=1e-4)
+    few_exchanges = scalar_band("readings.late", [0.44], {}, chance)
+    assert few_exchanges.low < 0.44 - 0.2
+    assert few_exchanges.high > 0.64
+    assert few_exchanges.floor_high == pytest.approx(0.44 * 1.25), "beyond it, it is unclear"
+    many = scalar_band("readings.late", [0.44], {}, chance_of_share((0.44, 4000), (0.64, 4000)))
+    assert many.high == pytest.approx(0.44 * 1.25)
+
+
+def test_chance_is_as_wide_as_shares_of_one_build_differ() -> None:
+    draws, share, pairs = 60, 0.3, 4_000
+    found = np.random.default_rng(5).binomial(draws, share, (pairs, 2)) / draws
+    beyond = [
+        abs(one - other) > chance_of_share((one, draws), (other, draws)) for one, other in found
+    ]
+    # One in a thousand is to be: four of these, and sixteen are six standard errors away.
+    assert sum(beyond) <= 16
+
+
+def test_a_share_of_nobody_knows_how_many_draws_has_the_floor_alone() -> None:
+    assert chance_of_share((0.4, 0), (0.5, 40)) == 0.0
+
+
+def test_the_spread_of_several_runs_has_their_chance_already() -> None:
+    values = [0.30, 0.31, 0.29, 0.30]
+    assert scalar_band("readings.late", values, {}, 0.5) == scalar_band("readings.late", values, {})

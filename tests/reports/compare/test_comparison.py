@@ -3,7 +3,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from reports.compare import Comparison, Judgement, Outcome, Row, Rules, Subject, compare
@@ -43,6 +43,7 @@ def test_a_run_is_the_same_as_itself(seed: int, count: int) -> None:
 
 
 @given(SEEDS, SEEDS, st.floats(0.3, 3.0), st.floats(0.0, 0.5), st.floats(1.0, 200.0))
+@example(0, 0, 1.0, 0.1, 1.0)  # the very edge of the band: 0.08 and a quarter more
 @settings(max_examples=50)
 def test_exchanging_the_runs_exchanges_better_and_worse(
     one: int, other: int, factor: float, late: float, cpu_s: float
@@ -254,3 +255,15 @@ def test_noise_is_what_the_user_says_it_is() -> None:
     close = pushed(slower(samples_s, 1.1))
     assert compare([before], close).outcome is Outcome.SAME
     assert compare([before], close, Rules({"*.latency.*": 0.02})).outcome is Outcome.WORSE
+
+
+def test_lateness_of_few_pushes_is_unclear_where_that_of_many_is_worse() -> None:
+    def late(share: float, pushes: int) -> Subject:
+        return subject(latency={"push": latencies(1, pushes)}, figures={"readings.late": share})
+
+    def judged(pushes: int) -> Judgement:
+        found = compare([late(0.44, pushes)], late(0.64, pushes))
+        return next(row.judgement for row in found.rows if row.figure == "readings.late")
+
+    assert judged(40) is Judgement.UNCLEAR
+    assert judged(400) is Judgement.WORSE
