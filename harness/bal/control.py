@@ -7,7 +7,7 @@ clock      triple                                       {}: the scenario clock r
 batteries  after, count                                 total, names and kinds
 status     name                                         one snapshot, see `status_answer`
 location   name                                         point, or None
-flows      from_ms, to_ms                               the virtual meters' records
+flows      from_ms, to_ms: None for now                the virtual meters' records
 command    kind, details, id: may be left out           {}: it is durable
 counts     —                                            counters, commits, batteries, online
 stop       —                                            {}: then the layer ends
@@ -121,7 +121,10 @@ class Control:
         return None if location is None else asdict(location)
 
     async def _flows(self, question: Message) -> list[dict[str, Any]]:
-        flows = self._layer.flows(int(question["from_ms"]), int(question["to_ms"]))
+        now_ms, to_ms = self._layer.now_ms(), question.get("to_ms")
+        # What will flow is not known yet.
+        to_ms = now_ms if to_ms is None else min(now_ms, int(to_ms))
+        flows = self._layer.flows(int(question["from_ms"]), to_ms)
         return [asdict(flow) for flow in flows]
 
     async def _command(self, question: Message) -> dict[str, Any]:
