@@ -7,6 +7,7 @@ so does this, which is why 800 ms with a deviation of 400 ms has a mean of 803.4
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from dataclasses import dataclass
 from functools import lru_cache
 from statistics import NormalDist
@@ -17,6 +18,13 @@ from netem.profiles import LinkDirection
 TABLE_SIZE: Final = 4096
 SIGMA_SCALE: Final = 8192
 NANOSECONDS: Final = 1_000_000_000
+WHOLE: Final = 1 << 16
+COMMON_WEIGHT: Final = 29_309
+OWN_WEIGHT: Final = 58_617
+"""Of two normal numbers, in 65536ths: their squares add up to one, 0.2 in common and 0.8 apart."""
+_CELL: Final = 8
+_WIDEST: Final = 8 * SIGMA_SCALE
+"""A weighted sum of two unit numbers, each within four deviations, is well within eight."""
 
 Distribution = Literal["normal", "uniform", "constant"]
 
@@ -48,6 +56,25 @@ def unit_table(distribution: Distribution) -> tuple[int, ...]:
     else:
         widths = [0.0 for _ in middles]
     return tuple(round(width * SIGMA_SCALE) for width in widths)
+
+
+@lru_cache
+def _quantile_table() -> tuple[int, ...]:
+    """Return, for unit normal numbers in steps of `_CELL`, which of the quantiles they are."""
+    unit = unit_table("normal")
+    middles = range(_CELL // 2 - _WIDEST, _WIDEST, _CELL)
+    return tuple(min(TABLE_SIZE - 1, bisect_right(unit, middle)) for middle in middles)
+
+
+def blended(common: int, own: int) -> int:
+    """Return the quantile of a packet that has part of its delay in common with others.
+
+    Both are quantiles, in 0..`TABLE_SIZE`-1, and so is what is returned, each equally likely: the
+    two are blended as normal numbers (a Gaussian copula), whatever law they are quantiles of.
+    """
+    unit = unit_table("normal")
+    number = (COMMON_WEIGHT * unit[common] + OWN_WEIGHT * unit[own]) // WHOLE
+    return _quantile_table()[(number + _WIDEST) // _CELL]
 
 
 @lru_cache(maxsize=256)

@@ -16,6 +16,10 @@ from netem.shared_medium import Medium
 
 SYN_ATTEMPTS: Final = 7
 """Transmissions of a SYN before the attempt is given up (Linux: 1 and tcp_syn_retries 6)."""
+_ANSWER_SHIFT: Final = 4
+"""Tells an answer that its sender's timer repeats from one to a SYN that is repeated."""
+_ACKNOWLEDGED: Final = 1 << 8
+"""Tells what acknowledges an answer from a SYN."""
 
 
 class LinkTimeout(Exception):
@@ -54,6 +58,63 @@ class Handshake:
     """When the SYN whose answer opened the connection reached the far end."""
     established_ns: int
     """When the near end has the answer and may send."""
+
+
+class _Tries:
+    """The SYNs of one attempt to connect, and what came of them."""
+
+    __slots__ = (
+        "answers_ns",
+        "begun_ns",
+        "echoed_ns",
+        "established_ns",
+        "first_there_ns",
+        "next_ns",
+        "reached_ns",
+        "repeat_ns",
+        "repeated",
+        "syns",
+    )
+
+    def __init__(self, begun_ns: int) -> None:
+        self.begun_ns = self.next_ns = begun_ns
+        self.syns = 0
+        self.answers_ns: list[int] = []
+        self.established_ns = self.reached_ns = self.first_there_ns = NEVER
+        self.repeat_ns = NEVER
+        """When the answerer's timer repeats its answer."""
+        self.repeated = 1
+        """Number of that repetition."""
+        self.echoed_ns = begun_ns
+        """When the SYN was sent that got there first: all answers echo its timestamp."""
+
+    @property
+    def wants_another(self) -> bool:
+        """Whether the next SYN is sent."""
+        return self.next_ns < self.established_ns and self.syns < SYN_ATTEMPTS
+
+    def add(self, there_ns: int, back_ns: int) -> None:
+        """Note when the next SYN got there, and when the answer to it was back."""
+        if there_ns < self.first_there_ns:
+            self.first_there_ns, self.echoed_ns = there_ns, self.next_ns
+        if there_ns < NEVER:
+            self.repeat_ns = there_ns + (NANOSECONDS << self.repeated - 1)
+        self._note(there_ns, back_ns)
+        self.syns += 1
+        self.next_ns = self.begun_ns + ((1 << self.syns) - 1) * NANOSECONDS
+
+    def add_repeated(self, back_ns: int) -> None:
+        """Note when an answer that was repeated was back."""
+        self._note(self.repeat_ns, back_ns)
+        self.repeated += 1
+        self.repeat_ns += NANOSECONDS << self.repeated - 1
+        if self.repeated == SYN_ATTEMPTS:
+            self.repeat_ns = NEVER
+
+    def _note(self, there_ns: int, back_ns: int) -> None:
+        self.answers_ns.append(back_ns)
+        if back_ns < self.established_ns:
+            self.reached_ns, self.established_ns = there_ns, back_ns
 
 
 class LinkModel:
@@ -125,25 +186,34 @@ class LinkModel:
         """
         self._forget(now_ns)
         answerer: Direction = "down" if opener == "up" else "up"
-        reached_ns = established_ns = NEVER
-        rtt_ns = 0
-        sent_ns, transmission = now_ns, 0
-        while sent_ns < established_ns and transmission < SYN_ATTEMPTS:
-            there_ns = self._pass(opener, sent_ns, transmission)
-            back_ns = self._pass(answerer, there_ns, transmission)
-            if back_ns < established_ns:
-                reached_ns, established_ns, rtt_ns = there_ns, back_ns, back_ns - sent_ns
-            self._statistics.syn_retransmitted += transmission > 0
-            transmission += 1
-            sent_ns = now_ns + ((1 << transmission) - 1) * NANOSECONDS
-        if established_ns >= NEVER:
+        tries = _Tries(now_ns)
+        while tries.wants_another:
+            there_ns = self._pass(opener, tries.next_ns, tries.syns)
+            self._repeat_answer(answerer, tries, there_ns)
+            tries.add(there_ns, self._pass(answerer, there_ns, tries.syns))
+            self._repeat_answer(answerer, tries, tries.next_ns)
+        self._statistics.syn_retransmitted += tries.syns - 1
+        if tries.established_ns >= NEVER:
             self._statistics.connections_timed_out += 1
-            raise LinkTimeout(sent_ns)
+            raise LinkTimeout(tries.next_ns)
         self._statistics.connections += 1
+        self._establish(opener, tries)
+        return Handshake(tries.reached_ns, tries.established_ns)
+
+    def _establish(self, opener: Direction, tries: _Tries) -> None:
+        """Acknowledge, and begin with what the handshake has taught."""
+        established_ns = tries.established_ns
         for sender in self._senders.values():
-            sender.sample_round_trip(established_ns, rtt_ns)
+            sender.sample_round_trip(established_ns, established_ns - tries.echoed_ns)
             sender.free_ns = sender.last_release_ns = established_ns
-        return Handshake(reached_ns, established_ns)
+        if tries.syns > 2 and tries.echoed_ns > tries.begun_ns:
+            # Linux: more than one SYN was sent again, and not in vain.
+            self._senders[opener].window = 1
+        # Each answer is acknowledged, those too that come when all is settled; but on a link in
+        # order what is handed over before that goes before it.
+        late = [at_ns for at_ns in sorted(tries.answers_ns) if established_ns <= at_ns < NEVER]
+        for number, at_ns in enumerate(late[:1] if self._options.order == "link" else late):
+            self._pass(opener, at_ns, _ACKNOWLEDGED | number)
 
     def timeout_ns(self, direction: Direction) -> int:
         """Return the retransmission timeout of the end that sends in ``direction``."""
@@ -167,6 +237,12 @@ class LinkModel:
         way = profile.way(direction)
         return media.medium(direction, way, identity.seed, identity.concentrator)
 
+    def _repeat_answer(self, answerer: Direction, tries: _Tries, before_ns: int) -> None:
+        """Let the answerer's own timer repeat its answer, until then or until one is back."""
+        while tries.repeat_ns < min(before_ns, tries.established_ns):
+            sent_ns, number = tries.repeat_ns, tries.repeated << _ANSWER_SHIFT
+            tries.add_repeated(self._pass(answerer, sent_ns, number))
+
     def _pass(self, direction: Direction, at_ns: int, transmission: int) -> int:
         if at_ns >= NEVER:
             return NEVER
@@ -174,5 +250,5 @@ class LinkModel:
         entered_ns = path.enter(path.data, at_ns, TCP_IP_HEADERS, HANDSHAKE_KIND | transmission)
         if entered_ns is None:
             return NEVER
-        left_ns = path.leave(path.data, entered_ns, TCP_IP_HEADERS)
+        left_ns = path.leave_ahead(path.data, entered_ns, TCP_IP_HEADERS)
         return NEVER if left_ns is None else left_ns

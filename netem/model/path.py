@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from bisect import insort
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
 from netem.draws import mix_one
-from netem.model.delay import NANOSECONDS, TABLE_SIZE, DelayLaw, delay_law
+from netem.model.delay import NANOSECONDS, TABLE_SIZE, DelayLaw, blended, delay_law
 from netem.model.statistics import DirectionStatistics
 from netem.profiles import GilbertElliottLoss, LinkDirection, LinkOptions, RandomLoss
 from netem.shared_medium import Medium
@@ -22,8 +23,17 @@ _LOSS_SHIFT: Final = 32
 _FIRST_STATE: Final = 3 << 56
 """Stands for no packet: the numbers of packets have kinds 0 to 2 in these bits."""
 
-COHERENCE_NS: Final = 2 * NANOSECONDS
-"""A link that is never empty changes its delay this often. A guess: no source says how fast."""
+_SPAN: Final = 4 << 56
+"""Stands for a span of time: neither packets nor `_FIRST_STATE` have these bits."""
+
+# How a link in order delays, calibrated beside the kernel (docs/explanation/links.md): no source
+# says how fast the delay of a link changes, nor how much of it a burst has in common.
+COHERENCE_NS: Final = 3 * NANOSECONDS // 2
+"""A link in order keeps its delay for so long."""
+BURST_NS: Final = NANOSECONDS // 50
+"""What enters within this is one burst."""
+BURST_OCTETS: Final = 1_000
+"""What of a burst is behind so many octets has a part of its delay for itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,30 +106,20 @@ class Lane:
     direction and neither may push the other into the future.
     """
 
-    __slots__ = ("delay_ns", "drawn_ns", "free_ns", "last_ns", "next_ns")
+    __slots__ = ("burst_from_ns", "burst_octets", "free_ns", "last_ns", "late", "next_ns")
 
     def __init__(self) -> None:
         self.next_ns = 0
         """When the next packet would be due if packets came evenly at their rate."""
         self.free_ns = 0
         """When the last bit on the line is sent."""
+        self.late: list[tuple[int, int]] = []
+        """When packets that were worked out ahead get to the limiter, and their octets."""
         self.last_ns = 0
         """Arrival of the last packet; none overtakes it where the link keeps order."""
-        self.delay_ns = 0
-        self.drawn_ns = -COHERENCE_NS
-        """When the delay was drawn that packets behind its packet share."""
-
-    def forget_delay(self) -> None:
-        """Let the next packet draw a delay even where others are under way."""
-        self.drawn_ns = -COHERENCE_NS
-
-    def changes(self, at_ns: int) -> bool:
-        """Return whether a packet that enters an ordered link now has a delay of its own.
-
-        Packets that enter while others are under way share their delay: a draw for each, made to
-        wait for the slowest before it, would make the link slower than it was set to be.
-        """
-        return at_ns >= self.last_ns or at_ns >= self.drawn_ns + COHERENCE_NS
+        self.burst_from_ns = -BURST_NS - 1
+        """When the burst began that the last packet was in, and its octets so far."""
+        self.burst_octets = 0
 
 
 class Path:
@@ -129,9 +129,28 @@ class Path:
     delays first and limits then, while a real bottleneck limits first: with ``order="netem"`` the
     limit is in `leave`, with ``order="link"`` in `enter`. Calls must come in order of time for
     each lane.
+
+    A link in order has one delay at a time, drawn anew for every span of `COHERENCE_NS`, where the
+    spans begin somewhere that the key says. Spans have nothing to do with what is under way, or
+    long delays, which are met more often, would make the link slower than it was set to be. What
+    of a burst is behind its first `BURST_OCTETS` blends that delay with a draw of its own, so that
+    a burst takes longer than a packet. None overtakes another.
     """
 
-    __slots__ = ("_bad", "_key", "_medium", "_rule", "acknowledgements", "data", "statistics")
+    __slots__ = (
+        "_bad",
+        "_common",
+        "_first_ns",
+        "_is_recorded",
+        "_key",
+        "_medium",
+        "_rule",
+        "_span_from_ns",
+        "_span_to_ns",
+        "acknowledgements",
+        "data",
+        "statistics",
+    )
 
     def __init__(
         self, rule: PathRule, statistics: DirectionStatistics, medium: Medium | None = None
@@ -140,18 +159,19 @@ class Path:
         self._medium = medium
         self._key = 0
         self._bad: bool | None = None
+        self._first_ns: int | None = None
+        self._span_from_ns = self._span_to_ns = 0
+        self._common = 0
+        self._is_recorded = False
         self.data = Lane()
         self.acknowledgements = Lane()
         self.statistics = statistics
 
-    @property
-    def holds_in_host(self) -> bool:
-        """Whether packets wait inside the sending host, as with netem on its own interface."""
-        return not self._rule.in_order
-
     def use_key(self, key: int) -> None:
         """Take the draws of the packets to come from the stream ``key``."""
         self._key = key
+        self._first_ns = None
+        self._span_from_ns = self._span_to_ns = 0
 
     def become(self, rule: PathRule, medium: Medium | None = None) -> None:
         """Treat the packets to come by ``rule``; none of them overtakes one that is under way.
@@ -162,8 +182,7 @@ class Path:
         self._medium = medium
         if not rule.to_bad:
             self._bad = None  # a law without a bad state knows no way out of it
-        self.data.forget_delay()
-        self.acknowledgements.forget_delay()
+        self._is_recorded = False  # what comes next is of another law
 
     def enter(self, lane: Lane, at_ns: int, octets: int, packet: int) -> int | None:
         """Return when the packet gets to the far side's `leave`, or None where it is lost."""
@@ -180,27 +199,76 @@ class Path:
         if self._is_lost(draw):
             statistics.lost += 1
             return None
-        delay_ns = rule.law.delays_ns[draw % TABLE_SIZE]
         statistics.packets += 1
-        if not rule.in_order:
-            statistics.expect_delay(rule.law)
-            statistics.record_delay(delay_ns)
-        elif lane.changes(at_ns):
-            statistics.expect_delay(rule.law)
-            statistics.record_delay(delay_ns)
-            lane.delay_ns = max(delay_ns, lane.last_ns - at_ns)
-            lane.drawn_ns = at_ns
         if rule.in_order:
-            delay_ns = lane.delay_ns
-            lane.last_ns = at_ns + delay_ns
+            return self._behind_the_last(lane, at_ns, octets, draw % TABLE_SIZE)
+        delay_ns = rule.law.delays_ns[draw % TABLE_SIZE]
+        statistics.expect_delay(rule.law)
+        statistics.record_delay(delay_ns)
         return at_ns + delay_ns
+
+    def _behind_the_last(self, lane: Lane, at_ns: int, octets: int, own: int) -> int:
+        """Return when a packet of an ordered link arrives; ``own`` is the draw for it alone."""
+        if not self._span_from_ns <= at_ns < self._span_to_ns:
+            self._begin_span(at_ns)
+        delays_ns, quantile = self._rule.law.delays_ns, self._common
+        if not self._is_recorded:
+            self._is_recorded = True
+            self.statistics.expect_delay(self._rule.law)
+            self.statistics.record_delay(delays_ns[quantile])
+        if at_ns - lane.burst_from_ns > BURST_NS:
+            lane.burst_from_ns, lane.burst_octets = at_ns, octets
+        else:
+            if lane.burst_octets > BURST_OCTETS:
+                quantile = blended(quantile, own)
+            lane.burst_octets += octets
+        arrives_ns = at_ns + delays_ns[quantile]
+        if arrives_ns > lane.last_ns:
+            lane.last_ns = arrives_ns
+        return lane.last_ns
+
+    def _begin_span(self, at_ns: int) -> None:
+        if self._first_ns is None:
+            self._first_ns = at_ns - self._key % COHERENCE_NS
+        span = (at_ns - self._first_ns) // COHERENCE_NS
+        self._common = mix_one(self._key, _SPAN + span) % TABLE_SIZE
+        from_ns = self._first_ns + span * COHERENCE_NS
+        # Lanes are worked out one behind the other, so time may be in an earlier span again.
+        if from_ns >= self._span_from_ns:
+            self._is_recorded = False
+        self._span_from_ns, self._span_to_ns = from_ns, from_ns + COHERENCE_NS
 
     def leave(self, lane: Lane, at_ns: int, octets: int) -> int | None:
         """Return when a packet that got to the far side is received, or None where dropped."""
         return at_ns if self._rule.in_order else self._limit(lane, at_ns, octets)
 
+    def leave_ahead(self, lane: Lane, at_ns: int, octets: int) -> int | None:
+        """As `leave`, in any order of time: a packet takes its turn only when it is there.
+
+        What is handed over in between may overtake it, and must not wait for what it will take.
+        """
+        rule = self._rule
+        if rule.in_order:
+            return at_ns
+        insort(lane.late, (at_ns, octets))
+        passed_ns = at_ns + octets * 8 * rule.bit_ns // MILLION
+        if self._medium is None:
+            return passed_ns
+        carried_ns = self._medium.carry(passed_ns, octets)
+        self.statistics.overflowed += carried_ns is None
+        return carried_ns
+
+    def _catch_up(self, lane: Lane, at_ns: int) -> None:
+        rule = self._rule
+        while lane.late and lane.late[0][0] <= at_ns:
+            late_ns, octets = lane.late.pop(0)
+            lane.next_ns = max(late_ns, lane.next_ns) + rule.packet_ns
+            lane.free_ns = max(late_ns, lane.free_ns) + octets * 8 * rule.bit_ns // MILLION
+
     def _limit(self, lane: Lane, at_ns: int, octets: int) -> int | None:
         rule = self._rule
+        if lane.late:
+            self._catch_up(lane, at_ns)
         passed_ns = at_ns
         if rule.packet_ns:
             passed_ns = max(at_ns, lane.next_ns - rule.burst_ns)

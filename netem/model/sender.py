@@ -26,6 +26,7 @@ class SenderState:
         "largest_ns",
         "last_release_ns",
         "min_rtt_ns",
+        "reordering",
         "reordering_seen",
         "reordering_steps",
         "round_ns",
@@ -53,6 +54,8 @@ class SenderState:
         self.round_ns = 0
         """When this round trip began."""
         self.min_rtt_ns = NEVER
+        self.reordering = 3
+        """By how many segments an overtaking was seen to go, at least what Linux assumes."""
         self.reordering_seen = False
         self.reordering_steps = 1
         self.free_ns = 0

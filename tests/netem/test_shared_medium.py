@@ -148,9 +148,11 @@ def test_uploads_that_meet_take_as_long_as_the_line_needs_for_all_of_them() -> N
     ]
     # Each sends 7 segments, with 52 octets of headers on each.
     alone_s = (10_000 + 7 * 52) * 8 / 2_000_000
-    assert ends_s == pytest.approx([alone_s * count for count in range(1, 11)], rel=0.001)
+    # Before them the last handshake's acknowledgement.
+    first_s = 52 * 8 / 2_000_000
+    assert ends_s == pytest.approx([first_s + alone_s * n for n in range(1, 11)], rel=1e-6)
     cell = statistics.media.statistics["up cell 0"]
-    assert cell.octets == 10 * (10_000 + 7 * 52 + 52)
+    assert cell.octets == 10 * (10_000 + 7 * 52 + 2 * 52)
     assert statistics.up.retransmitted == 0
     # The uploads, and the handshakes' half second of silence before them.
     assert cell.utilisation == pytest.approx(10 * alone_s / (10 * alone_s + 0.5), rel=0.01)
@@ -268,9 +270,10 @@ async def test_streams_of_one_cell_share_it(autojump_clock: MockClock) -> None:
 
         for number in (0, 1, 2):
             nursery.start_soon(send, number)
-    # Two packets of 1,000 octets behind the 52 octets of two SYNs; the third has its cell alone.
-    assert sorted(arrived_s[number] for number in (0, 1)) == [1.104, 2.104]
-    assert arrived_s[2] == 1.052
+    # Two packets of 1,000 octets, each behind the 52 of its handshake's acknowledgement, and both
+    # behind two SYNs; the third has its cell alone.
+    assert sorted(arrived_s[number] for number in (0, 1)) == [1.156, 2.208]
+    assert arrived_s[2] == 1.104
 
 
 # -- as a profile -------------------------------------------------------------------------------
