@@ -79,8 +79,9 @@ def test_what_the_table_does_not_allow_is_refused_and_counted(
     assert dict(device.faults) == {fault: 1}
 
 
-def test_factory_mode_opens_and_closes_the_limits() -> None:
-    device = asked(ENTER, Request(0x28), LEAVE, Request(0x28))
+@pytest.mark.parametrize("leave", [LEAVE, Request(0x01, True, b"\x28\x28")])
+def test_factory_mode_opens_and_closes_the_limits(leave: Request) -> None:
+    device = asked(ENTER, Request(0x28), leave, Request(0x28))
     assert device.next_event() == ReadRequested(MAX_CHARGE_CURRENT)
     device.answer(60_000)
     assert device.next_event() is None

@@ -26,6 +26,11 @@ from protocols.errors import CodecError
         pytest.param(DEVICE_NAME, "SP04S020", "53503034 53303230", id="name"),
         pytest.param(MOSFET_CONTROL, Disabled.CHARGE, "0001", id="discharge-only"),
         pytest.param(MOSFET_CONTROL, Disabled.DISCHARGE, "0002", id="charge-only"),
+        pytest.param(MOSFET_CONTROL, Disabled.BOTH, "0003", id="both-off"),
+        pytest.param(MAX_CHARGE_CURRENT, 327_670, "7fff", id="largest-charge-limit"),
+        pytest.param(MAX_DISCHARGE_CURRENT, 327_680, "8000", id="largest-discharge-limit"),
+        pytest.param(REGULATOR, 2**31, "80000000", id="largest-discharge"),
+        pytest.param(REGULATOR, 1 - 2**31, "7fffffff", id="largest-charge"),
         # A limit of charge is positive on the wire, one of discharge negative: signs of currents.
         pytest.param(MAX_CHARGE_CURRENT, 60_000, "1770", id="charge-limit"),
         pytest.param(MAX_DISCHARGE_CURRENT, 60_000, "e890", id="discharge-limit"),
@@ -53,6 +58,7 @@ def test_limits_are_cut_towards_zero() -> None:
         (MAX_CHARGE_CURRENT, 327_680),
         (MAX_DISCHARGE_CURRENT, 327_690),
         (REGULATOR, 2**31 + 1),
+        (REGULATOR, -(2**31)),
     ],
 )
 def test_what_does_not_fit_is_our_error(register: Register[Any], value: object) -> None:

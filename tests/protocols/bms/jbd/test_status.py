@@ -1,5 +1,7 @@
 """Register 03, octet by octet."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -64,6 +66,42 @@ def test_the_octets_mean_what_the_register_map_says() -> None:
     assert STATUS.encode() == VECTOR
 
 
+@pytest.mark.parametrize(
+    ("bit", "protection"),
+    [
+        (0, Protection.CELL_OVERVOLTAGE),
+        (1, Protection.CELL_UNDERVOLTAGE),
+        (2, Protection.PACK_OVERVOLTAGE),
+        (3, Protection.PACK_UNDERVOLTAGE),
+        (4, Protection.CHARGE_OVERTEMPERATURE),
+        (5, Protection.CHARGE_UNDERTEMPERATURE),
+        (6, Protection.DISCHARGE_OVERTEMPERATURE),
+        (7, Protection.DISCHARGE_UNDERTEMPERATURE),
+        (8, Protection.CHARGE_OVERCURRENT),
+        (9, Protection.DISCHARGE_OVERCURRENT),
+        (10, Protection.SHORT_CIRCUIT),
+        (11, Protection.FRONT_END_FAULT),
+        (12, Protection.LOCKED),
+    ],
+)
+def test_each_of_the_13_errors_has_its_bit(bit: int, protection: Protection) -> None:
+    data = VECTOR[:16] + (1 << bit).to_bytes(2, "big") + VECTOR[18:]
+    assert PackStatus.decode(data).protection is protection
+
+
+@pytest.mark.parametrize(
+    ("octet", "mosfets"), [(0, Mosfets.NONE), (1, Mosfets.CHARGE), (2, Mosfets.DISCHARGE)]
+)
+def test_a_set_bit_is_a_transistor_that_conducts(octet: int, mosfets: Mosfets) -> None:
+    data = VECTOR[:20] + bytes([octet]) + VECTOR[21:]
+    assert PackStatus.decode(data).mosfets is mosfets
+
+
+@pytest.mark.parametrize("date", [(2127, 15, 31), (2000, 0, 0)])
+def test_the_first_and_the_last_date_fit(date: tuple[int, int, int]) -> None:
+    assert PackStatus.decode(replace(STATUS, manufactured=date).encode()).manufactured == date
+
+
 def test_discharge_is_negative_on_the_wire_and_positive_here() -> None:
     assert PACK.parse(VECTOR).current == -123
     assert PackStatus.decode(VECTOR).current_ma == 1_230
@@ -93,6 +131,10 @@ def test_steps_are_cut_towards_zero(current_ma: int, rest: int) -> None:
         {"voltage_mv": 700_000},
         {"remaining_mah": -10},
         {"manufactured": (1999, 1, 1)},
+        {"manufactured": (2128, 1, 1)},
+        {"manufactured": (2020, 16, 1)},
+        {"manufactured": (2020, 1, 32)},
+        {"manufactured": (2020, -1, 1)},
         {"temperatures_dk": (0,) * 256},
         {"balancing": 2**32},
     ],
