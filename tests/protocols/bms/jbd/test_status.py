@@ -114,8 +114,13 @@ def test_any_number_of_sensors_is_legal(count: int) -> None:
 
 
 @given(statuses)
-def test_round_trip(status: PackStatus) -> None:
-    assert PackStatus.decode(status.encode()) == status
+def test_round_trip_and_the_declaration_agrees(status: PackStatus) -> None:
+    octets = status.encode()
+    assert PackStatus.decode(octets) == status
+    fields = PACK.parse(octets)
+    assert PACK.build(fields) == octets
+    assert tuple(fields.temperatures) == status.temperatures_dk
+    assert fields.extra == status.extra
 
 
 @given(st.integers(-9, 9), st.integers(0, 9))
@@ -136,6 +141,8 @@ def test_steps_are_cut_towards_zero(current_ma: int, rest: int) -> None:
         {"manufactured": (2020, 1, 32)},
         {"manufactured": (2020, -1, 1)},
         {"temperatures_dk": (0,) * 256},
+        {"temperatures_dk": (65_536,)},
+        {"temperatures_dk": (-1,)},
         {"balancing": 2**32},
     ],
 )
