@@ -63,6 +63,21 @@ async def test_every_shard_gets_the_history_of_its_own_meters(tmp_path: Path) ->
     assert json.loads(log[-1])["event"] == "preloaded"
 
 
+async def test_shards_that_share_a_database_fill_it_together(
+    tmp_path: Path, postgres_url: str
+) -> None:
+    run = prepared(tmp_path)
+    with trio.fail_after(60):
+        await preload(run, [postgres_url] * 3)
+    with closing(open_reader(postgres_url)) as reader:
+        assert reader.count() == PRELOADED * run.grid.meters
+        rows = reader.rows(run.fleet.first_s - 900).rows
+        assert rows.meter.tolist() == list(range(run.grid.meters))
+        assert np.array_equal(rows.values, run.truth.block(0, run.grid.meters, -1)[0])
+    for log in run.folder.logs.glob("preload-*.log"):
+        assert postgres_url not in log.read_text()
+
+
 async def test_a_run_without_history_starts_no_process(tmp_path: Path) -> None:
     run = prepared(tmp_path, 0)
     await preload(run, [str(tmp_path / "store.duckdb")])
