@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -78,6 +77,25 @@ def battery_config(count: int = 3, **changes: Any) -> BatteryFleetConfig:
     )
 
 
+class HandClock(ScenarioClock):
+    """A clock that stands still until it is put to another time."""
+
+    def __init__(self) -> None:
+        super().__init__(0.0, FIRST_S, 0.0)
+        self._moved = trio.Event()
+
+    def stand_at(self, since_first_s: float) -> None:
+        """Stand so long after the first step; wakes who waited for that."""
+        self.scenario_s = FIRST_S + since_first_s
+        self._moved.set()
+        self._moved = trio.Event()
+
+    async def sleep_until(self, scenario_s: float) -> None:
+        while self.scenario_s < scenario_s:
+            await self._moved.wait()
+        await trio.lowlevel.checkpoint()
+
+
 @dataclass
 class Park:
     """Batteries that are being served."""
@@ -85,7 +103,7 @@ class Park:
     fleet: BatteryFleet
     port: int
     folder: Path
-    clock: ScenarioClock
+    clock: HandClock
     dialled: list[trio.SocketStream] = field(default_factory=list)
 
     async def dial(self, number: int = 0) -> trio.SocketStream:
@@ -93,10 +111,6 @@ class Park:
         stream = await trio.open_tcp_stream(concentrator_address(number), self.port)
         self.dialled.append(stream)
         return stream
-
-    def stand_at(self, since_first_s: float) -> None:
-        """Let the clock stand (as good as) still so long after the first step."""
-        self.clock.start(time.monotonic(), FIRST_S + since_first_s, 1e-6)
 
     @property
     def entries(self) -> list[Entry]:
@@ -107,7 +121,7 @@ class Park:
 async def open_park(
     folder: Path, config: BatteryFleetConfig, process: int = 0
 ) -> AsyncIterator[Park]:
-    clock = ScenarioClock(time.monotonic(), FIRST_S, 1e-6)
+    clock = HandClock()
     async with (
         listen_on_loopback(0) as listener,
         open_batteries(folder, config, process, clock) as fleet,

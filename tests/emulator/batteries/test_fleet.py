@@ -10,7 +10,7 @@ import pytest
 import trio
 
 from emulator.batteries.config import record_path
-from emulator.batteries.record import Begun, Ended, Executed, read_record
+from emulator.batteries.record import Begun, Changed, Ended, Executed, read_record
 from emulator.fleet_config import OutageSpan
 from emulator.serving import CONNECTIONS_MAX
 from netem.conditions import PartitionSpan
@@ -83,21 +83,23 @@ async def test_charge_moves_on_the_scenario_clock_and_is_all_on_record(tmp_path:
     async with open_park(tmp_path, battery_config(1)) as park:
         host = Host(await park.dial())
         await host.write(REGULATOR, 40_000)
-        park.stand_at(3_600)
+        park.clock.stand_at(3_600)
         assert (await host.read(STATUS)).remaining_mah == 15_000
         await host.write(REGULATOR, -10_000)
-        park.stand_at(7_200)
+        park.clock.stand_at(7_200)
         await host.stream.aclose()
     begun, first, second, ended = read_record(record_path(tmp_path, 0))
     assert isinstance(begun, Begun)
     assert (begun.at_ms, begun.charge_ma_ms) == (FIRST_S * 1_000, 55 * AH)
     assert isinstance(first, Executed)
     assert isinstance(second, Executed)
-    # The clock stands as good as still: a command is a few microseconds late at most.
-    assert abs(second.changed.at_ms - FIRST_S * 1_000 - HOUR_MS) <= 1
-    assert abs(second.changed.charge_ma_ms - 15 * AH) <= 80_000
+    begin_ms = FIRST_S * 1_000
+    assert first.changed == Changed(begin_ms, begin_ms, 55 * AH, 55 * AH, 0, 40_000)
+    middle_ms = begin_ms + HOUR_MS
+    assert second.changed == Changed(begin_ms, middle_ms, 55 * AH, 15 * AH, 40_000, -10_000)
     assert isinstance(ended, Ended)
-    assert abs(ended.changed.charge_ma_ms - 25 * AH) <= 80_000
+    end_ms = middle_ms + HOUR_MS
+    assert ended.changed == Changed(middle_ms, end_ms, 15 * AH, 25 * AH, -10_000, -10_000)
 
 
 async def test_a_process_holds_its_part_and_drops_callers_of_others(tmp_path: Path) -> None:
@@ -155,12 +157,10 @@ async def test_an_outage_cuts_connections_and_drops_callers_until_it_is_over(
     async with open_park(tmp_path, config) as park:
         host = Host(await park.dial())
         await host.write(REGULATOR, 10_000)
-        # The task that begins the outage sleeps by a clock that stands: begin it by hand.
-        park.stand_at(610)
-        await park.fleet._outage(park.fleet._outages[0])
+        park.clock.stand_at(610)
         assert await hung_up(host.stream)
         assert await hung_up(await park.dial())
-        park.stand_at(700)
+        park.clock.stand_at(700)
         again = Host(await park.dial())
         # What it was told to do it did all the while: 10 A for 700 s are 1.94 Ah of 55.
         assert (await again.read(STATUS)).remaining_mah == 53_050
