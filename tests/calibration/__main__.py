@@ -22,6 +22,9 @@ from tests.calibration.job import Job
 from tests.calibration.running import TierError
 
 SEED_CLASSES: Final = ("seed-1", "seed-2", "seed-3", "seed-4")
+EXTRA: Final = ("middling", "constant-lossy", "constant")
+"""Of `EXTRA_PATH`."""
+EXTRA_PATH: Final = Path(__file__).with_name("profiles.toml")
 CLIENTS: Final = 300
 QUICK_CLIENTS: Final = 120
 FEWEST: Final = 5
@@ -35,9 +38,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = _parser()
     asked = parser.parse_args(arguments)
     console = Console(width=max(WIDTH, Console().width))
-    names = tuple(asked.profile or (SEED_CLASSES[:1] if asked.quick else SEED_CLASSES))
+    names = _names(asked)
+    path = asked.profiles or EXTRA_PATH
     try:
-        known = load_profiles(asked.profiles)
+        known = load_profiles(path)
     except ProfileError as error:
         parser.error(str(error))
     for name in names:
@@ -49,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         tier="model",
         order="netem",
         profiles=names,
-        profiles_path=None if asked.profiles is None else str(asked.profiles.resolve()),
+        profiles_path=str(path.resolve()),
         clients=asked.clients or (QUICK_CLIENTS if asked.quick else CLIENTS),
         interval_s=INTERVAL_S,
         seed=asked.seed,
@@ -66,6 +70,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         console.print(f"no calibration: {error}", markup=False)
         return 4
     return _judge(console, job, measured, asked.json)
+
+
+def _names(asked: argparse.Namespace) -> tuple[str, ...]:
+    if asked.profile:
+        return tuple(asked.profile)
+    if asked.quick:
+        return SEED_CLASSES[:1]
+    return SEED_CLASSES if asked.profiles else SEED_CLASSES + EXTRA
 
 
 def _judge(console: Console, job: Job, measured: plan.Measured, path: Path) -> int:
@@ -127,9 +139,13 @@ def _parser() -> _Parser:
         "Mode Linux), and compare their times. Takes up to ten minutes on two processors.",
     )
     parser.add_argument(
-        "--profile", action="append", help="link profile; may be repeated (the four seed classes)"
+        "--profile",
+        action="append",
+        help=f"link profile; may be repeated (the four seed classes, {', '.join(EXTRA)})",
     )
-    parser.add_argument("--profiles", type=Path, help="a file of more profiles")
+    parser.add_argument(
+        "--profiles", type=Path, help=f"a file of more profiles, instead of {EXTRA_PATH.name}"
+    )
     parser.add_argument("--clients", type=int, help=f"clients a size ({CLIENTS})")
     parser.add_argument(
         "--seed", type=int, default=1, help="of the model's and packet tier's draws"

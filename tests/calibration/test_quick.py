@@ -87,7 +87,7 @@ def faked(monkeypatch: pytest.MonkeyPatch, *, packet_is_slower_by: float = 1.0) 
         # Threads finish as they like; what they find must not depend on it.
         seed = 10 * one.seed + 2 * ["model", "packet", "kernel"].index(one.tier)
         seed += one.order == "link"
-        model = Job("model", "netem", one.profiles, None, 150, one.interval_s, seed)
+        model = Job("model", "netem", one.profiles, one.profiles_path, 150, one.interval_s, seed)
         outcome = real(model)
         if one.tier == "packet":
             for sample in outcome.samples.values():
@@ -123,6 +123,18 @@ def test_a_calibration_runs_the_kernel_twice_and_the_others_in_both_orders(
     assert len(made["rows"]) == len(both) * len(QUANTITIES)
     assert len(made["runs"]) == 6
     assert "accepted" in capsys.readouterr().out
+
+
+def test_a_calibration_of_nothing_in_particular_covers_what_the_documentation_shows(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    asked = faked(monkeypatch)
+    command.main(["--clients", "5", "--json", str(tmp_path / "x")])
+    names = ("seed-1", "seed-2", "seed-3", "seed-4", "middling", "constant-lossy", "constant")
+    assert {one.profiles for one in asked if one.tier != "kernel"} == {names}
+    assert {one.profiles for one in asked if one.tier == "kernel"} == {(name,) for name in names}
+    # None of the machines may take the file of profiles for one beside it.
+    assert {Path(str(one.profiles_path)).is_absolute() for one in asked} == {True}
 
 
 def test_a_tier_that_differs_is_named_and_is_the_exit_code(
