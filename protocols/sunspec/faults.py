@@ -31,3 +31,6 @@ class Fault(Enum):
     TRANSPORT_CLOSED = auto()
     NO_MAP = auto()
     """There is no SunSpec map at any of its three places, or one without an end."""
+
+    DOES_NOT_FIT = auto()
+    """A command that the battery's registers cannot hold."""

@@ -13,16 +13,28 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final, TypeAlias
 
-from protocols.errors import LocalProtocolError
+from protocols.errors import CodecError, LocalProtocolError
 from protocols.sunspec.client import TIMEOUT_S, Answered, Failed, ModbusClient, Refused
 from protocols.sunspec.faults import Fault
-from protocols.sunspec.image import BASES, END_MODEL, MARK, MARK_REGISTERS, Image, RegisterMap, Run
+from protocols.sunspec.image import (
+    BASES,
+    END_MODEL,
+    MARK,
+    MARK_REGISTERS,
+    Image,
+    RegisterMap,
+    Run,
+    shared_map,
+)
 from protocols.sunspec.models import HEADER_REGISTERS
 from protocols.sunspec.pdu import ReadRegisters, Request
 from protocols.sunspec.plans import read_plan, write_plan
 from protocols.sunspec.storage import (
+    SET_ENABLED,
+    SET_MODE,
     SET_POWER,
     StorageStatus,
     command_points,
@@ -117,7 +129,8 @@ class SunSpecHost:
     def set_power(self, power_mw: int, *, now: float) -> None:
         """Have the battery hold a power, positive: discharge. Raises as `read_status` does."""
         image = self._known()
-        image.map.place(SET_POWER)
+        for name in (SET_ENABLED, SET_MODE, SET_POWER):
+            image.map.place(name)
         self._begin(self._setting(image, power_mw), now)
 
     def receive_data(self, data: bytes, *, now: float) -> None:
@@ -168,6 +181,8 @@ class SunSpecHost:
             request = next(self._job) if answer is None else self._job.send(answer)
         except StopIteration as stop:
             self._end(stop.value)
+        except CodecError as problem:
+            self._end(JobFailed(Fault.DOES_NOT_FIT, str(problem)))
         else:
             self._client.ask(request, now=now)
 
@@ -193,14 +208,14 @@ class SunSpecHost:
                 return JobRefused(answer.request, answer.code)
             number, length = answer.registers
             if number == END_MODEL:
-                self._image = Image(RegisterMap(runs, base=base), {})
+                self._image = Image(shared_map(base, tuple(runs)), {})
                 return Found(self._image.map)
             runs.append(Run(number, address, HEADER_REGISTERS + length))
             address += HEADER_REGISTERS + length
         return JobFailed(Fault.NO_MAP, f"no end after {len(runs)} models")
 
     def _reading(self, image: Image) -> Job:
-        plan = read_plan(image.map, status_points(image.map))
+        plan = _status_plan(image.map)
         for request in plan:
             answer = yield request
             if isinstance(answer, Refused):
@@ -220,3 +235,8 @@ class SunSpecHost:
             if isinstance(answer, Refused):
                 return JobRefused(answer.request, answer.code)
         return PowerSet(power_mw)
+
+
+@lru_cache(maxsize=64)
+def _status_plan(layout: RegisterMap) -> tuple[ReadRegisters, ...]:
+    return tuple(read_plan(layout, status_points(layout)))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from struct import Struct as FixedStruct
 from types import MappingProxyType
 from typing import Final, TypeAlias
@@ -137,8 +138,12 @@ class Image:
 
     def get(self, name: Name) -> Value | None:
         """Return what the point ``name`` holds; ``None``: not implemented."""
-        place = self.map.place(name)
-        return place.point.decode(self.octets(place.address, place.point.size))
+        return self.at(self.map.place(name))
+
+    def at(self, place: Place) -> Value | None:
+        """Return what the point at ``place``, of this map, holds; ``None``: not implemented."""
+        start = 2 * (place.address - self.map.base)
+        return place.point.decode(bytes(self._octets[start : start + 2 * place.point.size]))
 
     def number(self, name: Name) -> int | None:
         """Return what the point ``name``, which is no string, holds."""
@@ -149,7 +154,10 @@ class Image:
 
     def set(self, name: Name, value: Value | None) -> None:
         """Let the point ``name`` hold ``value``."""
-        place = self.map.place(name)
+        self.put(self.map.place(name), value)
+
+    def put(self, place: Place, value: Value | None) -> None:
+        """Let the point at ``place``, of this map, hold ``value``."""
         start = 2 * (place.address - self.map.base)
         self._octets[start : start + 2 * place.point.size] = place.point.encode(value)
 
@@ -202,6 +210,13 @@ class Image:
         self._octets[start : start + len(octets)] = octets
 
 
+@lru_cache(maxsize=64)
+def shared_map(base: int, runs: tuple[Run, ...]) -> RegisterMap:
+    """Return the map of ``runs``: one for all devices that have the same."""
+    return RegisterMap(runs, base=base)
+
+
+@lru_cache(maxsize=128)
 def _registers(count: int) -> FixedStruct:
     return FixedStruct(f">{count}H")
 

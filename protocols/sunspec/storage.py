@@ -10,12 +10,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Final
 
-from protocols.sunspec.image import Change, Image, Name, RegisterMap
+from protocols.sunspec.image import Change, Image, Name, Place, RegisterMap
 from protocols.sunspec.models import KINDS, Value
-from protocols.sunspec.quantities import finest_scale, from_points, to_points
+from protocols.sunspec.quantities import (
+    MAX_SCALE,
+    MIN_SCALE,
+    finest_scale,
+    from_points,
+    to_points,
+)
 
 STORAGE_MODELS: Final = (1, 802, 713, 704)
 PERCENT_IN_PPM: Final = 10_000
@@ -135,11 +142,12 @@ def storage_image(layout: RegisterMap, rating: StorageStatus, common: Mapping[st
 
 def write_storage(image: Image, status: StorageStatus) -> None:
     """Let the registers say ``status``; raises `CodecError` for what goes beyond the rating."""
-    for meaning in MEANINGS:
+    scales = _scales(image)
+    for meaning, place in _meanings(image.map):
         quantity = getattr(status, meaning.field)
-        scale = _scale(image, meaning.name)
+        scale = scales[place.address]
         if quantity is not None and scale is not None:
-            image.set(meaning.name, to_points(quantity, meaning.exponent, scale))
+            image.put(place, to_points(quantity, meaning.exponent, scale))
     if status.current_ma is not None and (802, "ChaSt") in image.map.places:
         image.set((802, "ChaSt"), _charge_status(status.current_ma, status.charge_ppm))
 
@@ -147,17 +155,17 @@ def write_storage(image: Image, status: StorageStatus) -> None:
 def read_storage(image: Image) -> StorageStatus:
     """Return what registers that were read from a battery say."""
     found: dict[str, int] = {}
-    for meaning in MEANINGS:
-        scale = _scale(image, meaning.name)
-        number = None if scale is None else image.number(meaning.name)
-        if scale is not None and number is not None and meaning.field not in found:
+    scales = _scales(image)
+    for meaning, place in _meanings(image.map):
+        number, scale = image.at(place), scales[place.address]
+        if isinstance(number, int) and scale is not None and meaning.field not in found:
             found[meaning.field] = from_points(number, meaning.exponent, scale)
     return StorageStatus(**found)
 
 
 def status_points(layout: RegisterMap) -> list[Name]:
     """Return the points that a status is read from, with their scale factors."""
-    names = [meaning.name for meaning in MEANINGS if meaning.name in layout.places]
+    names = [meaning.name for meaning, _ in _meanings(layout)]
     return names + [scale for name in names for scale in _scale_point(layout, name)]
 
 
@@ -228,17 +236,49 @@ def _finest(layout: RegisterMap, name: Name, limit: int, exponent: int) -> int:
 
 
 def _scale_point(layout: RegisterMap, name: Name) -> list[Name]:
-    scale = layout.places[name].point.scale
-    return [(name[0], scale)] if isinstance(scale, str) else []
+    """Return the scale factor of the point ``name``, where a device's model is long enough."""
+    scale = (name[0], str(layout.places[name].point.scale))
+    return [scale] if scale in layout.places else []
 
 
 def _scale(image: Image, name: Name) -> int | None:
-    """Return the scale factor that holds for ``name``; ``None``: the point is not there."""
-    place = image.map.places.get(name)
-    if place is None:
-        return None
-    scale = place.point.scale
-    return image.number((name[0], scale)) if isinstance(scale, str) else scale or 0
+    """Return the scale factor that holds for ``name``; ``None``: there is none."""
+    places = (image.map.place(scale) for scale in _scale_point(image.map, name))
+    return next((_scale_at(image, place) for place in places), None)
+
+
+def _scale_at(image: Image, place: Place) -> int | None:
+    """Return a scale factor; what the specification does not allow is as good as none."""
+    scale = image.at(place)
+    return scale if isinstance(scale, int) and MIN_SCALE <= scale <= MAX_SCALE else None
+
+
+@lru_cache(maxsize=64)
+def _meanings(layout: RegisterMap) -> tuple[tuple[Meaning, Place], ...]:
+    """Return what is there of `MEANINGS`, with its scale factor."""
+    return tuple(
+        (meaning, layout.places[meaning.name])
+        for meaning in MEANINGS
+        if meaning.name in layout.places and _scale_point(layout, meaning.name)
+    )
+
+
+@lru_cache(maxsize=64)
+def _scale_places(layout: RegisterMap) -> tuple[tuple[Place, tuple[int, ...]], ...]:
+    """Return the points with scale factors, each with the addresses of what it scales."""
+    scaled: dict[Name, list[int]] = {}
+    for meaning, place in _meanings(layout):
+        for name in _scale_point(layout, meaning.name):
+            scaled.setdefault(name, []).append(place.address)
+    return tuple((layout.place(name), tuple(addresses)) for name, addresses in scaled.items())
+
+
+def _scales(image: Image) -> dict[int, int | None]:
+    """Return the scale factors of all meanings by their addresses; ``None``: not implemented."""
+    scales: dict[int, int | None] = {}
+    for place, addresses in _scale_places(image.map):
+        scales.update(dict.fromkeys(addresses, _scale_at(image, place)))
+    return scales
 
 
 def _charge_status(current_ma: int, charge_ppm: int | None) -> int:

@@ -169,5 +169,38 @@ def test_one_job_at_a_time() -> None:
 def test_a_battery_without_model_704_takes_no_power() -> None:
     device = SunSpecDevice(storage_image(RegisterMap.of((1, 802)), STATUS, {}))
     host = found(device)
-    with pytest.raises(LocalProtocolError, match="no point WSet of model 704"):
+    with pytest.raises(LocalProtocolError, match="no point WSetEna of model 704"):
         host.set_power(1, now=0.0)
+
+
+def test_a_power_beyond_the_registers_fails_the_job_and_another_may_begin() -> None:
+    device = battery()
+    host = found(device)
+    host.set_power(2**31, now=0.0)
+    event = converse(host, device)
+    assert isinstance(event, JobFailed)
+    assert event.fault is Fault.DOES_NOT_FIT
+    assert "WSet" in event.detail
+    assert power_command(device.image) is None
+    host.set_power(2**31 - 1, now=0.0)
+    assert converse(host, device) == PowerSet(2**31 - 1)
+
+
+def test_batteries_with_the_same_models_share_their_map() -> None:
+    maps: list[RegisterMap] = []
+    for _ in range(2):
+        host = SunSpecHost()
+        host.find(now=0.0)
+        event = converse(host, battery())
+        assert isinstance(event, Found)
+        maps.append(event.map)
+    assert maps[0] is maps[1]
+
+
+def test_models_that_stop_before_their_scale_factors_say_nothing() -> None:
+    runs = [Run(1, 40_002, 68), Run(802, 40_070, 50), Run(713, 40_120, 9), Run(704, 40_129, 30)]
+    image = Image(RegisterMap(runs), {(713, "SoC"): 5_000, (713, "Pct_SF"): -2})
+    device = SunSpecDevice(image)
+    host = found(device)
+    host.read_status(now=0.0)
+    assert converse(host, device) == StatusRead(StorageStatus(charge_ppm=500_000), 1)

@@ -122,3 +122,11 @@ def test_power_is_rounded_to_the_nearest_and_no_voltage_means_no_current() -> No
     assert power_of_current(36_667, 51_234) == 1_878_597
     assert power_of_current(-36_667, 51_234) == -1_878_597
     assert current_of_power(1_000, 0) == 0
+
+
+@pytest.mark.parametrize(("scale", "voltage_mv"), [(10, 10**15), (-10, 0), (11, None), (-11, None)])
+def test_a_scale_factor_that_is_none_makes_no_quantity(scale: int, voltage_mv: int | None) -> None:
+    registers = image()
+    registers.set((802, "V"), 100)
+    registers.set((802, "V_SF"), scale)
+    assert read_storage(registers).voltage_mv == voltage_mv
