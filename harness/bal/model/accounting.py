@@ -81,6 +81,12 @@ class Account:
         stretch = self._stretches[index]
         return stretch.balance_ma_ms - stretch.current_ma * max(0, at_ms - stretch.start_ms)
 
+    def corrected_at(self, at_ms: int) -> int:
+        """Return the charge at a moment as it is known now, with what was adjusted since."""
+        index = max(0, bisect_right(self._starts, at_ms) - 1)
+        adjusted = self._stretches[-1].adjusted_ma_ms - self._stretches[index].adjusted_ma_ms
+        return self.balance_at(at_ms) + adjusted
+
     def flow(self, at_ms: int, current_ma: int, voltage_mv: int) -> None:
         """Let ``current_ma`` flow from ``at_ms`` on, which is not before the last change."""
         last = self._stretches[-1]

@@ -45,7 +45,8 @@ class Aggregate(Battery):
     def __init__(self, name: str, sources: Sequence[Battery]) -> None:
         super().__init__(name, level=1 + max(source.level for source in sources))
         self.sources = tuple(sources)
-        self.unbalanced = False
+        # What its sources are doing when it is made is not what it is told to do, which is nothing.
+        self.unbalanced = True
         self.leaves = leaves(self)
 
     def below(self) -> Iterable[Battery]:

@@ -79,7 +79,8 @@ class Engine:
             changes += [partition.exhausted_ms() for partition in splitter.partitions]
         coming = [change for change in changes if change is not None]
         if coming:
-            self._agenda.plan(component.tops[0].name, max(self.now_ms, min(coming)))
+            # This moment is done with; whatever claims it again would never let time pass.
+            self._agenda.plan(component.tops[0].name, max(self.now_ms + 1, min(coming)))
 
     def look_at(self, battery: Battery) -> None:
         """Have the component of a battery evaluated as soon as time is told."""

@@ -50,8 +50,8 @@ class Holding:
         balance = self.balance_at(now_ms)
         charge = min(there.charge_ma_ms, balance)
         room = self.cap_ma_ms - max(there.charge_ma_ms, balance)
-        can_give = charge >= max(1, self.expected.max_discharge_ma)
-        can_take = room >= max(1, self.expected.max_charge_ma)
+        can_give = charge >= max(1, self.expected.max_discharge_ma, there.max_discharge_ma)
+        can_take = room >= max(1, self.expected.max_charge_ma, there.max_charge_ma)
         return replace(
             there,
             max_charge_ma=there.max_charge_ma if can_take else 0,
@@ -129,7 +129,7 @@ class Splitter:
         for holding in self.holdings:
             if holding.account is not None and newest_ms is not None:
                 measured = holding.current.charge_ma_ms
-                holding.account.adjust(at_ms, measured - holding.account.balance_at(newest_ms))
+                holding.account.adjust(at_ms, measured - holding.account.corrected_at(newest_ms))
         self.forget()
 
     def release(self, partition: Partition) -> bool:
@@ -162,12 +162,13 @@ class Splitter:
         discharges = self.shared(values.max_discharge_ma)
         capacities = self.shared(values.capacity_ma_ms)
         for index, holding in enumerate(self.holdings):
+            account = holding.account
             holding.expected = Values(
                 voltage_mv=values.voltage_mv,
                 current_ma=0,
                 max_charge_ma=charges[index],
                 max_discharge_ma=discharges[index],
-                charge_ma_ms=holding.balance_at(at_ms),
+                charge_ma_ms=0 if account is None else account.corrected_at(at_ms),
                 capacity_ma_ms=capacities[index],
             )
 

@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+from random import Random
+
+import pytest
+from pydantic import ValidationError
+
+from harness.bal.model.batteries import Batteries
+from harness.bal.model.durable import decoded, encoded, restored, state_of
+from harness.bal.model.location import ConnectionGrid, Line
+from harness.bal.model.values import Policy, Share
+from tests.harness.bal.model.test_random_topologies import World
+from tests.support.battery_model import HOUR_MS, add, read, told
+
+
+def back(batteries: Batteries) -> Batteries:
+    return restored(decoded(encoded(state_of(batteries))))
+
+
+def busy() -> Batteries:
+    batteries = Batteries(ConnectionGrid([Line("x", "y", 3)]), now_ms=500)
+    for name in ("a", "b", "c"):
+        add(batteries, name, ah=10, discharge_a=10, holds_ah=5, point="x")
+    batteries.make_aggregator("both", ["a", "b"])
+    shares = [Share.percent(name, 25) for name in ("p", "q", "gone")]
+    batteries.make_splitter(shares, "both", Policy.RESERVED)
+    batteries.set_discharge("gone", 100, 1_000)
+    batteries.remove("gone", 2_000)
+    batteries.set_discharge("p", 1_000, 3_000)
+    batteries.schedule("q", -700, 10_000, 20_000, 4_000)
+    batteries.source_lost("c", 4_000)
+    return batteries
+
+
+def test_what_comes_back_is_what_was_there() -> None:
+    batteries = busy()
+    batteries.due(4_000)
+    again = back(batteries)
+    assert state_of(again) == state_of(batteries)
+    assert again.names() == batteries.names()
+    for name in batteries.names():
+        assert again.status(name) == batteries.status(name)
+        assert again.location(name) == batteries.location(name)
+    assert again.flows(0, 9_000) == batteries.flows(0, 9_000)
+
+
+def test_what_comes_back_goes_on_the_same_way() -> None:
+    batteries = busy()
+    batteries.due(4_000)
+    again = back(batteries)
+    for one in (batteries, again):
+        assert one.due(9_999) == []
+        # q charges with 700 mA of the 1000 mA that p gives.
+        assert told(one.due(10_000)) == {"a": 150, "b": 150}
+        read(one, "a", 4, 15_000)
+        assert told(one.due(20_000)) == {"a": 444, "b": 556}
+    assert again.flows(0, HOUR_MS) == batteries.flows(0, HOUR_MS)
+
+
+def test_orders_that_nobody_took_come_back_too() -> None:
+    batteries = busy()
+    batteries.engine.advance(10_000, "")
+    orders = told(back(batteries).due(10_000))
+    assert orders == told(batteries.due(10_000)) == {"a": 150, "b": 150}
+
+
+def test_every_order_is_given_anew_when_asked_for() -> None:
+    batteries = busy()
+    batteries.due(4_000)
+    again = back(batteries)
+    again.reissue(5_000)
+    assert told(again.due(5_000)) == {"a": 500, "b": 500}
+    assert again.due(6_000) == []
+
+
+def test_a_state_that_is_none_is_refused() -> None:
+    with pytest.raises(ValidationError):
+        decoded(b'{"now_ms": 0}')
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_random_worlds_come_back(seed: int) -> None:
+    world = World(Random(seed))
+    world.obey(world.batteries.due(0))
+    for _ in range(4):
+        world.pass_to(world.now_ms + 60_000)
+        world.command()
+    again = back(world.batteries)
+    assert state_of(again) == state_of(world.batteries)
+    now_ms = world.now_ms
+    assert again.due(now_ms) == world.batteries.due(now_ms)
+    for name in world.batteries.names():
+        assert again.status(name) == world.batteries.status(name)
+    assert again.due(now_ms + 600_000) == world.batteries.due(now_ms + 600_000)
