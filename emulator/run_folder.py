@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import json
-import os
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from emulator.fleet_config import FLEET_FILE, FleetConfig
 
@@ -40,10 +36,3 @@ class RunFolder:
     def fleet(self) -> FleetConfig:
         """Read the fleet's configuration. Raises `OSError` or pydantic's ValidationError."""
         return FleetConfig.model_validate_json(self.fleet_file.read_text())
-
-
-def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Write ``content`` so that a reader sees the old file or the new one, never half of it."""
-    beside = path.with_name(path.name + ".new")
-    beside.write_text(json.dumps(content))
-    os.replace(beside, path)

@@ -18,6 +18,7 @@ from typing import Final
 import trio
 from structlog import get_logger
 
+from emulator.atomic import write_json
 from emulator.clock import ScenarioClock
 from emulator.descriptors import raise_descriptor_limit
 from emulator.fleet import FleetShard, open_shard
@@ -25,7 +26,7 @@ from emulator.lab import move_to_fleet_side
 from emulator.logs import log_to_stderr
 from emulator.messages import MessageStream
 from emulator.optical import open_optical_port
-from emulator.run_folder import RunFolder, write_json
+from emulator.run_folder import RunFolder
 from emulator.serving import listen_in_lab, listen_on_loopback
 from protocols.framing import Message
 

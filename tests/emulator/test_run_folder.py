@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from emulator.run_folder import RunFolder, write_json
+from emulator.atomic import write_json
+from emulator.run_folder import RunFolder
 from tests.support.fleets import fleet_config
 
 

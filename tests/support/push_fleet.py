@@ -19,13 +19,13 @@ from typing import Any, Final
 import numpy as np
 import trio
 
+from emulator.atomic import write_json
 from emulator.clock import ScenarioClock
 from emulator.delivery_record import DeliveryRecord, Mark
 from emulator.dialects import Dialects, particular
 from emulator.identity import concentrator_name
 from emulator.keys import key_ring, with_members
 from emulator.meter_events import MeterEvents
-from emulator.run_folder import write_json
 from emulator.world import World
 from harness.headend.config import GapFillingRules, HeadEndConfig
 from harness.run.facts import RunFacts
