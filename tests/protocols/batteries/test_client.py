@@ -78,6 +78,8 @@ def test_both_ends_agree_octet_by_octet(dialect: Dialect) -> None:
             assert event.reply.current_ma == -36_667
         else:
             assert event == Answered(request, Done())
+    assert dict(client.faults) == {Fault.REFUSED: 1}
+    assert dict(server.faults) == {Fault.REFUSED: 1}
 
 
 @everywhere

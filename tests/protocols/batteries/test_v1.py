@@ -164,6 +164,7 @@ def test_what_begins_no_object_or_does_not_end_loses_the_framing() -> None:
 @pytest.mark.parametrize(
     "octets",
     [
+        b"\0",
         b"{}\0",
         b"nothing\0",
         b'{"response": null}\0',
