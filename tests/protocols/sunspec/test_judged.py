@@ -1,12 +1,17 @@
-"""pysunspec2's client reads and commands a battery of ours: an implementation of its own.
+"""Implementations of their own as judges: pymodbus's framer, pysunspec2's client.
 
-It runs over a socket in memory: what it sends goes into the device, whose answers come back.
+The client reads and commands a battery of ours over a socket in memory: what it sends goes into
+the device, whose answers come back.
 """
 
+from pymodbus.framer.socket import FramerSocket
+from pymodbus.pdu import DecodePDU
 from sunspec2.modbus.client import SunSpecModbusClientDeviceTCP
 
 from protocols.sunspec.device import ReadRequested, SunSpecDevice
 from protocols.sunspec.image import RegisterMap
+from protocols.sunspec.modbus import Adu
+from protocols.sunspec.pdu import ReadRegisters, WriteRegisters, encode_read, encode_written
 from protocols.sunspec.storage import (
     STORAGE_MODELS,
     StorageStatus,
@@ -43,6 +48,24 @@ class MemorySocket:
 
     def close(self) -> None:
         self._answers = b""
+
+
+def test_pymodbus_reads_our_frames() -> None:
+    requests, answers = FramerSocket(DecodePDU(True)), FramerSocket(DecodePDU(False))
+    write = WriteRegisters(40_001, (1, 0xFFFF))
+    for framer, pdu, expected in [
+        (requests, ReadRegisters(40_000, 2).encode(), (3, 40_000, 2, [])),
+        (requests, write.encode(), (16, 40_001, 2, [1, 0xFFFF])),
+        (answers, encode_read((0x5375, 0x6E53)), (3, 0, 0, [0x5375, 0x6E53])),
+        (answers, encode_written(write), (16, 40_001, 2, [])),
+    ]:
+        octets = Adu(0x1234, 7, pdu).encode()
+        used, message = framer.handleFrame(octets, 7, 0x1234)
+        assert used == len(octets)
+        assert message is not None
+        assert (message.transaction_id, message.dev_id) == (0x1234, 7)
+        registers = list(message.registers)
+        assert (message.function_code, message.address, message.count, registers) == expected
 
 
 def test_pysunspec2_finds_reads_and_commands_a_battery() -> None:
