@@ -71,6 +71,7 @@ class BatteryGrid:
             discharge_ma_max=int(self.discharge_ma_max[number]),
             efficiency_ppm=category.efficiency,
             cells=category.cells,
+            constant_voltage=category.voltage == "constant",
             resistance_uohm=0 if category.interface == "sunspec" else resistance_uohm,
         )
 

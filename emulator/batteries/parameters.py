@@ -81,6 +81,9 @@ class BatteryCategory(_Parameters):
     """Share of the charge that flows in that can be taken out again."""
     cells: Annotated[int, Field(ge=1, le=32)] = 16
     """Cells in series."""
+    voltage: Literal["curve", "constant"] = "curve"
+    """Whether the voltage at rest follows the charge. Where it is "constant", a power that is made
+    of a current is that current again, however old the voltage is that it was made with."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:

@@ -13,7 +13,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from emulator.batteries.voltage import HIGHEST_CELL_MV, NOMINAL_CELL_MV, WHOLE_PPM, cell_mv
+from emulator.batteries.voltage import (
+    HIGHEST_CELL_MV,
+    NOMINAL_CELL_MV,
+    WHOLE_PPM,
+    loaded_cell_mv,
+    resting_cell_mv,
+)
 
 MA_MS_PER_MAH: Final = 3_600_000
 
@@ -31,6 +37,8 @@ class Ratings:
     """In series."""
     resistance_uohm: int = 1_000
     """Of one cell."""
+    constant_voltage: bool = False
+    """Whether cells rest at their nominal voltage, whatever their charge."""
 
     @property
     def capacity_mah(self) -> int:
@@ -123,7 +131,8 @@ def snapshot(ratings: Ratings, course: Course, at_ms: int) -> Snapshot:
     """Return how a battery is at a time not before the course began; raises `ValueError`."""
     charge, current = course.charge_at(ratings, at_ms), course.current_at(ratings, at_ms)
     charge_ppm = charge * WHOLE_PPM // ratings.capacity_ma_ms
-    cell = cell_mv(charge_ppm, current, ratings.resistance_uohm)
+    resting_mv = NOMINAL_CELL_MV if ratings.constant_voltage else resting_cell_mv(charge_ppm)
+    cell = loaded_cell_mv(resting_mv, current, ratings.resistance_uohm)
     return Snapshot(
         at_ms=at_ms,
         voltage_mv=cell * ratings.cells,

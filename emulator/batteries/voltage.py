@@ -42,7 +42,7 @@ def resting_cell_mv(charge_ppm: int) -> int:
     return low_mv + (high_mv - low_mv) * (charge_ppm - low_ppm) // (high_ppm - low_ppm)
 
 
-def cell_mv(charge_ppm: int, current_ma: int, resistance_uohm: int) -> int:
+def loaded_cell_mv(resting_mv: int, current_ma: int, resistance_uohm: int) -> int:
     """Return what a cell shows, mV, while a current flows (positive: discharge); never below 0."""
     drop_mv = current_ma * resistance_uohm // WHOLE_PPM
-    return max(0, resting_cell_mv(charge_ppm) - drop_mv)
+    return max(0, resting_mv - drop_mv)

@@ -55,10 +55,13 @@ def test_limits_follow_from_capacity() -> None:
         "efficiency": "97 %",
         "first_charge": ("100 %", "100 %"),
         "cells": 4,
+        "voltage": "constant",
     }
     ratings = drawn(count=1, categories=[category]).ratings(0)
     assert (ratings.charge_ma_max, ratings.discharge_ma_max) == (22_000, 55_000)
     assert (ratings.efficiency_ppm, ratings.cells) == (970_000, 4)
+    assert ratings.constant_voltage
+    assert not drawn().ratings(0).constant_voltage
     assert ratings.capacity_ma_ms == 110_000 * 3_600_000
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -13,18 +15,11 @@ from emulator.batteries.physics import Course, Ratings, snapshot
 AH = 3_600_000_000
 """mA ms."""
 HOUR_MS = 3_600_000
+BUILT = Ratings(110 * AH, charge_ma_max=60_000, discharge_ma_max=60_000)
 
 
-def ratings(capacity: int = 110 * AH, **changes: int) -> Ratings:
-    return Ratings(
-        **{
-            "capacity_ma_ms": capacity,
-            "charge_ma_max": 60_000,
-            "discharge_ma_max": 60_000,
-            "resistance_uohm": 1_000,
-            **changes,
-        }
-    )
+def ratings(capacity: int = 110 * AH, **changes: Any) -> Ratings:
+    return replace(BUILT, capacity_ma_ms=capacity, **changes)
 
 
 def stepped(built: Ratings, course: Course, elapsed_ms: int) -> Fraction:
@@ -107,6 +102,13 @@ def test_what_could_flow_is_nothing_at_the_ends() -> None:
     empty, full = (snapshot(ratings(), Course(0, ah * AH), 0) for ah in (0, 110))
     assert (empty.charge_ma_max, empty.discharge_ma_max) == (60_000, 0)
     assert (full.charge_ma_max, full.discharge_ma_max) == (0, 60_000)
+
+
+def test_a_constant_voltage_knows_no_charge_but_drops_all_the_same() -> None:
+    built = ratings(constant_voltage=True)
+    for ah in (0, 55, 110):
+        assert snapshot(built, Course(0, ah * AH), 0).cell_mv == 3_200
+    assert snapshot(built, Course(0, 55 * AH, 40_000), 0).cell_mv == 3_160
 
 
 def test_ratings() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from emulator.batteries.voltage import CURVE, cell_mv, resting_cell_mv
+from emulator.batteries.voltage import CURVE, loaded_cell_mv, resting_cell_mv
 
 
 def test_the_curve_passes_through_its_points_and_rises_between_them() -> None:
@@ -26,6 +26,6 @@ def test_there_is_no_charge_beyond_full_or_empty(charge_ppm: int) -> None:
 
 def test_discharging_pulls_the_voltage_down_and_charging_lifts_it() -> None:
     # 50 A over one milliohm are 50 mV.
-    assert cell_mv(400_000, 50_000, 1_000) == 3_240
-    assert cell_mv(400_000, -50_000, 1_000) == 3_340
-    assert cell_mv(400_000, 10_000_000, 1_000) == 0
+    assert loaded_cell_mv(3_290, 50_000, 1_000) == 3_240
+    assert loaded_cell_mv(3_290, -50_000, 1_000) == 3_340
+    assert loaded_cell_mv(3_290, 10_000_000, 1_000) == 0
