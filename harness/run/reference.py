@@ -179,10 +179,15 @@ class ReferenceTarget:
         counts = self.counts()
         return counts["commands done"] + counts["commands failed"]
 
+    def has(self, number: int) -> bool:
+        """Tell whether there is such a shard, alive or not."""
+        return number < len(self.shards)
+
     async def kill(self, number: int, restart_after_s: float) -> None:
         """Kill a shard with SIGKILL; it lives again after ``restart_after_s`` real seconds.
 
-        One that is still starting is killed at that, and is started again like any other.
+        One that is still starting is killed at that, and is started again like any other; one that
+        is dead stays so for as long as it would have.
         """
         shard = self.shards[number]
         shard.restart_after_s = restart_after_s

@@ -85,7 +85,7 @@ class Timeline:
         if not isinstance(self._target, ReferenceTarget):
             return
         await self._until(event.at)
-        if f"headend-{event.shard}" not in self._target.pids():
+        if not self._target.has(event.shard):
             self._journal.note(f"{name}: there is no headend shard {event.shard}")
             return
         with self._journal.fault(name, what_happens(event)):

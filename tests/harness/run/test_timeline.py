@@ -44,6 +44,9 @@ class FakeHeadEnd(ReferenceTarget):
     def pids(self) -> dict[str, int]:
         return {"headend-0": self._pid}
 
+    def has(self, number: int) -> bool:
+        return number == 0
+
     async def kill(self, number: int, restart_after_s: float) -> None:
         self.killed.append((number, restart_after_s))
 
