@@ -24,7 +24,7 @@ from harness.store.interface import ExportFormat
 from harness.store.opening import duckdb_path, is_postgres
 from harness.store.postgres_export import export_query
 from harness.store.postgres_session import copy_in, copy_out
-from harness.store.postgres_store import column_kinds
+from harness.store.postgres_tables import column_kinds
 from harness.store.schema import Columns, Table, listed, quoted
 
 SCHEMA: Final = "billing"

@@ -16,11 +16,18 @@ from structlog import get_logger
 from emulator.clock import BEFORE_START_S, ScenarioClock
 from harness.billing.accounts import Accounts
 from harness.billing.book import Book
-from harness.billing.calendar import Month, day_number, day_of, month_span, past_months
+from harness.billing.calendar import (
+    Month,
+    day_number,
+    day_of,
+    midnight_s,
+    month_span,
+    past_months,
+)
 from harness.billing.config import BillingConfig
 from harness.billing.engine import Billing, Outcome, Rhythm
 from harness.billing.errors import BillingError, OverlapError, UnknownPartitionError
-from harness.billing.sources import ShardSource, StoreSource, UsageSource
+from harness.billing.sources import ANSWER_S, ShardSource, StoreSource, UsageSource
 from harness.billing.tables import VIRTUAL_METERS
 from harness.headend.api.client import RefusedError, ShardAwayError, ShardClient
 from harness.headend.api.directory import Directory
@@ -128,6 +135,9 @@ class BillingService:
         """
         before = past_months(today, self.config.statistics_months)
         await asyncio.to_thread(self.book.forget, before)
+        oldest_s = midnight_s(past_months(today, self.config.reading_months), self.billing.zone)
+        for client in self.clients:
+            await client.ask("forget", timeout_s=ANSWER_S, before_s=oldest_s)
         self.standing.forgotten_on = today
 
     def close(self) -> None:

@@ -21,6 +21,7 @@ alarms     from_s, to_s, count, see `tell_alarms`              columns of alarms
 nodes      after, count                                        total, registered, nodes
 export     path, format, from_s, to_s, what                    path
 usage      folder, stem, windows, step_s, see `UsageQuestion`  {}: the files of `write_usage`
+forget     before_s                                            how many readings are dropped
 stop       —                                                   {}: then the shard ends
 ========== =================================================== =====================================
 """
@@ -71,6 +72,7 @@ class Control:
             "commands": self._journal,
             "export": self._export,
             "usage": self._usage,
+            "forget": self._forget,
         }
 
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
@@ -180,6 +182,10 @@ class Control:
             what=what,
         )
         return {"path": str(await trio.to_thread.run_sync(export))}
+
+    async def _forget(self, question: Message) -> int:
+        forget = partial(self._shard.store.forget, int(question["before_s"]))
+        return await trio.to_thread.run_sync(forget)
 
     async def _usage(self, question: Message) -> dict[str, Any]:
         asked = UsageQuestion(

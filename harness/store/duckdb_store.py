@@ -188,6 +188,21 @@ class DuckDbStore:
             part.replace(path)
         return path
 
+    def forget(self, before_s: int) -> int:
+        """See `Store.forget`."""
+        with self._writing() as session:
+            with _transaction(session):
+                dropped = sum(
+                    changed(
+                        session.execute(
+                            f"DELETE FROM store.{name} WHERE captured_at < ?", [before_s]
+                        )
+                    )
+                    for name in self._readings.names
+                )
+            self._seen.forget(before_s)
+        return dropped
+
     def conflict_count(self) -> int:
         """See `Store.conflict_count`."""
         return int(self._fetch("SELECT count(*) FROM store.conflicts")[0][0])

@@ -161,6 +161,12 @@ class Store(Protocol):
         file appears whole or not at all.
         """
 
+    def forget(self, before_s: int) -> int:
+        """Drop readings captured before then, conflicting ones too, durably; return how many.
+
+        Whoever sends one of them again stores it again.
+        """
+
     def conflict_count(self) -> int:
         """Return how many conflicting arrivals of readings are kept aside."""
 

@@ -9,7 +9,8 @@ import numpy as np
 from harness.store import postgres_session
 from harness.store.errors import StoreSchemaError
 from harness.store.postgres_session import copy_out, redacted, translated
-from harness.store.postgres_store import SLOTS, column_kinds
+from harness.store.postgres_store import SLOTS
+from harness.store.postgres_tables import column_kinds
 from harness.store.postgres_usage import usage_of
 from harness.store.schema import Columns, Table
 from harness.store.sql_reader import SqlReader

@@ -35,6 +35,7 @@ from harness.store.interface import (
 )
 from harness.store.postgres_export import export_query
 from harness.store.postgres_session import copy_in, copy_out, redacted, translated
+from harness.store.postgres_tables import column_kinds, create_tables
 from harness.store.postgres_usage import usage_of
 from harness.store.rows import (
     NO_ALARMS,
@@ -66,57 +67,12 @@ from harness.store.schema import (
 from harness.store.sql import LAST_REGISTRATIONS, exported, page_of_alarms
 from harness.store.usage import Usage, UsageQuestion
 
-_KINDS: Final = {"u1": "i2", "u2": "i4", "u4": "i8", "i8": "i8"}
-"""There are no unsigned columns here, so each kind is held in the next larger."""
-_SQL_TYPES: Final = {"i2": "smallint", "i4": "integer", "i8": "bigint"}
-UNIQUE_INDEX: Final = "readings_once"
-_INDEXES: Final = {
-    "readings": (UNIQUE_INDEX, "captured_at, profile, meter"),
-    "alarms": ("alarms_once", listed(ALARMS.key)),
-}
-
-_COMMANDS: Final = (
-    "id bigint PRIMARY KEY, meter bigint NOT NULL, kind text NOT NULL, "
-    "parameter text NOT NULL, created_at bigint NOT NULL, state text NOT NULL, "
-    "invocation_counter bigint, sent_at bigint, done_at bigint, attempts integer NOT NULL, "
-    "outcome text NOT NULL"
-)
 SLOTS: Final = (
     # Jumps from slot to slot along the index instead of reading every row.
     "WITH RECURSIVE slot(at) AS (SELECT min(captured_at) FROM readings UNION ALL "
     "SELECT (SELECT min(captured_at) FROM readings WHERE captured_at > slot.at) "
     "FROM slot WHERE slot.at IS NOT NULL) SELECT at FROM slot WHERE at IS NOT NULL ORDER BY at"
 )
-
-
-def column_kinds(table: Table) -> dict[str, str]:
-    """Return the kind of every column of a table, as `copy_out` wants it."""
-    return {name: _KINDS[kind] for name, kind in table.types.items()}
-
-
-def _create_tables(connection: psycopg.Connection, tables: Sequence[Table]) -> None:
-    """Create what is missing of ``tables``, of counters and of commands."""
-    with connection.transaction():
-        # CREATE IF NOT EXISTS of two sessions at once may collide; one after the other may not.
-        connection.execute("SELECT pg_advisory_xact_lock(hashtext('meterstorm store'))")
-        for statement in (
-            *(statement for table in tables for statement in _statements(table)),
-            "CREATE TABLE IF NOT EXISTS counters "
-            "(system_title bytea PRIMARY KEY, counter bigint NOT NULL)",
-            f"CREATE TABLE IF NOT EXISTS commands ({_COMMANDS})",
-        ):
-            connection.execute(statement.encode())
-
-
-def _statements(table: Table) -> Iterator[str]:
-    columns = ", ".join(
-        f"{name} {_SQL_TYPES[kind]} NOT NULL" for name, kind in column_kinds(table).items()
-    )
-    for name in table.names:
-        yield f"CREATE TABLE IF NOT EXISTS {name} ({columns})"
-    if table.name in _INDEXES:
-        index, on = _INDEXES[table.name]
-        yield f"CREATE UNIQUE INDEX IF NOT EXISTS {index} ON {table.name} ({on})"
 
 
 class PostgresStore:
@@ -218,6 +174,14 @@ class PostgresStore:
         # On a connection of its own: an export of days must not hold up the writer.
         with translated(self._url), postgres_session.connected(self._url) as session:
             return export_query(session, query, path, file_format)
+
+    def forget(self, before_s: int) -> int:
+        """See `Store.forget`."""
+        old = f"WHERE captured_at < {before_s:d}"
+        with self._holding() as session, session.transaction():
+            return sum(
+                _execute(session, f"DELETE FROM {name} {old}") for name in self._readings.names
+            )
 
     def conflict_count(self) -> int:
         """See `Store.conflict_count`."""
@@ -323,7 +287,7 @@ class PostgresStore:
         if not found and not self._create:
             raise self._refusal("there is no store")
         if self._create or not postgres_session.has_table(session, ALARMS.name):
-            _create_tables(session, (self._readings, *YOUNGER))
+            create_tables(session, (self._readings, *YOUNGER))
         for table in (self._readings, ALARMS):
             session.execute(
                 f"CREATE TEMPORARY TABLE {_incoming(table)} (LIKE {table.name}) "

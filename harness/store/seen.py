@@ -63,6 +63,12 @@ class Seen:
             self._stored.add(slot)
             _set_bits(self._bitmap(slot, rows.meter[members]), rows.meter[members])
 
+    def forget(self, before_s: int) -> None:
+        """Take slots captured before then as never stored; only after that is committed."""
+        self._stored = {slot for slot in self._stored if slot[1] >= before_s}
+        for slot in [slot for slot in self._bitmaps if slot[1] < before_s]:
+            del self._bitmaps[slot]
+
     def present(self, slot: Slot, meters: range) -> NDArray[np.bool_]:
         """Tell which of ``meters`` (step 1) are stored in ``slot``."""
         return self._has(slot, np.arange(meters.start, meters.stop, dtype=np.uint32))

@@ -142,6 +142,14 @@ async def test_the_journal_is_told_in_pages(store: Store, tmp_path: Path) -> Non
     assert none["kind"] == "invalid"
 
 
+async def test_old_readings_are_forgotten(store: Store, tmp_path: Path) -> None:
+    async with controlled(store, tmp_path) as asked:
+        await Pusher().push(asked.port, 0, 1)
+        assert await asked("forget", before_s=FIRST_S + 1) == {"answer": METERS}
+        assert await asked("forget", before_s=FIRST_S + 1) == {"answer": 0}
+    assert store.slots().tolist() == [FIRST_S + STEP_S]
+
+
 async def test_usage_is_two_files(store: Store, tmp_path: Path) -> None:
     async with controlled(store, tmp_path) as asked:
         await Pusher().push(asked.port, 0, 1)
@@ -196,6 +204,8 @@ WRONG = [
     ("export", {"path": "/x", "format": "csv); DROP TABLE readings; --"}, "invalid"),
     ("export", {"path": "/no/such/x", "format": "csv", "from_s": 0, "to_s": 1}, "store"),
     ("usage", USAGE, "store"),
+    ("forget", {}, "unknown"),
+    ("forget", {"before_s": "x"}, "invalid"),
     ("usage", USAGE | {"windows": []}, "invalid"),
     ("usage", USAGE | {"windows": [[1, 2]]}, "invalid"),
     ("usage", USAGE | {"meters": [1]}, "invalid"),

@@ -432,3 +432,19 @@ def test_a_put_undone_at_a_stage_leaves_nothing(place: Place, last: PutStage) ->
         again = alarms_of([(1, 0, 5, 1, 900, 1)])
         found = store.put(push([1, 2], 900), {TITLE: 7}, 1, alarms=again)
         assert found == PutResult(2, 0, 0, 1)
+
+
+def test_what_is_forgotten_is_gone_and_may_come_again(place: Place) -> None:
+    with closing(place.open()) as store:
+        store.put(push([1, 2], 900), {TITLE: 5}, 1)
+        store.put(push([1], 900, value=8), {}, 2)
+        store.put(push([1], 1800), {}, 3)
+        assert store.forget(900) == 0
+        assert store.forget(1800) == 3
+        assert store.slots().tolist() == [1800]
+        assert store.conflict_count() == 0
+        assert store.counters() == {TITLE: 5}
+        assert store.put(push([1, 1], 900), {}, 4) == PutResult(1, 1, 0)
+        assert store.put(push([1], 1800), {}, 4) == PutResult(0, 1, 0)
+    with closing(place.open()) as store:
+        assert store.slots().tolist() == [900, 1800]
