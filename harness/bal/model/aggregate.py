@@ -11,6 +11,7 @@ off) is left out, so it holds up nobody. Where all are left out, the limit is 0.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from operator import mul
 
 from harness.bal.model.battery import Battery, leaves
 from harness.bal.model.sharing import apportion
@@ -23,9 +24,14 @@ def joint_limit(limits_ma: Sequence[int], contents: Sequence[int]) -> int:
     ``contents`` are charges for discharging, rooms for charging; sources without limit or contents
     are left out.
     """
-    able = [(limit, held) for limit, held in zip(limits_ma, contents, strict=True) if limit * held]
-    whole = sum(held for _, held in able)
-    return min((limit * whole // held for limit, held in able), default=0)
+    whole = 0
+    least_limit, least_held = 0, 1
+    for limit, held in zip(limits_ma, contents, strict=True):
+        if limit and held:
+            if not whole or limit * least_held < least_limit * held:
+                least_limit, least_held = limit, held
+            whole += held
+    return least_limit * whole // least_held
 
 
 class Aggregate(Battery):
@@ -81,7 +87,7 @@ class Aggregate(Battery):
             oldest_ms=min(_moments(look.oldest_ms for look in timed), default=None),
             newest_ms=max(_moments(look.newest_ms for look in timed), default=None),
             sources=len(self.leaves),
-            sources_online=sum(leaf.online for leaf in self.leaves),
+            sources_online=sum([leaf.online for leaf in self.leaves]),
         )
 
 
@@ -104,20 +110,20 @@ def _ability(values: Values, current_ma: int) -> int:
 def _joined(values: Sequence[Values], *, nominal: bool) -> Values:
     """Return the sum; ``nominal`` limits are those of sources in balance."""
     capacities = [one.capacity_ma_ms for one in values]
-    charges = capacities if nominal else [one.charge_ma_ms for one in values]
-    rooms = capacities if nominal else [one.room_ma_ms for one in values]
+    charges = [one.charge_ma_ms for one in values]
+    voltages = [one.voltage_mv for one in values]
+    rooms = [max(0, most - held) for most, held in zip(capacities, charges, strict=True)]
+    capacity = sum(capacities)
     return Values(
-        voltage_mv=_mean_voltage(values),
-        current_ma=sum(one.current_ma for one in values),
-        max_charge_ma=joint_limit([one.max_charge_ma for one in values], rooms),
-        max_discharge_ma=joint_limit([one.max_discharge_ma for one in values], charges),
-        charge_ma_ms=sum(one.charge_ma_ms for one in values),
-        capacity_ma_ms=sum(capacities),
+        # The mean weighted by capacity: what cannot be reached has none.
+        voltage_mv=sum(map(mul, voltages, capacities)) // capacity if capacity else 0,
+        current_ma=sum([one.current_ma for one in values]),
+        max_charge_ma=joint_limit(
+            [one.max_charge_ma for one in values], capacities if nominal else rooms
+        ),
+        max_discharge_ma=joint_limit(
+            [one.max_discharge_ma for one in values], capacities if nominal else charges
+        ),
+        charge_ma_ms=sum(charges),
+        capacity_ma_ms=capacity,
     )
-
-
-def _mean_voltage(values: Sequence[Values]) -> int:
-    """Return the mean voltage weighted by capacity; 0 where there is none."""
-    whole = sum(one.capacity_ma_ms for one in values)
-    weighted = sum(one.voltage_mv * one.capacity_ma_ms for one in values)
-    return weighted // whole if whole else 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from harness.bal.errors import CurrentOutOfRangeError
 from harness.bal.model.aggregate import joint_limit
 from harness.bal.model.batteries import Batteries
+from harness.bal.model.values import Reading
 from tests.support.battery_model import AH, HOUR_MS, add, read, told
 
 
@@ -108,3 +110,14 @@ def test_the_limit_is_the_greatest_that_passes_no_source_s(able: list[tuple[int,
         return all(Fraction(current * held, whole) <= limit for limit, held in used)
 
     assert joint == 0 if not used else passes(joint) and not passes(joint + 1)
+
+
+def test_an_order_is_divided_anew_where_a_part_of_it_has_become_too_much() -> None:
+    batteries = two(55, 20)
+    assert told(batteries.set_discharge("c", 15_000, 0)) == {"a": 11_000, "b": 4_000}
+    values = batteries.status("a").current
+    weaker = replace(values, charge_ma_ms=5 * AH, max_discharge_ma=10_000)
+    batteries.source_read("a", Reading.at(1_000, weaker), 1_000)
+    # All of it can still be done, but no longer in the parts of before.
+    assert batteries.status("c").current.max_discharge_ma == 50_000
+    assert told(batteries.due(1_000)) == {"a": 3_000, "b": 12_000}
