@@ -1,14 +1,13 @@
 """Bills held against the plan, to the cent, and the first reading that explains a difference.
 
 What a bill must be comes from `harness.check.billing_truth`; what it is, from a file that a billing
-system wrote. A store is asked only where the two differ: for the readings that a bill follows from,
-at the month's begin and end and where peak hours begin and end, then for all others of the month.
+system wrote. A store is asked only where the two differ (`harness.check.bill_faults`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Final, Self
@@ -17,10 +16,9 @@ import duckdb
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.check.billing_rules import MonthRates
+from harness.check.bill_faults import ReadingFault, decisive_faults, faults_at, first_faults
 from harness.check.billing_truth import BillingTruth, TrueBills
 from harness.store.interface import StoredReader
-from harness.store.rows import StoredRows
 
 Int64Array = NDArray[np.int64]
 
@@ -31,6 +29,8 @@ FATAL_BILLS: Final = {
     "invented": "bills of no meter or month of the plan",
 }
 """What no billing system may do, by the names of `BillAccount`."""
+DOUBTFUL: Final = ("wrong", "missing")
+"""What a store may explain."""
 
 
 class BillsError(Exception):
@@ -94,25 +94,6 @@ def _bill_columns(path: Path) -> dict[str, NDArray[np.generic]]:
 
 
 @dataclass(frozen=True, slots=True)
-class ReadingFault:
-    """A reading that is not in a store as its meter registered it.
-
-    Attributes:
-        meter: its number.
-        interval: of the plan; negative before the run.
-        captured_at_s: when it was captured, POSIX seconds.
-        expected: status and registers.
-        found: what the store has; empty where it has nothing.
-    """
-
-    meter: int
-    interval: int
-    captured_at_s: int
-    expected: tuple[int, ...]
-    found: tuple[int, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class BillExample:
     """One bill that failed, for a person to look at.
 
@@ -145,6 +126,9 @@ class BillAccount:
     twice: int = 0
     """Bills beyond the first of a meter and month; the first is judged by its amount."""
     invented: int = 0
+    explained: int = 0
+    """Of those wrong and missing, how many the store explains: a reading that the bill follows from
+    is not there as its meter registered it. The rest is the billing system's own doing."""
     examples: list[BillExample] = field(default_factory=list)
 
 
@@ -161,14 +145,14 @@ def check_bills(
     Raises `StoreError` when the store cannot be read.
     """
     account = BillAccount()
-    rates = {month.number: month for month in truth.rates}
     planned = np.zeros(len(delivered), np.bool_)
     for bills in truth.bills():
         mine = _of_month(delivered, bills)
         planned[mine] = True
-        examples = _judge(delivered, mine, bills, account)
-        if reader is not None and examples:
-            examples = _explained(examples, rates[bills.month], bills, truth, reader)
+        examples, doubtful = _judge(delivered, mine, bills, account)
+        if reader is not None and doubtful.any():
+            explained, examples = _explain(examples, doubtful, bills, truth, reader)
+            account.explained += explained
         account.examples += examples[: EXAMPLES_MAX - len(account.examples)]
     strange = np.flatnonzero(~planned)
     account.invented += len(strange)
@@ -188,8 +172,11 @@ def _of_month(delivered: DeliveredBills, bills: TrueBills) -> NDArray[np.intp]:
 
 def _judge(
     delivered: DeliveredBills, mine: NDArray[np.intp], bills: TrueBills, account: BillAccount
-) -> list[BillExample]:
-    """Count the bills of one month and return examples of those that failed."""
+) -> tuple[list[BillExample], NDArray[np.bool_]]:
+    """Count the bills of one month.
+
+    Returns examples of those that failed, and the meters whose bill is wrong or missing.
+    """
     meter, cents = delivered.meter[mine], delivered.amount_cents[mine]
     meters = len(bills.amount_cents)
     count = np.bincount(meter, minlength=meters)
@@ -205,7 +192,7 @@ def _judge(
     account.wrong += int(np.count_nonzero(fates["wrong"]))
     account.missing += int(np.count_nonzero(fates["missing"]))
     account.twice += int(np.maximum(count - 1, 0).sum())
-    return [
+    examples = [
         BillExample(
             fate,
             number,
@@ -216,73 +203,28 @@ def _judge(
         for fate, which in fates.items()
         for number in np.flatnonzero(which)[:EXAMPLES_MAX].tolist()
     ]
+    return examples, fates["wrong"] | fates["missing"]
 
 
-def _explained(
+def _explain(
     examples: Sequence[BillExample],
-    rates: MonthRates,
+    doubtful: NDArray[np.bool_],
     bills: TrueBills,
     truth: BillingTruth,
     reader: StoredReader,
-) -> list[BillExample]:
-    doubtful = {example.meter for example in examples if example.fate in ("wrong", "missing")}
-    faults = first_faults(doubtful, truth.times(rates), bills, truth, reader)
-    return [
-        BillExample(
-            example.fate,
-            example.meter,
-            example.month,
-            example.expected_cents,
-            example.found_cents,
-            faults.get(example.meter) if example.meter in doubtful else None,
-        )
+) -> tuple[int, list[BillExample]]:
+    """Return how many doubtful bills the store explains, and the examples with their reasons."""
+    first = decisive_faults(doubtful, bills, truth, reader)
+    told_of = {example.meter for example in examples if doubtful[example.meter]}
+    faults = faults_at({meter: int(first[meter]) for meter in told_of}, truth, reader)
+    others = first_faults(told_of - faults.keys(), bills, truth, reader)
+    explained = [
+        replace(example, because=(faults | others).get(example.meter))
+        if example.fate in DOUBTFUL
+        else example
         for example in examples
     ]
-
-
-def first_faults(
-    meters: Iterable[int],
-    times: Sequence[int],
-    bills: TrueBills,
-    truth: BillingTruth,
-    reader: StoredReader,
-) -> dict[int, ReadingFault]:
-    """Return the first reading of each meter that is not in the store as it must be.
-
-    Those captured at ``times`` come first, then all others of what the bills cover.
-    """
-    wanted = sorted(meters)
-    spans = {meter: (int(bills.from_s[meter]), int(bills.to_s[meter])) for meter in wanted}
-    decisive = sorted({*times, *(at_s for span in spans.values() for at_s in span)})
-    every = range(decisive[0], decisive[-1] + 1, truth.plan.step_s)
-    found: dict[int, ReadingFault] = {}
-    for at_s in [*decisive, *sorted(set(every) - set(decisive))]:
-        wanted = [meter for meter in wanted if meter not in found]
-        concerned = [meter for meter in wanted if spans[meter][0] <= at_s <= spans[meter][1]]
-        if not concerned:
-            continue
-        stored, interval = reader.rows(at_s), truth.interval_of(at_s)
-        for meter in concerned:
-            fault = _fault(meter, interval, at_s, stored, truth)
-            if fault is not None:
-                found[meter] = fault
-    return found
-
-
-def _fault(
-    meter: int, interval: int, at_s: int, stored: StoredRows, truth: BillingTruth
-) -> ReadingFault | None:
-    values, status = truth.truth.registers(np.array([meter]), interval)
-    expected = (int(status[0]), *values[0].tolist())
-    mine = (stored.rows.meter == meter) & (stored.rows.profile == truth.truth.profile.number)
-    rows = stored.rows.take(mine)
-    if not len(rows):
-        return ReadingFault(meter, interval, at_s, expected, ())
-    for row in range(len(rows)):
-        seen = (int(rows.status[row]), *rows.values[row].tolist())
-        if seen != expected:
-            return ReadingFault(meter, interval, at_s, expected, seen)
-    return None
+    return int(np.count_nonzero(first)) + len(others), explained
 
 
 def told(example: BillExample, truth: BillingTruth) -> str:

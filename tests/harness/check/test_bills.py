@@ -149,6 +149,7 @@ def test_the_first_decisive_reading_explains_a_wrong_bill() -> None:
     rows = changed(4, "2026-03-02T09:00:00", "2026-03-05T20:00:00", "2026-03-06T07:00:00")
     account = check_bills(wrong_bill(4), TRUTH, reader(rows))
     because = one(account).because
+    assert (account.wrong, account.explained) == (1, 1)
     assert because is not None
     assert (because.meter, because.captured_at_s) == (4, at_s("2026-03-05T20:00:00"))
     assert because.interval == TRUTH.interval_of(because.captured_at_s)
@@ -192,7 +193,22 @@ def test_a_doubled_reading_with_other_values_explains_too() -> None:
 
 
 def test_readings_that_are_all_right_explain_nothing() -> None:
-    assert one(check_bills(wrong_bill(4), TRUTH, reader(ROWS))).because is None
+    account = check_bills(wrong_bill(4), TRUTH, reader(ROWS))
+    assert one(account).because is None
+    assert (account.wrong, account.explained) == (1, 0)
+
+
+def test_every_bill_is_explained_not_only_those_that_are_told_of() -> None:
+    bills = [(m, month, cents + (month == 202603)) for m, month, cents in RIGHT]
+    moment = at_s("2026-03-05T20:00:00")
+    rows = [row for row in ROWS if row.captured_at_s != moment or row.meter == 0]
+    account = check_bills(delivered(bills), TRUTH, reader(rows))
+    assert (account.wrong, account.explained) == (METERS, METERS - 1)
+    assert len(account.examples) == min(METERS, EXAMPLES_MAX)
+    assert account.examples[0].because is None
+    for example in account.examples[1:]:
+        assert example.because is not None
+        assert (example.because.captured_at_s, example.because.found) == (moment, ())
 
 
 # ---- files -------------------------------------------------------------------------------------
