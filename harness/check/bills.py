@@ -29,8 +29,6 @@ FATAL_BILLS: Final = {
     "invented": "bills of no meter or month of the plan",
 }
 """What no billing system may do, by the names of `BillAccount`."""
-DOUBTFUL: Final = ("wrong", "missing")
-"""What a store may explain."""
 
 
 class BillsError(Exception):
@@ -128,7 +126,8 @@ class BillAccount:
     invented: int = 0
     explained: int = 0
     """Of those wrong and missing, how many the store explains: a reading that the bill follows from
-    is not there as its meter registered it. The rest is the billing system's own doing."""
+    is not there as its meter registered it. What lies between those is looked at for examples only;
+    the rest is the billing system's own doing."""
     examples: list[BillExample] = field(default_factory=list)
 
 
@@ -219,10 +218,7 @@ def _explain(
     faults = faults_at({meter: int(first[meter]) for meter in told_of}, truth, reader)
     others = first_faults(told_of - faults.keys(), bills, truth, reader)
     explained = [
-        replace(example, because=(faults | others).get(example.meter))
-        if example.fate in DOUBTFUL
-        else example
-        for example in examples
+        replace(example, because=(faults | others).get(example.meter)) for example in examples
     ]
     return int(np.count_nonzero(first)) + len(others), explained
 

@@ -166,6 +166,7 @@ def test_a_reading_between_explains_where_no_decisive_one_does() -> None:
         wrong_bill(4), TRUTH, reader(changed(4, "2026-03-02T09:00:00", "2026-03-20T03:00:00"))
     )
     because = one(account).because
+    assert account.explained == 1
     assert because is not None
     assert because.captured_at_s == at_s("2026-03-02T09:00:00")
 
