@@ -39,6 +39,15 @@ def test_the_others_take_over_until_a_lost_source_returns_and_is_told_again() ->
     assert told(batteries.due(2_000)) == {"a": 11_000, "b": 4_000}
 
 
+def test_an_order_that_nobody_took_is_void_when_its_source_is_lost() -> None:
+    batteries = two()
+    batteries.schedule("c", 15_000, 1_000, 9_000, 0)
+    read(batteries, "a", 55, 1_500)
+    assert batteries.next_due_ms() == 1_500
+    batteries.source_lost("b", 1_600)
+    assert told(batteries.due(1_600)) == {"a": 15_000}
+
+
 def test_a_set_point_that_cannot_be_held_is_cut_and_taken_up_again() -> None:
     batteries = two()
     batteries.set_discharge("c", 80_000, 0)

@@ -1,0 +1,66 @@
+"""Operations a second on the battery model: an aggregate of 10, 100 and 1,000 sources.
+
+Each way does what a service does for one request, without journal and network: a command that all
+sources must hear of, a reading of one source while current flows, and a status right after it,
+which is the dearest moment to ask. The cost of commands and of such a status grows with the number
+of sources, the cost of a reading should not.
+"""
+
+from __future__ import annotations
+
+from itertools import count, cycle
+from typing import Final
+
+from rich.console import Console
+
+from harness.bal.model.batteries import Batteries
+from harness.bal.model.values import Reading
+from tests.bench.measuring import Line, show, timed
+from tests.support.battery_model import add
+
+SIZES: Final = (10, 100, 1_000)
+
+
+def main() -> None:
+    """Print a table for each way."""
+    console = Console()
+    lines = [_measured(size) for size in SIZES]
+    for index, title in enumerate(("commands", "readings", "statuses after a reading")):
+        ways = [line[index] for line in lines]
+        show(console, f"{title} of one aggregate", ways, unit="operation", base=ways[0])
+
+
+def aggregate(size: int) -> Batteries:
+    """Return one aggregate, "all", of ``size`` half-full sources that discharges."""
+    batteries = Batteries()
+    names = [f"source {index:04}" for index in range(size)]
+    for name in names:
+        add(batteries, name, ah=100, discharge_a=50, holds_ah=50)
+    batteries.make_aggregator("all", names)
+    batteries.set_discharge("all", 20_000 * size, 0)
+    return batteries
+
+
+def _measured(size: int) -> tuple[Line, Line, Line]:
+    batteries = aggregate(size)
+    sources = cycle(batteries.sources())
+    moments = count(1)
+    values = batteries.status(next(sources)).current
+
+    def command() -> None:
+        at_ms = next(moments)
+        orders = batteries.set_discharge("all", 20_000 * size + size * (at_ms % 7), at_ms)
+        assert len(orders) <= size
+
+    def read() -> None:
+        at_ms = next(moments)
+        batteries.source_read(next(sources), Reading.at(at_ms, values), at_ms)
+        batteries.due(at_ms)
+
+    def ask() -> None:
+        at_ms = next(moments)
+        batteries.source_read(next(sources), Reading.at(at_ms, values), at_ms)
+        assert batteries.status("all").sources_online == size
+
+    way = f"{size} sources"
+    return timed(way, command), timed(way, read), timed(way, ask)
