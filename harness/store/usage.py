@@ -125,6 +125,13 @@ class Usage:
     energy: Energy
     standing: Standing
 
+    def of(self, meters: NDArray[np.uint32]) -> Usage:
+        """Return the answer for some of the meters."""
+        return Usage(
+            self.energy.take(np.isin(self.energy.meter, meters)),
+            self.standing.take(np.isin(self.standing.meter, meters)),
+        )
+
     @classmethod
     def joined(cls, parts: list[Usage]) -> Usage:
         """Return the answers of several stores, no meter in two of them, as one, by meter."""

@@ -25,6 +25,9 @@ from harness.store.usage import NEVER, Energy, Standing, Usage, UsageQuestion
 
 _PAGE_ROWS: Final = 4_000_000
 _CHUNK_S: Final = 86_400
+_NEAR_STEPS: Final = 4
+"""Captures around a bound among which the readings next to it are looked for at first."""
+_ENDS_MAX: Final = 100
 
 Fetch = Callable[[str, Sequence[str]], Columns]
 """Runs a query whose result has the named columns, 64-bit integers never null; returns them."""
@@ -51,12 +54,67 @@ def usage(fetch: Fetch, question: UsageQuestion, registers: Sequence[str], at: s
     rest = np.setdiff1d(standing.meter, answered)
     if not len(rest):
         return Usage(whole, standing)
+    known = standing.take(np.isin(standing.meter, rest))
     parts = [Usage(whole, standing.take(~np.isin(standing.meter, rest)))]
-    page = max(1, _PAGE_ROWS // (question.captures + 1))
-    for begin in range(0, len(rest), page):
-        rows = fetch(_rows_query(question, rest[begin : begin + page], at), _ROWS)
-        parts.append(_prorated(rows, bounds))
-    return Usage.joined(parts)
+    near, unsure = _fetched(fetch, bounds, known, at, near=True)
+    far, _ = _fetched(fetch, bounds, unsure, at, near=False)
+    return Usage.joined(parts + near + far)
+
+
+def _fetched(
+    fetch: Fetch, bounds: _Bounds, standing: Standing, at: str, *, near: bool
+) -> tuple[list[Usage], Standing]:
+    """Return the usage of meters that lack readings at bounds, and of whom it is not sure.
+
+    ``near``: only readings close to bounds are fetched, which mostly will do.
+    """
+    asked, parts, left = bounds.question, [], []
+    moments = len(bounds.at_s) * (2 * _NEAR_STEPS + 1)
+    page = max(1, _PAGE_ROWS // (min(moments, asked.captures) if near else asked.captures))
+    for begin in range(0, len(standing), page):
+        of_page = standing.take(slice(begin, begin + page))
+        when = _near(bounds, of_page) if near else _everywhere(asked)
+        rows = fetch(_rows_query(asked, of_page.meter, when, at), _ROWS)
+        found, sure = _prorated(rows, bounds, of_page)
+        if near:
+            certain = found.standing.meter[sure]
+            left.append(of_page.take(~np.isin(of_page.meter, certain)))
+            found = found.of(certain)
+        parts.append(found)
+    return parts, Standing.concatenate(left) if left else standing.take(slice(0))
+
+
+def _near(bounds: _Bounds, standing: Standing) -> str:
+    """Return the condition of readings close to bounds, at meters' ends and in the margins."""
+    asked = bounds.question
+    ends = np.union1d(standing.from_s, standing.to_s)[:_ENDS_MAX]
+    around_s = _NEAR_STEPS * asked.step_s
+    spans = [(int(at_s) - around_s, int(at_s) + around_s) for at_s in np.unique(bounds.at_s)]
+    spans += [
+        (asked.from_s - asked.margin_s, asked.from_s),
+        (asked.to_s, asked.to_s + asked.margin_s),
+    ]
+    conditions = [
+        f"captured_at BETWEEN {begin_s:d} AND {end_s:d}" for begin_s, end_s in _united(spans)
+    ]
+    conditions.append(f"captured_at IN ({listed([str(at_s) for at_s in ends.tolist()])})")
+    return f"({' OR '.join(conditions)})"
+
+
+def _everywhere(asked: UsageQuestion) -> str:
+    begin_s, end_s = asked.from_s - asked.margin_s, asked.to_s + asked.margin_s
+    return f"captured_at BETWEEN {begin_s:d} AND {end_s:d}"
+
+
+def _united(spans: list[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+    """Yield spans that cover the same, none touching another, in order."""
+    begin_s, end_s = min(spans)
+    for span in sorted(spans):
+        if span[0] > end_s:
+            yield begin_s, end_s
+            begin_s = span[0]
+        end_s = max(end_s, span[1])
+    yield begin_s, end_s
 
 
 class _Bounds:
@@ -193,20 +251,25 @@ def _merged(one: Standing, later: Standing) -> Standing:
 _ROWS: Final = ("meter", "at_s", "import_wh", "export_wh")
 
 
-def _rows_query(question: UsageQuestion, meters: NDArray[np.uint32], at: str) -> str:
-    begin_s, end_s = question.from_s - question.margin_s, question.to_s + question.margin_s
+def _rows_query(question: UsageQuestion, meters: NDArray[np.uint32], when: str, at: str) -> str:
     return (
         "SELECT CAST(meter AS BIGINT) AS meter, captured_at AS at_s, "
         f"CAST({question.imported} AS BIGINT) AS import_wh, "
         f"CAST({question.exported} AS BIGINT) AS export_wh FROM {at}readings "
-        f"WHERE captured_at BETWEEN {begin_s:d} AND {end_s:d} AND {_chosen(question)} "
+        f"WHERE {when} AND {_chosen(question)} "
         f"AND meter IN ({listed([str(meter) for meter in meters.tolist()])}) "
         "ORDER BY meter, captured_at, stored_at"
     )
 
 
-def _prorated(columns: Columns, bounds: _Bounds) -> Usage:
-    """Return the usage of meters whose readings, by meter and time, are all given."""
+def _prorated(
+    columns: Columns, bounds: _Bounds, known: Standing
+) -> tuple[Usage, NDArray[np.bool_]]:
+    """Return the usage of meters from readings by meter and time, and of whom it is sure.
+
+    Not sure is it where a reading that was left out could lie closer to a bound than those it
+    follows from. ``known`` is what the store's query found of the meters.
+    """
     question = bounds.question
     meter = np.asarray(columns["meter"], np.int64)
     at_s = np.asarray(columns["at_s"], np.int64)
@@ -216,6 +279,7 @@ def _prorated(columns: Columns, bounds: _Bounds) -> Usage:
     registers = [np.asarray(columns[name], np.int64)[~again] for name in ("import_wh", "export_wh")]
     meters, first = np.unique(meter, return_index=True)
     last = np.append(first[1:], len(meter)) - 1
+    known = known.take(np.searchsorted(known.meter, meters))
     begin_s, end_s = np.maximum(at_s[first], question.from_s), np.minimum(at_s[last], question.to_s)
     # One key for meter and time, in order, so that one search finds the place of every bound.
     origin_s, span_s = question.from_s - question.margin_s, question.to_s - question.from_s
@@ -226,33 +290,36 @@ def _prorated(columns: Columns, bounds: _Bounds) -> Usage:
     wanted = np.arange(len(meters))[:, np.newaxis] * width + (wanted_s - origin_s)
     before = np.searchsorted(key, wanted, side="right") - 1
     after = np.minimum(before + 1, last[:, np.newaxis])
-    gap_s = np.maximum(at_s[after] - at_s[before], 1)
     energies = []
     for register in registers:
         rise = register[after] - register[before]
+        gap_s = np.maximum(at_s[after] - at_s[before], 1)
         value = register[before] + rise * (wanted_s - at_s[before]) // gap_s
         energies.append(np.add.reduceat(value * bounds.weight, bounds.first, axis=1).ravel())
+    near_s = _NEAR_STEPS * question.step_s
+    close = (wanted_s - at_s[before] <= near_s) & (at_s[after] - wanted_s <= near_s)
+    # Beyond the ends all of the margin was fetched, so a reading there is the next one.
+    close |= (bounds.at_s == question.from_s) & (at_s[after] - wanted_s <= near_s)
+    close |= (bounds.at_s == question.to_s) & (wanted_s - at_s[before] <= near_s)
+    close |= at_s[before] == wanted_s
+    sure = close.all(axis=1)
+    sure &= (at_s[first] <= question.from_s) | (at_s[first] == known.from_s)
+    sure &= (at_s[last] >= question.to_s) | (at_s[last] == known.to_s)
+    fell_at_s = _falls(at_s, owner, len(meters), registers)
     numbers = meters.astype(np.uint32)
-    return Usage(
+    found = Usage(
         Energy(
             np.repeat(numbers, len(bounds.bands)), np.tile(bounds.bands, len(meters)), *energies
         ),
-        Standing(
-            numbers,
-            _within(at_s, owner, len(meters), question),
-            begin_s,
-            end_s,
-            _falls(at_s, owner, len(meters), registers),
-        ),
+        Standing(numbers, known.readings, begin_s, end_s, _earlier(known.fell_at_s, fell_at_s)),
     )
+    return found, sure
 
 
-def _within(
-    at_s: NDArray[np.int64], owner: NDArray[np.int64], meters: int, question: UsageQuestion
-) -> NDArray[np.int64]:
-    """Return how many readings of each meter lie within the windows."""
-    inside = (at_s >= question.from_s) & (at_s <= question.to_s)
-    return np.bincount(owner[inside], minlength=meters).astype(np.int64)
+def _earlier(one: NDArray[np.int64], other: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the earlier moment of each pair, `NEVER` being later than any."""
+    both = np.where(one == NEVER, other, np.minimum(one, np.where(other == NEVER, one, other)))
+    return both
 
 
 def _falls(

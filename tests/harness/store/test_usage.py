@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import replace
+from itertools import pairwise
 
+import duckdb
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -188,29 +190,56 @@ def test_windows_without_sense_are_refused(windows: tuple[Window, ...], reason: 
         UsageQuestion(windows, STEP_S)
 
 
-@settings(max_examples=60, deadline=None)
+CAPTURES = 60
+MARGIN = 12
+
+
+@settings(max_examples=80, deadline=None)
 @given(
-    rises=st.lists(st.integers(0, 1000), min_size=8, max_size=8),
-    kept=st.sets(st.integers(0, 8), min_size=2),
-    bands=st.lists(st.integers(0, 2), min_size=8, max_size=8),
+    rises=st.lists(st.integers(0, 1000), min_size=CAPTURES, max_size=CAPTURES),
+    kept=st.lists(st.sets(st.integers(0, CAPTURES), min_size=1), min_size=1, max_size=3),
+    gap=st.tuples(st.integers(0, CAPTURES), st.integers(0, CAPTURES)),
+    cuts=st.sets(st.integers(16, 44), max_size=4),
+    step=st.integers(1, 2),
 )
-def test_bands_add_up_to_the_register(rises: list[int], kept: set[int], bands: list[int]) -> None:
-    """Whatever is missing, no watt-hour is lost or counted twice."""
+def test_whatever_is_missing_the_register_rises_evenly_between_readings(
+    rises: list[int], kept: list[set[int]], gap: tuple[int, int], cuts: set[int], step: int
+) -> None:
+    """Captures 0..60 a second apart; the windows lie within 15..45, the margin reaches 3..57."""
     register = np.concatenate([[0], np.cumsum(rises)])
-    places = sorted(kept)
+    rows = [(m, at) for m, places in enumerate(kept) for at in sorted(places)]
+    # One that has all but one long gap.
+    rows += [(9, at) for at in range(CAPTURES + 1) if not min(gap) <= at <= max(gap)]
+    edges = sorted({15, 45, *cuts})
+    windows = tuple(Window(a, b, i % 2) for i, (a, b) in enumerate(pairwise(edges)))
+    question = UsageQuestion(windows, step, margin_s=MARGIN)
+    with duckdb.connect() as session:
+        session.execute(
+            "CREATE TABLE readings (meter UINTEGER, profile UTINYINT, captured_at BIGINT, "
+            "stored_at BIGINT, import_wh UINTEGER, export_wh UINTEGER)"
+        )
+        lines = ", ".join(f"({m}, 1, {at}, 0, {register[at]}, {at})" for m, at in rows)
+        session.execute(f"INSERT INTO readings VALUES {lines or '(99, 2, 0, 0, 0, 0)'}")
+        answer = usage(
+            lambda query, names: session.execute(query).fetchnumpy(), question, REGISTERS
+        )
+    expected = []
+    for meter in sorted({m for m, at in rows if 15 <= at <= 45}):
+        mine = [at for m, at in rows if m == meter and 15 - MARGIN <= at <= 45 + MARGIN]
+        sums = {window.band: 0 for window in windows}
+        for window in windows:
+            begin, end = (_register(mine, register, at) for at in (window.from_s, window.to_s))
+            sums[window.band] += end - begin
+        expected += [(meter, band, wh) for band, wh in sorted(sums.items())]
+    assert [line[:3] for line in told(answer)] == expected
+    inside = [sum(m == meter and 15 <= at <= 45 for m, at in rows) for meter in (0, 1, 2, 9)]
+    assert answer.standing.readings.tolist() == [count for count in inside if count]
 
-    def fetch(query: str, names: Sequence[str]) -> dict[str, np.ndarray]:
-        if "lag(" in query:
-            cells = [[5], [len(places)], [places[0]], [places[-1]], [NEVER]]
-        elif "bounds" in query:
-            cells = [[] for _ in names]
-        else:
-            values = register[places].tolist()
-            cells = [[5] * len(places), places, values, values]
-        return {name: np.array(cell, np.int64) for name, cell in zip(names, cells, strict=True)}
 
-    windows = tuple(Window(at, at + 1, band) for at, band in enumerate(bands))
-    answer = usage(fetch, UsageQuestion(windows, 1), REGISTERS)
-    total = register[places[-1]] - register[places[0]]
-    assert int(answer.energy.import_wh.sum()) == total
-    assert (answer.energy.import_wh >= 0).all()
+def _register(places: list[int], register: np.ndarray, at: int) -> int:
+    """Return a register at a moment: as at the first or last reading where there is no other."""
+    at = min(max(at, places[0]), places[-1])
+    before = max(place for place in places if place <= at)
+    after = min(place for place in places if place >= at)
+    rise = int(register[after] - register[before])
+    return int(register[before]) + (rise * (at - before) // (after - before) if rise else 0)
