@@ -103,10 +103,13 @@ def _told(known: Known, record: RunRecord, one: Listed, most: int) -> Told:
             return others.latency(known, record, part, most)
         case "resources" | "throughput":
             return others.resources(verdict)
+        case "replays":
+            return others.replays(known)
     if one.check == LAG:
         return others.generator(known)
-    assert one.check.startswith(LINK), "the name was looked up"
-    return others.link(known.run, verdict, one.check)
+    if one.check.startswith(LINK):
+        return others.link(known.run, verdict, one.check)
+    return Told(("there is no closer look at this: verdict.json and the report have its figures",))
 
 
 def _readings(known: Known, fate: str, most: int) -> Told:

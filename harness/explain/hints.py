@@ -31,6 +31,8 @@ HINTS: Final[Mapping[str, str]] = {
     "tried.",
     "alarms.lost": "An alarm rides with the reading of its interval: follow that reading.",
     "alarms.wrong": "The store says something else of the alarm than its meter noted.",
+    "replays.accepted": "The head-end confirmed old octets as if they were new: it does not keep "
+    "the last invocation counter that it accepted of each concentrator, or forgets it.",
     "commands.lost": "No meter carried these out. Follow the command: was it sent, was the meter "
     "reachable, was it refused?",
     "commands.repeated": "A meter did the same command more than once: it was sent again although "

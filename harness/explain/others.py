@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ import numpy as np
 from emulator.identity import concentrator_name, meter_name
 from harness.check.lab import lab_doubts
 from harness.check.recorded import RecordedRun
+from harness.check.replays import RESULT
 from harness.check.stores import open_stores
 from harness.explain.reading_story import Known, reading_story, when
 from harness.explain.readings import FoundReading, trace
@@ -72,6 +74,22 @@ def _alarm(known: Known, one: AlarmExample) -> Subject:
     facts = (f"it rides with the reading captured at {when(at_s)}", story.facts[0])
     moments = tuple(it for it in story.moments if it.what != "the row was stored")
     return Subject(title, facts, moments, story.exchange, story.unheard, story.commands)
+
+
+def replays(known: Known) -> Told:
+    """Tell what became of each push that was sent again."""
+    file = known.run.folder.path / RESULT
+    if not file.is_file():
+        return Told(("the replay probe has left nothing; its log is logs/replay-probe.log",))
+    found = json.loads(file.read_text())
+    tried, accepted, away = (found[name] for name in ("tried", "accepted", "unreachable"))
+    return Told(
+        (
+            f"{tried} confirmed pushes were sent again over other connections, {accepted} of them "
+            f"were confirmed once more; {away} did not reach the head-end",
+            *found["accounts"],
+        )
+    )
 
 
 def commands(known: Known, fate: str, most: int) -> Told:

@@ -69,6 +69,27 @@ def test_a_run_that_passed_says_so(tmp_path: Path) -> None:
     assert "every check passed" in explain_run(run.path, None)
 
 
+def test_replays_that_were_accepted_are_told_one_by_one(tmp_path: Path) -> None:
+    run = RecordedFolder(tmp_path)
+    accounts = ["MSC0000000000001: accepted: confirmed again", "MSC0000000000002: refused: hung up"]
+    found = {"tried": 2, "accepted": 1, "unreachable": 0, "accounts": accounts}
+    (run.path / "replays.json").write_text(json.dumps(found))
+    check_run(run.path)
+    told = explained(run, "replays.accepted")
+    assert told["found"][0].startswith("2 confirmed pushes were sent again")
+    assert told["found"][1:] == accounts
+    assert "invocation counter" in told["hint"]
+
+
+def test_whatever_a_scenario_may_limit_can_be_explained(tmp_path: Path) -> None:
+    one_of_each_part = {name.partition(".")[0]: name for name in MEASURES}.values()
+    written = {name: f">= 0 {MEASURES[name].units[0].value}".rstrip() for name in one_of_each_part}
+    run = RecordedFolder(tmp_path, {"checks": written})
+    check_run(run.path)
+    for name in written:
+        assert explained(run, name, 1)["check"] == name
+
+
 def test_every_measure_of_readings_has_its_readings() -> None:
     parts = {name.partition(".")[2] for name in MEASURES if name.startswith("readings.")}
     assert parts == {*CHOSEN, "conflicts"}
