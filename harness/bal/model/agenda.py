@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+from collections.abc import Mapping
 
 
 class Agenda:
@@ -10,9 +11,16 @@ class Agenda:
 
     __slots__ = ("_moments", "_planned")
 
-    def __init__(self) -> None:
+    def __init__(self, planned: Mapping[str, int] | None = None) -> None:
         self._moments: list[tuple[int, str]] = []
         self._planned: dict[str, int] = {}
+        for name, at_ms in (planned or {}).items():
+            self.plan(name, at_ms)
+
+    @property
+    def planned(self) -> dict[str, int]:
+        """The moments by name; what an agenda is made from again."""
+        return dict(self._planned)
 
     def plan(self, name: str, at_ms: int) -> None:
         """Look at ``name`` at ``at_ms``; where that is planned earlier, it stays so."""

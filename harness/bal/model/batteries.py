@@ -141,6 +141,10 @@ class Batteries:
         """Return the names of all batteries in the order in which they were made."""
         return [battery.name for battery in self.engine.topology]
 
+    def tops(self) -> list[str]:
+        """Return the names of the batteries that no other is made of: those that are commanded."""
+        return [battery.name for battery in self.engine.topology if battery.is_top]
+
     def sources(self, name: str | None = None) -> list[str]:
         """Return the physical and networked batteries behind ``name``, or all of them, by name."""
         if name is None:

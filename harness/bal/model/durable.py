@@ -1,7 +1,8 @@
 """The whole of `Batteries` as plain values, to be kept and brought back.
 
-What comes back answers every question as before and gives no order anew; `Batteries.reissue` does
-that, for a service that does not know whether its last orders arrived.
+What comes back answers every question as before, and goes on exactly as what was kept would have
+gone on: the same happenings at the same times bring the same orders. No order is given anew;
+`Batteries.reissue` does that, for a service that does not know whether its last orders arrived.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Final, Literal
 from pydantic import TypeAdapter
 
 from harness.bal.model.accounting import Account, ClosedAccount, Stretch
+from harness.bal.model.agenda import Agenda
 from harness.bal.model.aggregate import Aggregate
 from harness.bal.model.batteries import Batteries
 from harness.bal.model.battery import Battery
@@ -93,6 +95,8 @@ class State:
     closed: tuple[ClosedState, ...]
     orders: dict[str, int]
     """Orders that nobody has taken yet."""
+    agenda: dict[str, int]
+    """When what changes by itself is looked at next."""
 
 
 _STATES: Final = TypeAdapter(State)
@@ -128,6 +132,7 @@ def state_of(batteries: Batteries) -> State:
             for one in batteries.closed_accounts
         ),
         orders=dict(engine.orders),
+        agenda=engine.agenda.planned,
     )
 
 
@@ -148,8 +153,7 @@ def restored(state: State) -> Batteries:
         for one in state.closed
     ]
     engine.orders.update(state.orders)
-    for battery in engine.topology:
-        engine.look_at(battery)
+    engine.agenda = Agenda(state.agenda)
     return batteries
 
 

@@ -23,14 +23,18 @@ LOOK_AGAIN_MS: Final = 1_000
 
 
 class Engine:
-    """The topology with its time, set points and the orders that nobody has taken yet."""
+    """The topology with its time, set points and the orders that nobody has taken yet.
+
+    Attributes:
+        agenda: when components change by themselves, by the name of their first top.
+    """
 
     def __init__(self, now_ms: int) -> None:
         self.moment = Moment(now_ms)
         self.topology = Topology(self.moment)
         self.schedules: dict[str, Schedule] = {}
         self.orders: dict[str, int] = {}
-        self._agenda = Agenda()
+        self.agenda = Agenda()
 
     @property
     def now_ms(self) -> int:
@@ -58,12 +62,12 @@ class Engine:
                 f"{at_ms} ms lies before {self.now_ms} ms, which is settled",
                 mend="tell things in the order in which they happen",
             )
-        moment_ms = self._agenda.next_ms()
+        moment_ms = self.agenda.next_ms()
         while moment_ms is not None and moment_ms <= at_ms:
             self.moment.now_ms = moment_ms
             for component in self._planned_at(moment_ms):
                 self.evaluate(component)
-            moment_ms = self._agenda.next_ms()
+            moment_ms = self.agenda.next_ms()
         self.moment.now_ms = at_ms
 
     def evaluate(self, component: Component) -> None:
@@ -80,7 +84,7 @@ class Engine:
         coming = [change for change in changes if change is not None]
         if coming:
             # This moment is done with; whatever claims it again would never let time pass.
-            self._agenda.plan(component.tops[0].name, max(self.now_ms + 1, min(coming)))
+            self.agenda.plan(component.tops[0].name, max(self.now_ms + 1, min(coming)))
 
     def look_at(self, battery: Battery) -> None:
         """Have the component of a battery evaluated as soon as time is told."""
@@ -94,7 +98,7 @@ class Engine:
 
     def next_due_ms(self) -> int | None:
         """Return when there will be something to take or to look at; None when never."""
-        return self.now_ms if self.orders else self._agenda.next_ms()
+        return self.now_ms if self.orders else self.agenda.next_ms()
 
     def take_orders(self) -> list[SourceOrder]:
         """Return the orders that were not taken yet, by name of the source."""
@@ -103,9 +107,9 @@ class Engine:
         return orders
 
     def _plan(self, component: Component, at_ms: int) -> None:
-        self._agenda.plan(component.tops[0].name, at_ms)
+        self.agenda.plan(component.tops[0].name, at_ms)
 
     def _planned_at(self, moment_ms: int) -> list[Component]:
-        names = [name for name in self._agenda.take(moment_ms) if name in self.topology]
+        names = [name for name in self.agenda.take(moment_ms) if name in self.topology]
         components = [self.topology.component(self.topology.get(name)) for name in names]
         return list(dict.fromkeys(components))

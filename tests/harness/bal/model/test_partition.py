@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from harness.bal.errors import CurrentOutOfRangeError
 from harness.bal.model.batteries import Batteries
+from harness.bal.model.engine import LOOK_AGAIN_MS
 from harness.bal.model.partition import REST
-from harness.bal.model.values import Kind, Policy, Share
+from harness.bal.model.values import Kind, Policy, Reading, Share
 from tests.support.battery_model import AH, HOUR_MS, add, plate, read, told
 
 THREE = [Share.percent("p1", 50), Share.percent("p2", 30), Share.percent("p3", 20)]
@@ -155,3 +158,15 @@ def test_a_snapshot_holds_charge_against_accounts_of_the_same_moment() -> None:
     batteries.due(HOUR_MS)
     # The accounts have moved on for half an hour, the charge was read half an hour ago.
     assert charges(batteries, "p1", "p2", "p3") == [30, 30, 20]
+
+
+def test_energy_is_metered_at_the_voltage_of_the_readings() -> None:
+    batteries = split(Policy.PROPORTIONAL)
+    batteries.set_discharge("p1", 10_000, 0)
+    values = batteries.status("a").current
+    higher = replace(values, voltage_mv=50_000, charge_ma_ms=90 * AH)
+    batteries.source_read("a", Reading.at(HOUR_MS, higher), HOUR_MS)
+    batteries.due(2 * HOUR_MS)
+    before, after = HOUR_MS + LOOK_AGAIN_MS, 2 * HOUR_MS + LOOK_AGAIN_MS
+    assert batteries.flows(0, HOUR_MS)[0].discharged_mwh == 480_000
+    assert batteries.flows(before, after)[0].discharged_mwh == 500_000
