@@ -13,8 +13,7 @@ import trio
 from numpy.typing import NDArray
 
 from emulator.clock import ScenarioClock
-from emulator.fleet_config import FleetConfig
-from emulator.grid import Grid
+from emulator.linked import LinkedFleet, LinkedGrid
 from emulator.schedule import Outage
 from netem.conditions import Conditions, LinkChange
 from netem.links import Links
@@ -23,7 +22,7 @@ AT_ONCE: Final = 512
 """Links that change before anybody else gets a turn."""
 
 
-def fleet_conditions(config: FleetConfig, grid: Grid) -> Conditions:
+def fleet_conditions(config: LinkedFleet, grid: LinkedGrid) -> Conditions:
     """Return the conditions of a whole fleet, its outages among what cuts links off."""
     outages = [Outage(span, grid, config.seed) for span in config.outages]
     return Conditions(
@@ -55,8 +54,8 @@ class ConditionsPlayer:
 
     def __init__(
         self,
-        config: FleetConfig,
-        grid: Grid,
+        config: LinkedFleet,
+        grid: LinkedGrid,
         conditions: Conditions,
         links: Links,
         numbers: range,

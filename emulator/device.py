@@ -10,9 +10,7 @@ consumption, so that the truth stays a pure function of the seed (docs/explanati
 
 from __future__ import annotations
 
-import errno
 import json
-import os
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -24,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 from structlog import get_logger
 
+from emulator.append_log import AppendLog
 from emulator.delivery_record import Mark
 from emulator.event_kinds import MeterEventKind
 from emulator.identity import concentrator_name, concentrator_system_title, meter_numbers
@@ -43,7 +42,7 @@ class ExecutionLog:
     """Every command a shard's meters carried out, one JSON line each, for the ledger."""
 
     def __init__(self, path: Path) -> None:
-        self._file = path.open("ab", buffering=0)
+        self._log = AppendLog(path)
 
     def write(self, meter: int, execution: Execution) -> None:
         """Append one execution; the line is with the kernel when this returns.
@@ -57,15 +56,11 @@ class ExecutionLog:
             "at_s": execution.at_s,
             "counter": execution.counter,
         }
-        octets = json.dumps(line).encode() + b"\n"
-        end = self._file.seek(0, os.SEEK_END)
-        if self._file.write(octets) != len(octets):
-            self._file.truncate(end)
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        self._log.append(json.dumps(line).encode() + b"\n")
 
     def close(self) -> None:
         """Close the file."""
-        self._file.close()
+        self._log.close()
 
 
 class Stamps:

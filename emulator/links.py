@@ -10,9 +10,9 @@ import trio
 
 from emulator import congestion
 from emulator.capturing import Captures
-from emulator.fleet_config import Endpoint, FleetConfig
-from emulator.grid import Grid
+from emulator.fleet_config import Endpoint
 from emulator.identity import addresses_of, is_loopback
+from emulator.linked import LinkedFleet, LinkedGrid
 from netem.links import Links
 from netem.shaper import ShapedStream
 
@@ -36,7 +36,7 @@ class FleetLinks:
     """
 
     def __init__(
-        self, links: Links, config: FleetConfig, grid: Grid, captures: Captures | None = None
+        self, links: Links, config: LinkedFleet, grid: LinkedGrid, captures: Captures | None = None
     ) -> None:
         self._links = links
         self._captures = captures

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emulator.fleet_config import OutageSpan
-from emulator.grid import Grid
+from emulator.linked import LinkedGrid
 from emulator.plan import Plan
 from netem.draws import stream_key
 from netem.whom import chosen
@@ -25,7 +25,7 @@ Int32Array = NDArray[np.int32]
 class Outage:
     """One outage and whom it hits; ``hits`` is bool (concentrators,)."""
 
-    def __init__(self, span: OutageSpan, grid: Grid, seed: int) -> None:
+    def __init__(self, span: OutageSpan, grid: LinkedGrid, seed: int) -> None:
         self.starts_s = span.starts_s
         self.ends_s = span.starts_s + span.lasts_s
         self.hits = chosen(

@@ -18,7 +18,7 @@ import trio
 from structlog import get_logger
 
 from emulator import congestion
-from emulator.concentrators import Concentrators
+from emulator.linked import Served
 from emulator.links import FleetLinks
 from emulator.tally import Tally
 from netem.shaper import ShapedStream
@@ -74,7 +74,7 @@ def _listen(port: int, device: bytes, wanted: str | None) -> trio.SocketListener
 class Servers:
     """All served concentrators of a shard."""
 
-    def __init__(self, concentrators: Concentrators, links: FleetLinks, tally: Tally) -> None:
+    def __init__(self, concentrators: Served, links: FleetLinks, tally: Tally) -> None:
         self._concentrators = concentrators
         self._links = links
         self._tally = tally

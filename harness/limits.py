@@ -169,11 +169,21 @@ _COMMANDS: Final = {
     "repeated": "commands executed more than once",
     "failed": "commands the device refused or answered wrongly",
 }
+_BATTERIES: Final = {
+    "beyond_limits": "times a battery was beyond the current or charge it is built for",
+    "unaccounted": "times a battery's charge did not follow from the current and the time",
+    "lost": "orders that the battery layer says were executed, and the battery never was given",
+    "twice": "orders that a battery was given more than once",
+    "invented": "commands a battery was given that no order of the layer explains",
+    "commands_lost": "commands that the battery layer accepted and does not know of",
+}
 _LATENCIES: Final = {
     "push": "from the intended start of a push to its acknowledgement",
     "pull": "from the intended start of a pull to its last answer",
     "command": "from the intended start of a command to its confirmation",
     "association": "from dialling to an established association",
+    "bal.status": "from when a snapshot of a battery was to be asked for to its answer",
+    "bal.command": "from when a battery was to be commanded to its acceptance",
 }
 PERCENTILES: Final = ("p50", "p90", "p99", "p99_9", "max")
 _COUNTED: Final = (Unit.COUNT, Unit.SHARE)
@@ -189,6 +199,8 @@ def _measures() -> dict[str, Measure]:
     measures["commands.issued"] = Measure("commands given to the head-end", (Unit.COUNT,))
     for name, meaning in _COMMANDS.items():
         measures[f"commands.{name}"] = Measure(meaning, _COUNTED, "commands.issued")
+    for name, meaning in _BATTERIES.items():
+        measures[f"batteries.{name}"] = Measure(meaning, (Unit.COUNT,))
     measures["replays.accepted"] = Measure(
         "recorded pushes, sent again by the replay probe, that were confirmed as if they were new",
         (Unit.COUNT,),

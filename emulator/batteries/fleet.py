@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Final, cast
+from typing import Final
 
 import trio
 
@@ -23,10 +23,7 @@ from emulator.batteries.physics import Course
 from emulator.batteries.record import BatteryRecord
 from emulator.batteries.sunspec import SunSpecSession, battery_image
 from emulator.clock import ScenarioClock
-from emulator.concentrators import Concentrators
 from emulator.conditions import ConditionsPlayer, changing, fleet_conditions
-from emulator.fleet_config import FleetConfig
-from emulator.grid import Grid
 from emulator.links import FleetLinks
 from emulator.schedule import Outage
 from emulator.serving import Servers
@@ -127,16 +124,14 @@ class BatteryFleet:
         conditions: Conditions,
         record: BatteryRecord,
     ) -> None:
-        fleet, wired = cast("FleetConfig", config), cast("Grid", grid)
         self._first_s = config.first_s
         self._clock = clock
-        self._outages = tuple(Outage(span, wired, config.seed) for span in config.outages)
+        self._outages = tuple(Outage(span, grid, config.seed) for span in config.outages)
         self.tally = Tally()
-        self.links = FleetLinks(links, fleet, wired)
+        self.links = FleetLinks(links, config, grid)
         self.batteries = Batteries(grid, numbers, config.first_s, clock, self._outages, record)
-        served = cast("Concentrators", self.batteries)
-        self.servers = Servers(served, self.links, self.tally)
-        self._conditions = ConditionsPlayer(fleet, wired, conditions, links, numbers, clock)
+        self.servers = Servers(self.batteries, self.links, self.tally)
+        self._conditions = ConditionsPlayer(config, grid, conditions, links, numbers, clock)
 
     async def run(self, listener: trio.SocketListener) -> None:
         """Live until cancelled. Cancellation: answers under way are lost, commands are not."""
@@ -168,7 +163,7 @@ async def open_batteries(
     grid = generate_batteries(config.grid, config.seed)
     # What befalls battery 7 has nothing to do with what befalls concentrator 7.
     apart = config.model_copy(update={"seed": stream_key(config.seed, "battery links")})
-    conditions = fleet_conditions(cast("FleetConfig", apart), cast("Grid", grid))
+    conditions = fleet_conditions(apart, grid)
     links_of_process = open_links(
         config.profiles,
         config.links,

@@ -10,13 +10,13 @@ the charge then and now, so that every line can be checked from itself and the o
 
 from __future__ import annotations
 
-import errno
 import json
-import os
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
+
+from emulator.append_log import AppendLog
 
 CommandKind: TypeAlias = Literal["current", "power", "disabled"]
 """What was asked for: a current in mA; a power in mW, which a current was made of; or to disable
@@ -103,23 +103,18 @@ class BatteryRecord:
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = path.open("ab", buffering=0)
+        self._log = AppendLog(path)
 
     def write(self, *entries: Entry) -> None:
         """Append entries; they are with the kernel when this returns.
 
         Raises `OSError`: they could not be written, and none of them was.
         """
-        octets = b"".join(_encode(entry) for entry in entries)
-        end = self._file.seek(0, os.SEEK_END)
-        written = self._file.write(octets)
-        if written != len(octets):
-            self._file.truncate(end)
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        self._log.append(b"".join(_encode(entry) for entry in entries))
 
     def close(self) -> None:
         """Close the file."""
-        self._file.close()
+        self._log.close()
 
 
 def read_record(path: Path) -> Iterator[Entry]:

@@ -96,9 +96,9 @@ class Chronicle:
         self._filled.set()
         return orders
 
-    def fate(self, order: Order, fate: Fate, at_ms: int) -> None:
-        """Note what became of an order."""
-        self._batch.fates.append(replace(order, fate=fate, fate_ms=at_ms))
+    def fate(self, order: Order, fate: Fate, at_ms: int, sent: int | None = None) -> None:
+        """Note what became of an order, and what number was sent for it."""
+        self._batch.fates.append(replace(order, fate=fate, fate_ms=at_ms, sent=sent))
         self._filled.set()
 
     async def durable(self) -> None:

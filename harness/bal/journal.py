@@ -16,7 +16,7 @@ import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias
 
@@ -34,7 +34,8 @@ CREATE TABLE IF NOT EXISTS orders (
     source TEXT NOT NULL,
     current_ma INTEGER NOT NULL,
     fate TEXT,
-    fate_ms INTEGER
+    fate_ms INTEGER,
+    sent INTEGER
 ) STRICT;
 CREATE TABLE IF NOT EXISTS snapshots (
     only INTEGER PRIMARY KEY CHECK (only = 1),
@@ -79,7 +80,12 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What a battery was to be told, because of an event; ``fate`` is None while it is open."""
+    """What a battery was to be told, because of an event.
+
+    Attributes:
+        fate: what became of it; None while it is open.
+        sent: the number that went over the line, mA or mW, where it was executed.
+    """
 
     sequence: int
     event: int
@@ -87,6 +93,7 @@ class Order:
     current_ma: int
     fate: Fate | None = None
     fate_ms: int | None = None
+    sent: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,11 +130,11 @@ class Journal:
             try:
                 self._file.executemany("INSERT INTO events VALUES (?, ?, ?, ?, ?)", _rows(entry))
                 self._file.executemany(
-                    "INSERT INTO orders VALUES (?, ?, ?, ?, ?, ?)", map(_row, entry.orders)
+                    "INSERT INTO orders VALUES (?, ?, ?, ?, ?, ?, ?)", map(astuple, entry.orders)
                 )
                 self._file.executemany(
-                    "UPDATE orders SET fate = ?, fate_ms = ? WHERE sequence = ?",
-                    [(order.fate, order.fate_ms, order.sequence) for order in entry.fates],
+                    "UPDATE orders SET fate = ?, fate_ms = ?, sent = ? WHERE sequence = ?",
+                    [(one.fate, one.fate_ms, one.sent, one.sequence) for one in entry.fates],
                 )
                 self._file.execute("COMMIT")
             except BaseException:
@@ -221,15 +228,4 @@ def _rows(entry: Entry) -> Iterable[tuple[int, int, str, str, str | None]]:
     return (
         (one.sequence, one.at_ms, one.kind, json.dumps(dict(one.details)), one.command)
         for one in entry.events
-    )
-
-
-def _row(order: Order) -> tuple[int, int, str, int, Fate | None, int | None]:
-    return (
-        order.sequence,
-        order.event,
-        order.source,
-        order.current_ma,
-        order.fate,
-        order.fate_ms,
     )

@@ -30,8 +30,8 @@ class Listener(Protocol):
     def was_lost(self, name: str, cause: str) -> None:
         """Take note that a battery cannot be reached, or still cannot."""
 
-    def order_ended(self, order: Order, fate: Fate) -> None:
-        """Take note of what became of an order."""
+    def order_ended(self, order: Order, fate: Fate, sent: int | None = None) -> None:
+        """Take note of what became of an order, and what number was sent for it."""
 
 
 class Keeper:
@@ -161,25 +161,24 @@ class Keeper:
 
     async def _tell(self, driver: Driver, order: Order) -> None:
         self._telling = order
-        self._end(order, await self._told(driver, order))
+        self._end(order, *await self._told(driver, order))
         self._telling, self._verify = None, False
 
-    async def _told(self, driver: Driver, order: Order) -> Fate:
-        """Have the battery do it, unless it does it already, and return what became of it."""
+    async def _told(self, driver: Driver, order: Order) -> tuple[Fate, int | None]:
+        """Have the battery do it, unless it does already; return its fate, and what was sent."""
         if self._verify and await driver.ordered_ma() == order.current_ma:
-            return "in force"
+            return "in force", None
         self._verify = True  # until it is known what became of this one
         try:
-            await driver.set_current(order.current_ma)
+            return "executed", await driver.set_current(order.current_ma)
         except DriverRefusedError as refusal:
             log.warning("order refused", battery=self.name, why=str(refusal))
-            return "refused"
-        return "executed"
+            return "refused", None
 
-    def _end(self, order: Order | None, fate: Fate) -> None:
+    def _end(self, order: Order | None, fate: Fate, sent: int | None = None) -> None:
         """Note the end of an order; a newer one may wait already."""
         if order is not None:
-            self._listener.order_ended(order, fate)
+            self._listener.order_ended(order, fate, sent)
         if self._order is order:
             self._order = None
 

@@ -151,10 +151,10 @@ class BatteryLayer:
         if isinstance(battery, Physical) and (battery.online or not battery.unsure):
             self.chronicle.happen(happenings.LOST, {"name": name}, self.now_ms())
 
-    def order_ended(self, order: Order, fate: Fate) -> None:
+    def order_ended(self, order: Order, fate: Fate, sent: int | None = None) -> None:
         """Take note of what became of an order."""
         self.counts[f"orders {fate}"] += 1
-        self.chronicle.fate(order, fate, self.now_ms())
+        self.chronicle.fate(order, fate, self.now_ms(), sent)
 
     # What time brings about
 

@@ -22,9 +22,9 @@ from harness.bal.journal import Fate, Order
 
 PPM: Final = 1_000_000
 EXAMPLES_MAX: Final = 5
-POWER_TOLERANCE_PPM: Final = 20_000
-"""What a current that was asked for as power may be off by: the voltage moved since it was read."""
-POWER_TOLERANCE_MA: Final = 100
+POWER_TOLERANCE: Final = 4
+"""A current made of a power may be off by one in so many, where nobody knows what was sent."""
+
 _SENT: Final[frozenset[Fate | None]] = frozenset({"executed", "in force", "lost", None})
 """Fates of orders that may have reached a battery."""
 
@@ -217,13 +217,13 @@ def _cost(order: Order) -> int:
 
 def _is(entry: Executed, order: Order) -> bool:
     """Return whether a command is the one that an order became."""
+    if order.sent is not None and entry.kind in ("current", "power"):
+        return entry.asked == order.sent
     if entry.kind == "current":
         return entry.asked == order.current_ma
-    if entry.kind != "power":
-        return False
+    # Nobody knows which voltage made a power of the current: they go the same way, about as much.
     off_ma = abs(entry.changed.current_ma - order.current_ma)
-    allowed_ma = abs(order.current_ma) * POWER_TOLERANCE_PPM // PPM + POWER_TOLERANCE_MA
-    return off_ma <= allowed_ma
+    return entry.kind == "power" and off_ma <= abs(order.current_ma) // POWER_TOLERANCE + 1
 
 
 def _same(one: Executed, other: Executed) -> bool:

@@ -1,4 +1,4 @@
-"""Latencies of a run: what fleet shards and head-end shards recorded, merged."""
+"""Latencies of a run: what fleet shards, clients and head-end shards recorded, merged."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from reports.recording import new_histogram
 
 
 def latencies(run: RecordedRun) -> dict[tuple[str, str], Any]:
-    """Return one histogram (microseconds) per (series, link profile), merged over all shards."""
-    of_fleet = [part for summary in run.summaries() for part in summary["latencies"]]
+    """Return one histogram (microseconds) per (series, link profile), merged over all of them."""
+    working = [*run.summaries(), *run.client_summaries()]
+    of_fleet = [part for summary in working for part in summary["latencies"]]
     return merged_latencies([*of_fleet, *run.facts.latencies])
 
 

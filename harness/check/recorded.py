@@ -19,6 +19,7 @@ from emulator.readings import Truth
 from emulator.run_folder import RunFolder
 from emulator.schedule import Schedule
 from harness.ledger.reconcile import Group, RunTimes
+from harness.load.clients.summary import LOAD_FOLDER
 from harness.run.facts import RunFacts
 from harness.scenario import Scenario
 from reports.recording import LabRecord
@@ -83,6 +84,11 @@ class RecordedRun:
         """Return the last word of every shard that wrote one."""
         paths = [self.folder.shard(shard) / SUMMARY for shard in range(self.fleet.shards)]
         return [json.loads(path.read_text()) for path in paths if path.is_file()]
+
+    def client_summaries(self) -> list[dict[str, Any]]:
+        """Return the last word of every client of a system beside the head-end."""
+        paths = sorted((self.folder.path / LOAD_FOLDER).glob("client-*.json"))
+        return [json.loads(path.read_text()) for path in paths]
 
     def executions(self) -> list[dict[str, Any]]:
         """Return every command that an emulated meter carried out, in no particular order."""

@@ -22,6 +22,12 @@ from harness.check.alarms import (
     told,
     with_alarm_checks,
 )
+from harness.check.bal import (
+    UnreadableError,
+    battery_figures,
+    battery_measurements,
+    with_battery_checks,
+)
 from harness.check.commands import count_commands
 from harness.check.lab import lab_doubts, lab_notes
 from harness.check.latency import by_series, latencies
@@ -33,10 +39,13 @@ from harness.check.stores import NO_EVENTS, StoredEvents
 from harness.judging import judge, measurements
 from harness.ledger.fates import Counts
 from harness.ledger.reconcile import Example, Reconciliation
+from harness.load.clients.config import UNSENT
+from harness.run.clients import asks_systems
 from harness.run.facts import RunFacts
 from harness.scenario import Reference
 from harness.store.commands import Command
 from reports.recording import (
+    BatteryFigures,
     Check,
     ClassCounts,
     Environment,
@@ -92,7 +101,9 @@ def conclude(
     series = by_series(merged)
     if command_latency.total_count:
         series["command"] = command_latency
-    lag_s = max((summary["lag_s_max"] for summary in run.summaries()), default=0.0)
+    working = [*run.summaries(), *run.client_summaries()]
+    lag_s = max((summary["lag_s_max"] for summary in working), default=0.0)
+    batteries, doubts = _batteries(run)
     draft = Verdict(
         verdict="inconclusive",
         scenario=run.scenario.name,
@@ -109,16 +120,21 @@ def conclude(
         commands=commands,
         alarms=account_of(found.alarms, events.alarm_conflicts),
         registrations=count_registrations(run, events.registrations),
+        batteries=batteries,
         failures=_failures(run),
         distrust=_distrust(run, found, changed),
         environment=_environment(run.facts),
     )
     replays = replay_measurements(run.folder.path, run.scenario.probes.replay)
+    limits = with_alarm_checks(run.scenario.checks, draft.alarms)
     checks = judge(
-        with_replay_check(with_alarm_checks(run.scenario.checks, draft.alarms), replays),
-        measurements(draft) | alarm_measurements(found.alarms, draft.alarms) | (replays or {}),
+        with_battery_checks(with_replay_check(limits, replays), batteries),
+        measurements(draft)
+        | alarm_measurements(found.alarms, draft.alarms)
+        | battery_measurements(batteries)
+        | (replays or {}),
     )
-    outcome, reasons = decide(draft, checks, _doubts(run, draft))
+    outcome, reasons = decide(draft, checks, [*_doubts(run, draft), *doubts])
     return replace(draft, verdict=outcome, reasons=tuple(reasons), checks=checks)
 
 
@@ -179,7 +195,23 @@ def _doubts(run: RecordedRun, verdict: Verdict) -> list[str]:
     doubts += lab_doubts(run.lab)
     if len(run.summaries()) < run.fleet.shards:
         doubts.append("not every fleet shard wrote its summary")
+    clients = run.client_summaries()
+    if asks_systems(run.scenario) and not clients:
+        doubts.append("nobody asked the systems beside the head-end what the scenario says")
+    unsent = sum(summary["counts"].get(UNSENT, 0) for summary in clients)
+    if unsent:
+        doubts.append(f"{unsent:,} requests to systems beside the head-end were never sent")
     return doubts
+
+
+def _batteries(run: RecordedRun) -> tuple[BatteryFigures | None, list[str]]:
+    """Return the account of batteries, and why there is none where there should be."""
+    if run.scenario.bal is None:
+        return None, []
+    try:
+        return battery_figures(run.folder.path), []
+    except UnreadableError as error:
+        return None, [str(error)]
 
 
 def _found(link: LinkMeasurement) -> float:

@@ -1,8 +1,9 @@
-"""The fleet shards of one Locust process, and the users that let their slices live."""
+"""The fleet shards and the client of one Locust process, and the users that let them live."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import gevent
 from gevent.event import Event
 from locust.runners import Runner, WorkerRunner
 
+from harness.load.clients.living import LivingClient, read_config
 from harness.load.names import REPORT
 from harness.load.shards import ShardProcess
 from harness.load.statistics import enter_batch
@@ -17,7 +19,7 @@ from protocols.framing import Message
 
 
 class Keeper:
-    """Owns the shards of this process and hands out their slices to Locust's users.
+    """Owns shards and client of this process and hands out slices and client to Locust's users.
 
     Args:
         runner: the runner of this process, local or worker.
@@ -31,6 +33,8 @@ class Keeper:
         self._drained: set[int] = set()
         self._gone: set[int] = set()
         self._free: list[tuple[int, int]] = []
+        self._client: LivingClient | None = None
+        self._client_taken = False
         self._prepared = Event()
         self._ended = False
 
@@ -42,7 +46,11 @@ class Keeper:
             case "start":
                 for shard in self._shards.values():
                     shard.send(order)
+                if self._client is not None:
+                    self._client.begin(float(order["clock"][0]))
             case "quiesce":
+                if self._client is not None:
+                    self._client.stop()
                 for shard in self._shards.values():
                     for part in range(self._slices):
                         shard.send({"do": "end", "slice": part})
@@ -58,6 +66,14 @@ class Keeper:
         self._shards[shard].send({"do": "begin", "slice": part})
         return shard, part
 
+    def take_client(self) -> LivingClient | None:
+        """Return the client of this process, once; ``None`` where there is none to be had."""
+        self._prepared.wait()
+        if self._client is None or self._client_taken or self._ended:
+            return None
+        self._client_taken = True
+        return self._client
+
     def end_slice(self, taken: tuple[int, int] | None) -> None:
         """Silence a slice and make it free again."""
         if taken is None or taken[0] not in self._shards:
@@ -71,6 +87,8 @@ class Keeper:
             return
         self._ended = True
         shards, self._shards = self._shards, {}
+        if self._client is not None and self._client_taken:
+            self._client.end()
         gevent.joinall([gevent.spawn(self._end, shard) for shard in shards.values()])
         self._report({"state": "ended"})
 
@@ -83,6 +101,7 @@ class Keeper:
         # A local runner is the only worker there is.
         index = self._runner.worker_index if isinstance(self._runner, WorkerRunner) else 0
         mine = range(index, order["shards"], order["workers"])
+        self._prepare_client(Path(order["run"]), index)
         self._slices = order["slices"]
         for number in mine:
             self._shards[number] = ShardProcess(Path(order["run"]), number, self._receive)
@@ -91,6 +110,12 @@ class Keeper:
             self._report({"state": "ready", "pids": {}})
             self._report({"state": "drained"})
             self._prepared.set()
+
+    def _prepare_client(self, run: Path, index: int) -> None:
+        config = read_config(run)
+        if config is not None and index < config.clients:
+            enter = partial(enter_batch, self._runner.stats)
+            self._client = LivingClient(run, config, index, enter)
 
     def _receive(self, shard: int, message: Message) -> None:
         match message["state"]:

@@ -22,7 +22,7 @@ from locust.env import Environment
 from locust.runners import WorkerRunner
 
 from harness.load.driver import Driver
-from harness.load.names import CONTROL_VARIABLE, SCENARIO_VARIABLE
+from harness.load.names import CLIENTS_VARIABLE, CONTROL_VARIABLE, SCENARIO_VARIABLE
 from harness.load.standalone import AttachedRun
 
 DRIVERS: Final[dict[Environment, Driver]] = {}
@@ -47,6 +47,23 @@ class ConcentratorSlice(User):
     @task
     def live(self) -> None:
         """Nothing to pace: the plan paces the concentrators, on the shard's own clock."""
+        gevent.sleep(3600)
+
+
+class SystemClient(User):
+    """A client of the HTTP systems of a run: battery layer, billing."""
+
+    wait_time = constant(0)
+    fixed_count = int(os.environ.get(CLIENTS_VARIABLE, "0"))
+    abstract = not fixed_count
+
+    @task
+    def live(self) -> None:
+        """Make every request in its time; nothing is paced by answers."""
+        keeper = DRIVERS[self.environment].keeper
+        client = keeper.take_client() if keeper else None
+        if client is not None:
+            client.live()
         gevent.sleep(3600)
 
 

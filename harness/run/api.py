@@ -66,7 +66,7 @@ class ApiProcess:
         self, nursery: trio.Nursery, control_sockets: Sequence[Path], *, shared_store: bool
     ) -> None:
         """Start it and wait until it listens. Raises `ProcessFailedError`."""
-        _write_private(self.token_file, secrets.token_urlsafe(TOKEN_OCTETS))
+        write_private(self.token_file, secrets.token_urlsafe(TOKEN_OCTETS))
         config = ApiConfig(
             host=self._api.host,
             port=self._api.port,
@@ -96,6 +96,7 @@ class ApiProcess:
         self._note(f"{NAME} ended with status {status}; the run goes on without it")
 
 
-def _write_private(path: Path, text: str) -> None:
+def write_private(path: Path, text: str) -> None:
+    """Write a line into a new file that only its owner may read. Raises `OSError`."""
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
         file.write(text + "\n")

@@ -16,6 +16,8 @@ from emulator.clock import ScenarioClock
 from harness.errors import causes
 from harness.facts import part_versions, version
 from harness.run.api import ApiProcess
+from harness.run.batteries import BatterySystem
+from harness.run.clients import write_clients
 from harness.run.congestion import congestion_facts
 from harness.run.draining import Drain
 from harness.run.external import ExternalTarget
@@ -45,7 +47,6 @@ from harness.store.postgres_session import redacted
 from netem.lab import LabError
 from reports.recording import RunRecorder
 
-"""Real seconds between the start of the clock and the first step."""
 STOP_LOAD_S: Final = 60.0
 MIB: Final = 1024 * 1024
 
@@ -89,6 +90,7 @@ class Conductor:
         self._processes: list[RunProcess] = []
         self._ending = trio.Event()
         self._lab: LabWatch | None = None
+        self._batteries: BatterySystem | None = None
         self._dropped = conntrack_drops()
         self._facts = RunFacts(
             clock=self._clock.triple,
@@ -160,6 +162,7 @@ class Conductor:
                     if self._lab is not None:
                         systems.start_soon(self._lab.run)
                     await target.start(systems)
+                    await self._start_batteries(systems, sockets)
                     await systems.start(load.run)
                     await self._start_locust(load, systems)
                     await load.prepare(self._prepared)
@@ -172,6 +175,22 @@ class Conductor:
                 await replaying.stop()
                 await self._stop(target, load)
             systems.cancel_scope.cancel()
+
+    async def _start_batteries(self, systems: trio.Nursery, sockets: Path) -> None:
+        """Start batteries and their layer, if there are any, and say what its clients do."""
+        scenario = self._prepared.scenario
+        if scenario.bal is not None:
+            self._batteries = BatterySystem(
+                self._prepared,
+                scenario.bal,
+                sockets,
+                started=self._journal.process_started,
+                note=self._journal.note,
+                doubt=self._journal.doubt,
+                say=self._progress.say,
+            )
+            await self._batteries.start(systems)
+        write_clients(self._prepared, scenario.load_driver.workers, self._batteries)
 
     async def _live(self, target: Target, load: Load) -> None:
         """Let the scenario happen, then drain."""
@@ -236,6 +255,8 @@ class Conductor:
             self._journal.doubt(str(error))
         for process in self._processes:
             await process.stop(ask=lambda: None)
+        if self._batteries is not None:
+            await self._batteries.stop()
         await target.observe(self._monitor)
         self._write_facts(head_end=dict(target.counts()), latencies=tuple(target.latencies()))
         await target.stop()
@@ -270,6 +291,8 @@ class Conductor:
         self._clock.start(time.monotonic() + self._prepared.lead_s, float(fleet.first_s), rate)
         self._write_facts(clock=self._clock.triple)
         await target.start_clock(self._clock)
+        if self._batteries is not None:
+            await self._batteries.start_clock(self._clock)
         await load.start(self._clock)
 
     async def _issue_commands(self, target: Target) -> None:

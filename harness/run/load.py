@@ -12,7 +12,8 @@ import trio
 
 from emulator.clock import ScenarioClock
 from emulator.messages import MessageStream
-from harness.load.names import CONTROL_VARIABLE
+from harness.load.names import CLIENTS_VARIABLE, CONTROL_VARIABLE
+from harness.run.clients import asks_systems
 from harness.run.preparation import Prepared, free_ports
 from harness.run.processes import RunProcess, python
 from protocols.framing import Message
@@ -155,7 +156,9 @@ def locust_processes(
     environment = dict(os.environ) | {CONTROL_VARIABLE: str(control_socket)}
     environment.pop("METERSTORM_SCENARIO", None)
     folder = prepared.folder
-    users = prepared.fleet.shards * prepared.fleet.slices
+    clients = max(1, workers) if asks_systems(prepared.scenario) else 0
+    environment[CLIENTS_VARIABLE] = str(clients)
+    users = prepared.fleet.shards * prepared.fleet.slices + clients
     main = [*python("locust", "-f", str(LOCUSTFILE)), "--users", str(users)]
     main += ["--spawn-rate", str(users), "--loglevel", "WARNING", "--exit-code-on-error", "0"]
     main += ["--csv", str(folder.path / STATISTICS), "--csv-full-history"]

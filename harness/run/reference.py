@@ -20,6 +20,7 @@ from harness.headend.config import GapFillingRules, HeadEndConfig, KillHook
 from harness.run.api import NAME as API
 from harness.run.api import ApiProcess
 from harness.run.monitor import Monitor
+from harness.run.preloading import preload
 from harness.run.preparation import Prepared
 from harness.run.processes import ProcessFailedError, RunProcess, python
 from harness.run.questions import NoAnswerError, ask
@@ -100,6 +101,7 @@ class ReferenceTarget:
         note: Callable[[str, HeadEndShard, int], None],
         api: ApiProcess | None = None,
     ) -> None:
+        self._prepared = prepared
         self._note = note
         self._api = api
         self._nursery: trio.Nursery | None = None
@@ -124,10 +126,11 @@ class ReferenceTarget:
             self.shards.append(HeadEndShard(number, config, folder / f"{number}.json", log))
 
     async def start(self, nursery: trio.Nursery) -> None:
-        """Start every shard, then the API, and wait until all listen.
+        """Fill the stores, start every shard, then the API, and wait until all listen.
 
         Raises `ProcessFailedError`.
         """
+        await preload(self._prepared, self.stores)
         self._nursery = nursery
         for shard in self.shards:
             await self._live(shard)

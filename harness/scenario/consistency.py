@@ -49,6 +49,7 @@ def complaints(scenario: Scenario, folder: Path | None) -> list[InitErrorDetails
         *_unfit_target(scenario),
         *_nothing_to_replay(scenario),
         *_too_many_users(scenario),
+        *_impossible_batteries(scenario),
     ]
 
 
@@ -171,3 +172,22 @@ def _too_many_users(scenario: Scenario) -> Iterator[InitErrorDetails]:
     if users is not None and users > stations:
         message = f"a user is a slice of concentrators, and there are {stations:,} of them"
         yield complaint(("load", "users"), users, message)
+
+
+def _impossible_batteries(scenario: Scenario) -> Iterator[InitErrorDetails]:
+    bal, batteries = scenario.bal, scenario.batteries
+    if bal is not None and batteries is None:
+        yield complaint(("bal",), None, "there are no batteries: say how many in [batteries]")
+    if batteries is None:
+        return
+    if bal is not None and bal.virtual is not None and bal.virtual > batteries.count:
+        message = f"there are only {batteries.count:,} batteries to make them of"
+        yield complaint(("bal", "virtual"), bal.virtual, message)
+    if scenario.link == "none":
+        return
+    profiles = load_profiles(scenario.link_profiles)
+    for index, link in enumerate(batteries.links):
+        if link.profile not in profiles:
+            meant = nearest(link.profile, profiles)
+            path = ("batteries", "links", index, "profile")
+            yield complaint(path, link.profile, "there is no such link profile", meant)

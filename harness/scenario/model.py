@@ -19,10 +19,12 @@ from pydantic import (
     model_validator,
 )
 
+from emulator.batteries.parameters import BatteryParameters
 from emulator.fleet_config import LinkTier
 from emulator.parameters import BehaviourParameters, GridParameters
 from harness.limits import DEFAULT_CHECKS, LIMIT_PATTERN, MEASURES, Limit, parse_limit
 from harness.nearest import nearest
+from harness.scenario.bal import Bal
 from harness.scenario.base import (
     Part,
     ScenarioFile,
@@ -229,6 +231,10 @@ class Scenario(Part):
     """The system under test."""
     commands: Commands = Commands()
     """Commands to single meters."""
+    batteries: BatteryParameters | None = None
+    """Emulated batteries; none when left out."""
+    bal: Bal | None = None
+    """The battery abstraction layer over them; none when left out."""
     timeline: tuple[TimelineEvent, ...] = ()
     """What happens while the run goes on."""
     load_driver: Load = Field(default=Load(), alias="load")

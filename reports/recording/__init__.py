@@ -4,6 +4,7 @@ The harness writes through `RunRecorder`; every view is a function of what `RunR
 """
 
 from reports.recording.alarms import AlarmKind, Alarms, Registrations, Severity, Storm
+from reports.recording.batteries import BatteryFigures
 from reports.recording.errors import RecordError
 from reports.recording.events import (
     CommandDone,
@@ -63,6 +64,7 @@ from reports.recording.verdict import (
 __all__ = [
     "AlarmKind",
     "Alarms",
+    "BatteryFigures",
     "Check",
     "ClassCounts",
     "CommandCounts",

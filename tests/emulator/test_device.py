@@ -244,7 +244,7 @@ def test_what_cannot_be_logged_is_not_done(
     """A full disk takes nothing of the line, or a part of it."""
     assert do(place, CommandKind.TARIFF, 2)
     before = place.file.read_bytes()
-    file = place.log._file
+    file = place.log._log._file
 
     class Full:
         def write(self, octets: bytes) -> int:
@@ -255,7 +255,7 @@ def test_what_cannot_be_logged_is_not_done(
         def __getattr__(self, name: str) -> Any:
             return getattr(file, name)
 
-    monkeypatch.setattr(place.log, "_file", Full())
+    monkeypatch.setattr(place.log._log, "_file", Full())
     assert not do(place, CommandKind.DISCONNECT)
     assert place.device.is_connected(0, 0)
     assert len(place.device.control_log(0)) == 1

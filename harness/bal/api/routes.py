@@ -40,6 +40,7 @@ PAGE: Final = 1_000
 PAGE_MAX: Final = 10_000
 
 router: Final = APIRouter(tags=["batteries"])
+"""Names may have slashes in them, so the route of a name alone comes after those behind a name."""
 
 
 def _layer_of(request: Request) -> ControlClient:
@@ -74,26 +75,26 @@ async def batteries(layer: Asked, after: After = 0, count: Count = PAGE) -> Batt
     )
 
 
-@router.get("/batteries/{name}")
-async def status(layer: Asked, name: Name) -> Status:
-    """One atomic snapshot of a battery. What it rests on is read anew first, if it is too old."""
-    return Status.model_validate(await layer.ask("status", timeout_s=ANSWER_S, name=name))
-
-
-@router.get("/batteries/{name}/location")
+@router.get("/batteries/{name:path}/location")
 async def location(layer: Asked, name: Name) -> Located | None:
     """Where a battery is connected; null where that is not known."""
     told = await layer.ask("location", name=name)
     return None if told is None else Located.model_validate(told)
 
 
-@router.get("/batteries/{name}/flows")
+@router.get("/batteries/{name:path}/flows")
 async def flows_of_one(
     layer: Asked, name: Name, from_ms: At = 0, to_ms: At | None = None
 ) -> list[Flow]:
     """What the virtual meter of one partition registered in [from_ms, to_ms)."""
     told = await layer.ask("flows", timeout_s=ANSWER_S, from_ms=from_ms, to_ms=to_ms)
     return [Flow.model_validate(flow) for flow in told if flow["name"] == name]
+
+
+@router.get("/batteries/{name:path}")
+async def status(layer: Asked, name: Name) -> Status:
+    """One atomic snapshot of a battery. What it rests on is read anew first, if it is too old."""
+    return Status.model_validate(await layer.ask("status", timeout_s=ANSWER_S, name=name))
 
 
 @router.get("/flows")
@@ -109,35 +110,35 @@ async def counts(layer: Asked) -> Counts:
     return Counts.model_validate(await layer.ask("counts"))
 
 
-@router.post("/batteries/{name}/current")
+@router.post("/batteries/{name:path}/current")
 async def set_current(layer: Asked, name: Name, asked: SetCurrent) -> Accepted:
     """Let a battery do a current until further notice; positive discharges."""
     details = {"name": name, "current_ma": asked.current_ma}
     return await _command(layer, SET_CURRENT, details, asked.id)
 
 
-@router.post("/batteries/{name}/charge")
+@router.post("/batteries/{name:path}/charge")
 async def set_charge(layer: Asked, name: Name, asked: SetMagnitude) -> Accepted:
     """Charge a battery until further notice."""
     details = {"name": name, "current_ma": -asked.current_ma}
     return await _command(layer, SET_CURRENT, details, asked.id)
 
 
-@router.post("/batteries/{name}/discharge")
+@router.post("/batteries/{name:path}/discharge")
 async def set_discharge(layer: Asked, name: Name, asked: SetMagnitude) -> Accepted:
     """Discharge a battery until further notice."""
     details = {"name": name, "current_ma": asked.current_ma}
     return await _command(layer, SET_CURRENT, details, asked.id)
 
 
-@router.post("/batteries/{name}/schedule")
+@router.post("/batteries/{name:path}/schedule")
 async def schedule(layer: Asked, name: Name, asked: ScheduleCurrent) -> Accepted:
     """Let a battery do a current in a window of time; a later one wins in its own window."""
     details = {"name": name, **asked.model_dump(exclude={"id"})}
     return await _command(layer, SCHEDULE, details, asked.id)
 
 
-@router.post("/batteries/{name}/settle")
+@router.post("/batteries/{name:path}/settle")
 async def settle(layer: Asked, name: Name) -> Accepted:
     """Take the measured charge of a battery into the accounts of its partitions."""
     return await _command(layer, SETTLE, {"name": name}, None)
@@ -184,7 +185,7 @@ async def make_splitter(layer: Asked, asked: MakeSplitter) -> Accepted:
     return await _command(layer, MAKE_SPLITTER, details, asked.id)
 
 
-@router.delete("/batteries/{name}")
+@router.delete("/batteries/{name:path}")
 async def remove(layer: Asked, name: Name) -> Accepted:
     """Remove a battery that nobody else is made of, after stopping it."""
     return await _command(layer, REMOVE, {"name": name}, None)

@@ -90,8 +90,11 @@ class Driver(ABC):
         """
 
     @abstractmethod
-    async def set_current(self, current_ma: int) -> None:
+    async def set_current(self, current_ma: int) -> int:
         """Have the battery do a current from now on, positive to discharge.
+
+        Return the number that went over the line: mA where the battery takes a current, mW where
+        it takes a power.
 
         Raises `DriverRefusedError`: it will not; `DriverError`: not known.
         """

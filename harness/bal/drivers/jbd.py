@@ -58,10 +58,11 @@ class JbdDriver(Driver):
             return None
         return current_ma
 
-    async def set_current(self, current_ma: int) -> None:
-        """Set the regulator. Raises `DriverRefusedError`, `DriverError`."""
+    async def set_current(self, current_ma: int) -> int:
+        """Set the regulator; return mA. Raises `DriverRefusedError`, `DriverError`."""
         self._client.write(REGULATOR, current_ma, now=trio.current_time())
         await self._answer()
+        return current_ma
 
     async def _answer(self) -> Any:  # noqa: ANN401 - of the register's type
         match await self._event(self._client):

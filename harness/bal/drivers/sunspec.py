@@ -60,13 +60,13 @@ class SunSpecDriver(Driver):
         """Return nothing: a power says no current once the voltage is another."""
         return None
 
-    async def set_current(self, current_ma: int) -> None:
-        """Set the power of a current. Raises `DriverRefusedError`, `DriverError`."""
+    async def set_current(self, current_ma: int) -> int:
+        """Set the power of a current; return mW. Raises `DriverRefusedError`, `DriverError`."""
         if self._voltage_mv is None:
             await self.read()
         power_mw = power_of_current(current_ma, self._voltage_mv or 0)
         self._host.set_power(power_mw, now=trio.current_time())
-        await self._outcome(PowerSet)
+        return (await self._outcome(PowerSet)).power_mw
 
     async def _outcome(self, wanted: type[T]) -> T:
         event = await self._event(self._host)

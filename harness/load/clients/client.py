@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 import gevent
@@ -14,7 +13,8 @@ from geventhttpclient import HTTPClient
 
 from emulator.tally import Tally
 from harness.load.clients.arrivals import MICROSECONDS, Arrival, arrivals
-from harness.load.clients.config import ClientsConfig, System
+from harness.load.clients.commanded import Commanded
+from harness.load.clients.config import UNSENT, ClientsConfig, System
 from harness.load.clients.operations import Request, request_of
 
 RETRY_S: Final = 0.5
@@ -22,32 +22,6 @@ RETRY_S: Final = 0.5
 ANSWER_OCTETS_MAX: Final = 64 * 1024 * 1024
 _AGAIN: Final = frozenset({429, 502, 503, 504})
 """Answers to a command that ask for another attempt, under the same name."""
-
-
-@dataclass(frozen=True, slots=True)
-class Commanded:
-    """A command and what its system said last.
-
-    Attributes:
-        due_us: when it was due, microseconds after the start; the same holds for ``answered_us``.
-        status: of the answer; 0 where none came in time.
-        answer: what it said, as far as it is JSON.
-    """
-
-    operation: str
-    command: str
-    subject: str
-    body: Mapping[str, Any]
-    due_us: int
-    attempts: int
-    answered_us: int
-    status: int
-    answer: Any
-
-    @property
-    def accepted(self) -> bool:
-        """Whether the system took it upon itself."""
-        return 200 <= self.status < 300
 
 
 class Notes(Protocol):
@@ -83,7 +57,7 @@ class Client:
         self._start_s = start_s
         for arrival in arrivals(self._config, self._number):
             if self._stopped:
-                self._tally.count("unsent requests")
+                self._tally.count(UNSENT)
                 continue
             due_s = start_s + arrival.due_us / MICROSECONDS
             gevent.sleep(max(0.0, due_s - time.monotonic()))

@@ -10,6 +10,9 @@ from pydantic import BaseModel, ConfigDict, Field
 CONFIG_NAME: Final = "clients.json"
 """Its name below the folder ``load`` of a run."""
 
+UNSENT: Final = "unsent requests"
+"""Counter of requests that were due and never sent, because the run was over."""
+
 Rate = Annotated[float, Field(gt=0, le=100_000)]
 
 
@@ -30,7 +33,7 @@ class System(_Frozen):
     url: str
     token_file: Path | None = None
     timeout_s: float = Field(default=30.0, gt=0)
-    connections: int = Field(default=64, ge=1, le=4096)
+    connections: int = Field(default=4_096, ge=1, le=65_536)
 
 
 class Operation(_Frozen):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import closing
-from io import FileIO
 from pathlib import Path
 
 import pytest
@@ -44,23 +43,3 @@ def test_what_does_not_fit_is_not_half_written() -> None:
     record = BatteryRecord(Path("/dev/full"))
     with closing(record), pytest.raises(OSError, match="No space left"):
         record.write(ENTRY)
-
-
-class HalfFull(FileIO):
-    """A file on a disk that has room for half of what is written."""
-
-    def write(self, octets: bytes, /) -> int:  # type: ignore[override]
-        return super().write(octets[: len(octets) // 2])
-
-
-def test_half_an_entry_is_taken_back(tmp_path: Path) -> None:
-    path = tmp_path / "r.ndjson"
-    record = BatteryRecord(path)
-    record.write(ENTRY)
-    whole = record._file
-    with HalfFull(path, "ab") as record._file, pytest.raises(OSError, match="No space left"):
-        record.write(ENTRY)
-    record._file = whole
-    record.write(ENTRY)
-    record.close()
-    assert list(read_record(path)) == [ENTRY] * 2

@@ -77,28 +77,31 @@ async def test_batteries_are_made_read_and_commanded(tmp_path: Path) -> None:
         assert await api("GET", "/health") == (200, {"status": "ok"})
         made = await api("POST", "/aggregators", id="a", name="home", sources=[FIRST, SECOND])
         assert made == (200, {"id": "a"})
-        shares = [{"name": "high", "share_ppm": 600_000}, {"name": "low", "share_ppm": 400_000}]
+        shares = [
+            {"name": "home/high", "share_ppm": 600_000},
+            {"name": "home/low", "share_ppm": 400_000},
+        ]
         made = await api("POST", "/splitters", source="home", policy="tranched", partitions=shares)
         assert made == (200, {"id": None})
         _, told = await api("GET", "/batteries")
         assert [(one["name"], one["kind"]) for one in told["batteries"]][2:] == [
             ("home", "aggregate"),
-            ("high", "partition"),
-            ("low", "partition"),
+            ("home/high", "partition"),
+            ("home/low", "partition"),
         ]
         assert (told["total"], told["next"]) == (5, None)
-        _, before = await api("GET", "/batteries/low")
+        _, before = await api("GET", "/batteries/home/low")
         assert before["sources_online"] == 2
-        charged = await api("POST", "/batteries/low/charge", current_ma=8_000, id="charge-low")
+        charged = await api("POST", "/batteries/home/low/charge", current_ma=8_000, id="charge-low")
         assert charged == (200, {"id": "charge-low"})
-        assert await api("POST", "/batteries/high/discharge", current_ma=3_000) == (
+        assert await api("POST", "/batteries/home/high/discharge", current_ma=3_000) == (
             200,
             {"id": None},
         )
         _, home = await api("GET", "/batteries/home")
         assert home["expected"]["current_ma"] == -5_000
         _, flows = await api("GET", "/flows")
-        assert {flow["name"] for flow in flows} >= {"high", "low"}
+        assert {flow["name"] for flow in flows} >= {"home/high", "home/low"}
         assert await api("GET", f"/flows?to_ms={2**53}") == await api("GET", "/flows")
         _, page = await api("GET", "/docs")
         assert "/batteries/{name}/schedule" in page

@@ -122,12 +122,15 @@ def test_an_order_in_force_may_be_why_the_battery_does_it(currents_ma: tuple[int
     assert account(lived(1, 1), orders((1, "in force"))).twice == 1
 
 
-def test_a_power_may_be_a_little_off_its_current() -> None:
+def test_a_power_is_what_was_sent_or_about_the_current_where_nobody_knows() -> None:
     begun, first = lived(4_050)
     assert isinstance(first, Executed)
     first = replace(first, kind="power", asked=200_000)
-    assert account([begun, first], orders((4_000, "executed"))).sound
-    assert account([begun, first], orders((3_000, "executed"))).lost == 1
+    (order,) = orders((4_000, "executed"))
+    assert account([begun, first], [replace(order, sent=200_000)]).sound
+    assert account([begun, first], [replace(order, sent=200_001)]).lost == 1
+    assert account([begun, first], orders((4_000, "lost"))).sound
+    assert account([begun, first], orders((-4_000, "lost"))).invented == 1
 
 
 def test_examples_are_few_and_counts_are_whole() -> None:

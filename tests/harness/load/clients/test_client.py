@@ -13,7 +13,8 @@ import pytest
 from gevent.pywsgi import WSGIServer
 
 from emulator.tally import Tally
-from harness.load.clients.client import Client, Commanded
+from harness.load.clients.client import Client
+from harness.load.clients.commanded import Commanded
 from harness.load.clients.config import ClientsConfig, Operation, System
 
 Answer = tuple[str, bytes]

@@ -1,0 +1,134 @@
+"""What the batteries of a run and the layer over them are told: files in the run folder."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from emulator.batteries.config import BatteryFleetConfig
+from emulator.batteries.grid import BatteryGrid, battery_name
+from emulator.identity import concentrator_address
+from harness.bal.config import BalConfig, Endpoint, Refresh
+from harness.bal.topology_file import load_topology
+from harness.run.preparation import Prepared
+from harness.scenario.bal import Bal
+from harness.scenario.model import Scenario
+from netem.profiles import load_profiles
+
+FOLDER: Final = "bal"
+JOURNAL: Final = "journal.sqlite"
+MILLISECONDS: Final = 1_000
+PERCENT_PPM: Final = 10_000
+
+
+def battery_fleet(scenario: Scenario, first_s: int, ports: Sequence[int]) -> BatteryFleetConfig:
+    """Return the batteries of a scenario, one process for each of ``ports``.
+
+    In a lab batteries have no links of their own: theirs are modelled.
+    """
+    assert scenario.batteries is not None, "there are batteries"
+    known = load_profiles(scenario.link_profiles)
+    used = {link.profile for link in scenario.batteries.links}
+    return BatteryFleetConfig(
+        seed=scenario.seed,
+        first_s=first_s,
+        grid=scenario.batteries,
+        link="none" if scenario.link == "none" else "model",
+        links=scenario.links.options,
+        congestion=scenario.links.congestion,
+        profiles={name: known[name] for name in sorted(used)},
+        listen_ports=tuple(ports),
+    )
+
+
+def virtual_name(number: int) -> str:
+    """Return the name of a virtual battery, counted from 0."""
+    return f"virtual-{number + 1:05d}"
+
+
+def commanded(bal: Bal, batteries: int) -> list[str]:
+    """Return the batteries that people command: those that no other is made of.
+
+    Raises `ScenarioError`: a topology of the scenario's own cannot be.
+    """
+    if bal.topology is not None:
+        return load_topology(bal.topology).tops()
+    assert bal.virtual is not None, "one of the two is said"
+    names = [virtual_name(number) for number in range(min(bal.virtual, batteries))]
+    if not bal.partitions:
+        return names
+    return [f"{name}/{part.name}" for name in names for part in bal.partitions]
+
+
+def topology(bal: Bal, grid: BatteryGrid) -> str:
+    """Return the TOML of all emulated batteries and the virtual ones made of them."""
+    parts = [_battery(grid, number) for number in range(grid.batteries)]
+    assert bal.virtual is not None, "there is no topology of its own"
+    for number, members in enumerate(np.array_split(np.arange(grid.batteries), bal.virtual)):
+        if len(members):
+            parts.append(_virtual(bal, virtual_name(number), members.tolist()))
+    return "\n".join(parts)
+
+
+def _battery(grid: BatteryGrid, number: int) -> str:
+    ratings = grid.ratings(number)
+    return _table(
+        "[battery]",
+        name=battery_name(number),
+        interface=grid.interface(number),
+        voltage_mv=ratings.nominal_mv,
+        capacity_mah=ratings.capacity_mah,
+        max_charge_ma=ratings.charge_ma_max,
+        max_discharge_ma=ratings.discharge_ma_max,
+    )
+
+
+def _virtual(bal: Bal, name: str, members: Sequence[int]) -> str:
+    sources = [battery_name(number) for number in members]
+    parts = [_table("[aggregate]", name=name, sources=sources)]
+    if bal.partitions:
+        parts.append(_table("[splitter]", source=name, policy=bal.policy.value))
+        parts += [
+            _table(
+                "[splitter.partitions]",
+                name=f"{name}/{part.name}",
+                share=f"{part.share / PERCENT_PPM:g} %",
+            )
+            for part in bal.partitions
+        ]
+    return "\n".join(parts)
+
+
+def _table(table: str, **values: object) -> str:
+    # JSON strings, numbers and arrays are TOML's, too.
+    lines = [f"{key} = {json.dumps(value)}" for key, value in values.items()]
+    return "\n".join([f"[{table}]", *lines, ""])
+
+
+def bal_config(
+    prepared: Prepared, bal: Bal, grid: BatteryGrid, fleet: BatteryFleetConfig, socket: Path
+) -> BalConfig:
+    """Write the topology into the run folder and return what the layer is told."""
+    folder = prepared.folder.path / FOLDER
+    file = folder / "topology.toml"
+    file.write_text(bal.topology.read_text() if bal.topology else topology(bal, grid))
+    return BalConfig(
+        control_socket=socket,
+        journal=folder / JOURNAL,
+        topology=file,
+        endpoints={
+            battery_name(number): Endpoint(
+                driver=grid.interface(number), host=concentrator_address(number), port=port
+            )
+            for process, port in enumerate(fleet.listen_ports)
+            for number in fleet.numbers_of(process)
+        },
+        refresh=Refresh(
+            mode=bal.refresh, max_staleness_ms=max(1, round(bal.staleness * MILLISECONDS))
+        ),
+        timeout_s=bal.timeout,
+    )

@@ -1,0 +1,74 @@
+"""The battery abstraction layer of a scenario: ours or somebody's own, and who asks it what."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final, Self
+
+from pydantic import Field, StrictBool, model_validator
+
+from harness.bal.model.refresh import RefreshMode
+from harness.bal.model.values import Policy
+from harness.scenario.base import Part, ScenarioFile, ScenarioTime
+from netem.units import Duration, PartsPerMillion
+
+WHOLE_PPM: Final = 1_000_000
+
+Rate = Annotated[float, Field(ge=0, le=100_000, allow_inf_nan=False)]
+
+
+class BalShare(Part):
+    """One partition of every virtual battery."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,39}$")]
+    """What comes behind the name of the virtual battery: ``"house"`` makes ``virtual-1/house``."""
+    share: Annotated[PartsPerMillion, Field(gt=0)]
+    """Its part of the virtual battery."""
+
+
+class BalLoad(Part):
+    """What Locust's users ask of the layer, at times set beforehand."""
+
+    status_per_s: Rate = 0.0
+    """Snapshots asked for in a real second."""
+    commands_per_s: Rate = 0.0
+    """Currents set in a real second, each of its own command."""
+    current: Annotated[int, Field(ge=1, le=10_000_000)] = 5_000
+    """Largest current that is asked for, mA; drawn evenly from charging with it to discharging."""
+
+
+class Bal(Part):
+    """The reference battery abstraction layer, over the emulated batteries of the scenario."""
+
+    virtual: Annotated[int | None, Field(ge=1, le=100_000)] = None
+    """Virtual batteries: the emulated ones are shared out among so many aggregates, in order."""
+    partitions: tuple[BalShare, ...] = ()
+    """Into what each virtual battery is divided; left out, it is one."""
+    policy: Policy = Policy.PROPORTIONAL
+    """Who bears it when a virtual battery is not what is expected of it."""
+    topology: ScenarioFile | None = None
+    """A TOML file with a topology of your own, instead of ``virtual`` and ``partitions``."""
+    refresh: RefreshMode = RefreshMode.LAZY
+    """Whether batteries are read when somebody asks, or all the time."""
+    staleness: ScenarioTime = Field(default="15 min", validate_default=True)
+    """Scenario time after which a reading is too old to answer with."""
+    timeout: Duration = Field(default="30 s", gt=0, validate_default=True)
+    """Wall time an answer of a battery may take."""
+    api: StrictBool = True
+    """Whether its HTTP API is served; the load needs it."""
+    load_driver: BalLoad = Field(default=BalLoad(), alias="load")
+    """Who asks it what."""
+
+    @model_validator(mode="after")
+    def _one_topology(self) -> Self:
+        if (self.topology is None) == (self.virtual is None):
+            raise ValueError('say how many batteries are "virtual", or name a "topology" file')
+        if self.topology is not None and self.partitions:
+            raise ValueError('"partitions" are of "virtual" ones: write them into the topology')
+        total = sum(partition.share for partition in self.partitions)
+        if total > WHOLE_PPM:
+            raise ValueError(
+                f"the partitions take {total / 10_000:g} % of a battery: 100 % at most"
+            )
+        if not self.api and (self.load_driver.status_per_s or self.load_driver.commands_per_s):
+            raise ValueError('the load goes through the API: leave "api" on')
+        return self
