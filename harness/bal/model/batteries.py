@@ -317,6 +317,7 @@ class Batteries:
 
         Losses and the tolerance of meters make accounts and charge drift apart; this books the
         difference as an adjustment. Nothing happens while a part of the source is out of reach.
+        Partitions of partitions are settled each for itself, those nearer to the sources first.
 
         Raises:
             UnknownBatteryError: there is none of that name.

@@ -6,6 +6,9 @@ source is not what was expected, the policy says who bears it (`sharing.spread`)
 the sum of what the partitions are told, and charge moves between accounts where they do opposite
 things (TrustDER report, tables III.2.9 and III.2.11).
 
+A partition's current is what its account is charged with, even where the source measures another:
+the difference shows in the source's charge, and a settlement books it.
+
 What is not shared out is kept by the *rest*: an account at the bottom that nobody commands. Nothing
 is ever without an owner, so accounts and source can be held against each other.
 

@@ -36,6 +36,9 @@ LEVELS_MAX: Final = 32
 SOURCES_MAX: Final = 10_000
 """Most sources of one aggregate, and most partitions of one splitter."""
 
+COMPARED_MAX: Final = 300
+"""Batteries with whose names an unknown one is compared; with more, that would hold up others."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Component:
@@ -78,7 +81,7 @@ class Topology:
         """
         battery = self._batteries.get(name)
         if battery is None:
-            near = nearest(name, self._batteries)
+            near = nearest(name, self._batteries) if len(self) <= COMPARED_MAX else None
             raise UnknownBatteryError(
                 name,
                 "there is none of that name",

@@ -269,7 +269,7 @@ def live(world: World) -> None:
 
 
 @settings(
-    max_examples=10,
+    max_examples=8,
     deadline=None,
     phases=[Phase.explicit, Phase.generate],
     report_multiple_bugs=False,
