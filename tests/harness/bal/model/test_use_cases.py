@@ -68,7 +68,10 @@ def test_islanded_critical_loads_keep_theirs_when_half_of_the_battery_is_lost() 
     currents = [batteries.status(share.name).current.current_ma for share in shares]
     assert currents == [40_000, 0, 0]
     read(batteries, "b", 79, 120_000)
-    assert sum(told(batteries.due(120_000)).values()) == 80_000
+    batteries.due(120_000)
+    currents = [batteries.status(share.name).current.current_ma for share in shares]
+    # The two are out of balance by one part in eighty; the bottom bears that as well.
+    assert currents == [40_000, 20_000, 19_375]
 
 
 def test_a_transformer_is_spared_by_a_battery_that_gives_at_the_peak_and_charges_after() -> None:
