@@ -93,6 +93,7 @@ FIXED: Final[Mapping[Name, Value]] = MappingProxyType(
         (802, "Evt2"): 0,
         (802, "EvtVnd1"): 0,
         (802, "EvtVnd2"): 0,
+        (802, "CellV_SF"): -3,  # mandatory, though no cell is told of
         (802, "SetOp"): 1,  # connect
         (802, "SetInvState"): 3,  # started
         (713, "Sta"): 0,  # OK

@@ -97,11 +97,13 @@ def test_what_is_no_modbus_ends_the_connection_after_what_came_before() -> None:
     device = asked(ReadRegisters(40_000, 2))
     device.receive_data(b"GET / HTTP/1.1\r\n")
     assert device.closed
-    assert device.faults[Fault.FRAMING] == 1
     device.receive_data(b"more")
+    assert dict(device.faults) == {Fault.FRAMING: 1}
     assert device.next_event() == ReadRequested(40_000, 2)
     device.answer()
     assert device.data_to_send()
+    device.receive_eof()
+    assert dict(device.faults) == {Fault.FRAMING: 1}
 
 
 def test_each_event_wants_its_own_kind_of_answer() -> None:

@@ -204,3 +204,12 @@ def test_models_that_stop_before_their_scale_factors_say_nothing() -> None:
     host = found(device)
     host.read_status(now=0.0)
     assert converse(host, device) == StatusRead(StorageStatus(charge_ppm=500_000), 1)
+
+
+@pytest.mark.parametrize(("end", "event"), [(65_534, Found), (65_535, JobFailed)])
+def test_a_map_ends_within_the_registers_there_are(end: int, event: type[HostEvent]) -> None:
+    runs = [Run(60_000, 50_002, end - 50_002)]
+    device = SunSpecDevice(Image(RegisterMap(runs, base=50_000), {}))
+    host = SunSpecHost()
+    host.find(now=0.0)
+    assert isinstance(converse(host, device), event)

@@ -73,7 +73,8 @@ def test_unknown_models_and_short_ones_are_passed_over() -> None:
     layout = RegisterMap(runs, base=0)
     assert layout.place((713, "SoC")).address == 17 + 4
     assert (802, "WHRtg") in layout.places
-    assert (802, "A") not in layout.places
+    assert (802, "SocRsvMax") in layout.places
+    assert (802, "SoCRsvMin") not in layout.places
     assert layout.end == 37
     assert Image(layout, {}).read(2, 2) == (60_001, 3)
     assert Image(layout, {}).read(35, 2) == (0xFFFF, 0)

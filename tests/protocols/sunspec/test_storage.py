@@ -5,9 +5,10 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sunspec2.device import get_model_def
 
 from protocols.errors import CodecError
-from protocols.sunspec.image import Change, Image, RegisterMap
+from protocols.sunspec.image import Change, Image, Name, RegisterMap
 from protocols.sunspec.storage import (
     MEANINGS,
     STORAGE_MODELS,
@@ -130,3 +131,55 @@ def test_a_scale_factor_that_is_none_makes_no_quantity(scale: int, voltage_mv: i
     registers.set((802, "V"), 100)
     registers.set((802, "V_SF"), scale)
     assert read_storage(registers).voltage_mv == voltage_mv
+
+
+def test_what_a_battery_must_have_is_there_from_the_beginning() -> None:
+    registers = image()
+    for number in STORAGE_MODELS:
+        definition = get_model_def(number)["group"]
+        mandatory = [p["name"] for p in definition["points"] if p.get("mandatory") == "M"]
+        texts = {(1, name) for name in ("Md", "SN")}
+        missing = {(number, name) for name in mandatory if registers.get((number, name)) is None}
+        assert missing <= texts
+
+
+@pytest.mark.parametrize(
+    ("name", "symbol"),
+    [
+        ((802, "ChaSt"), "HOLDING"),
+        ((802, "LocRemCtl"), "REMOTE"),
+        ((802, "Typ"), "LITHIUM_ION"),
+        ((802, "State"), "CONNECTED"),
+        ((802, "SetOp"), "CONNECT"),
+        ((802, "SetInvState"), "INVERTER_STARTED"),
+        ((713, "Sta"), "OK"),
+        ((704, "WSetEna"), "DISABLED"),
+        ((704, "WSetMod"), "WATTS"),
+    ],
+)
+def test_a_new_battery_is_connected_and_idle(name: Name, symbol: str) -> None:
+    fresh = storage_image(LAYOUT, StorageStatus(), {})
+    assert fresh.get(name) == LAYOUT.place(name).point.symbols[symbol]
+
+
+def test_a_new_battery_has_no_events_and_no_alarm_to_reset() -> None:
+    for point in ("AlmRst", "Evt1", "Evt2", "EvtVnd1", "EvtVnd2"):
+        assert image().get((802, point)) == 0
+
+
+@pytest.mark.parametrize(
+    ("rating", "point", "scale"),
+    [
+        (StorageStatus(current_ma=32_767), "A_SF", -3),
+        (StorageStatus(current_ma=32_768), "A_SF", -2),
+        (StorageStatus(voltage_mv=65_534), "V_SF", -3),
+        (StorageStatus(voltage_mv=65_535), "V_SF", -2),
+    ],
+)
+def test_the_largest_number_of_a_type_is_used_and_no_more(
+    rating: StorageStatus, point: str, scale: int
+) -> None:
+    registers = storage_image(LAYOUT, rating, {})
+    assert registers.get((802, point)) == scale
+    found = read_storage(registers)
+    assert (found.current_ma, found.voltage_mv) != (None, None)
