@@ -23,7 +23,7 @@ class DirectionStatistics:
     packets: int = 0
     """Packets carried: data, acknowledgements, handshakes; not the lost ones."""
     delays: int = 0
-    """Delays drawn; fewer than packets where packets under way together share one."""
+    """Delays drawn, each by itself; fewer than packets where a link in order keeps one."""
     lost: int = 0
     policed: int = 0
     """Packets dropped by a packet rate that polices."""
