@@ -278,8 +278,15 @@ class Conductor:
     async def _start_locust(self, load: Load, nursery: trio.Nursery) -> None:
         if self._load_socket is not None:
             return
+
+        def ended(process: RunProcess, status: int) -> None:
+            self._journal.process_died(process, status)
+            if process is self._processes[0]:
+                # Nobody else reports: what was awaited of it will not come.
+                load.gone.set()
+
         self._processes = locust_processes(
-            self._prepared, load.path, ui_port=self._ui_port, ended=self._journal.process_died
+            self._prepared, load.path, ui_port=self._ui_port, ended=ended
         )
         for process in self._processes:
             await nursery.start(process.run)

@@ -65,6 +65,13 @@ async def test_shards_are_prepared_once_locust_is_there(tmp_path: Path) -> None:
         assert locust.load.pids == {"0": 4711}
 
 
+async def test_a_locust_that_died_before_it_came_is_not_waited_for(tmp_path: Path) -> None:
+    load = Load(tmp_path / "load.sock", lambda shard, code: None)
+    load.gone.set()
+    with trio.fail_after(2), pytest.raises(LoadFailedError, match="it went away; see its log"):
+        await load.prepare(RecordedFolder(tmp_path).prepared)
+
+
 async def test_the_clock_and_the_orders_go_out_as_they_are(tmp_path: Path) -> None:
     async with connected(tmp_path) as locust:
         await locust.report("load")
