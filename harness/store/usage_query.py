@@ -129,7 +129,8 @@ class _Bounds:
             for at_s, weight in ((window.from_s, -1), (window.to_s, 1)):
                 key = (window.band, at_s)
                 weights[key] = weights.get(key, 0) + weight
-        used = sorted((key, weight) for key, weight in weights.items() if weight)
+        # One between two windows of a band weighs nothing, but a meter without it is looked at.
+        used = sorted(weights.items())
         self.band = np.array([key[0] for key, _ in used], np.int64)
         self.at_s = np.array([key[1] for key, _ in used], np.int64)
         self.weight = np.array([weight for _, weight in used], np.int64)

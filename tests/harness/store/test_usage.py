@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from harness.store import usage_query
 from harness.store.interface import UsageReader
 from harness.store.rows import Rows, Via
 from harness.store.usage import NEVER, Usage, UsageQuestion, Window
@@ -128,6 +129,50 @@ def test_the_first_fall_is_told_across_chunks(place: Place) -> None:
     values = [(day_s * n // 2, value, 0) for n, value in enumerate([1, 2, 3, 2, 5, 4, 7, 8, 9])]
     answer = asked(place, [rows(3, *values)], UsageQuestion(windows, day_s // 2))
     assert standing(answer) == [(3, 9, 0, 4 * day_s, day_s * 3 // 2)]
+
+
+def test_a_fall_over_a_missing_reading_between_chunks_is_told(place: Place) -> None:
+    day_s = 86_400
+    windows = tuple(Window(day * day_s, (day + 1) * day_s, 0) for day in range(2))
+    readings = rows(3, (0, 5, 0), (day_s // 2, 9, 0), (day_s * 3 // 2, 8, 0), (day_s * 2, 10, 0))
+    answer = asked(place, [readings], UsageQuestion(windows, day_s // 2))
+    assert standing(answer) == [(3, 4, 0, 2 * day_s, day_s * 3 // 2)]
+
+
+@pytest.mark.parametrize("ends", [1, 100])
+@pytest.mark.parametrize(
+    ("missing", "before", "after"),
+    [
+        # A bound at 30 and readings around it that lie further away than is looked at first.
+        (range(30, 37), 29, 37),
+        (range(23, 31), 22, 31),
+        (range(20, 41), 19, 41),
+    ],
+)
+def test_the_readings_next_to_a_bound_count_however_far_they_are(
+    place: Place,
+    monkeypatch: pytest.MonkeyPatch,
+    missing: range,
+    before: int,
+    after: int,
+    ends: int,
+) -> None:
+    monkeypatch.setattr(usage_query, "_ENDS_MAX", ends)
+    squares = [(at, at * at, at) for at in range(61) if at not in missing]
+    late = [(at, at * at, at) for at in range(21, 51)]
+    early = [(at, at * at, at) for at in range(10, 39)]
+    question = UsageQuestion((Window(10, 30, 0), Window(30, 50, 1)), 1, margin_s=5)
+    answer = asked(place, [rows(3, *squares), rows(4, *late), rows(5, *early)], question)
+    at_30 = before**2 + (after**2 - before**2) * (30 - before) // (after - before)
+    assert told(answer) == [
+        (3, 0, at_30 - 100, 20),
+        (3, 1, 2500 - at_30, 20),
+        (4, 0, 900 - 21**2, 9),
+        (4, 1, 2500 - 900, 20),
+        (5, 0, 900 - 100, 20),
+        (5, 1, 38**2 - 900, 8),
+    ]
+    assert [line[2:4] for line in standing(answer)] == [(10, 50), (21, 50), (10, 38)]
 
 
 def test_a_meter_that_came_later_is_counted_from_its_first_reading(place: Place) -> None:
