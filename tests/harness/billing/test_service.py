@@ -28,6 +28,7 @@ from tests.support.billing import (
     registers,
     stored,
 )
+from tests.support.shard_socket import FakeShard, served
 
 DAY_MS = 86_400_000
 
@@ -176,6 +177,17 @@ def test_records_that_share_time_are_refused(tmp_path: Path, from_ms: int, to_ms
 def test_a_partition_behind_no_meter_is_named(tmp_path: Path) -> None:
     with service(tmp_path) as billing, pytest.raises(UnknownPartitionError, match="'attic'"):
         asyncio.run(billing.note_virtual_meters([record("attic")]))
+
+
+def test_what_is_too_old_is_let_go_of_here_and_in_the_stores(tmp_path: Path) -> None:
+    shard = FakeShard(tmp_path / "shard.sock", {"forget": 5})
+    with served(shard), service(tmp_path, stores=[], control_sockets=[shard.path]) as billing:
+        asyncio.run(billing.forget(date(2026, 10, 1)))
+        # Midnight of 1 April in Berlin, six months before.
+        assert shard.asked == [{"ask": "forget", "before_s": END_S}]
+        assert len(billing.book.rates()["month"]) == 2
+        asyncio.run(billing.forget(date(2031, 4, 1)))
+        assert billing.book.rates()["month"].tolist() == [202605]
 
 
 def test_exactly_one_source_is_named(tmp_path: Path) -> None:
