@@ -2,16 +2,17 @@
 
 Theory of operation
 -------------------
-One job at a time, one event for it: `Found`, `StatusRead`, `PowerSet`, or `JobRefused` and
-`JobFailed`. A job is as many Modbus requests as it needs. Finding walks the chain of models from
+One job at a time, one event for it: `Found`, `StatusRead`, `PowerSet`, `PowerRead`, or `JobRefused`
+and `JobFailed`. A job is as many Modbus requests as it needs. Finding walks the chain of models from
 the mark "SunS" to the end model, at most `MAX_MODELS`. Scale factors are read with every status,
-because some devices change them; that of the command once.
+because some devices change them; that of the command once. So are the headers of the models: a map
+that was found on an earlier connection may hold no more.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final, TypeAlias
@@ -25,6 +26,7 @@ from protocols.sunspec.image import (
     MARK,
     MARK_REGISTERS,
     Image,
+    Name,
     RegisterMap,
     Run,
     shared_map,
@@ -33,17 +35,22 @@ from protocols.sunspec.models import HEADER_REGISTERS
 from protocols.sunspec.pdu import ReadRegisters, Request
 from protocols.sunspec.plans import read_plan, write_plan
 from protocols.sunspec.storage import (
+    IN_WATTS,
     SET_ENABLED,
     SET_MODE,
     SET_POWER,
     StorageStatus,
     command_points,
+    power_command,
     power_values,
     read_storage,
     status_points,
+    told_points,
 )
 
 MAX_MODELS: Final = 64
+HEADER: Final = ("ID", "L")
+"""Points that every model begins with."""
 _MARK: Final = (int.from_bytes(MARK[:2], "big"), int.from_bytes(MARK[2:], "big"))
 
 
@@ -70,6 +77,13 @@ class PowerSet:
 
 
 @dataclass(frozen=True, slots=True)
+class PowerRead:
+    """The power that the battery was last told to hold; ``None``: none, or not in watts."""
+
+    power_mw: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class JobRefused:
     """The battery answered with exception ``code``; nothing more of the job was done."""
 
@@ -85,7 +99,7 @@ class JobFailed:
     detail: str
 
 
-HostEvent: TypeAlias = Found | StatusRead | PowerSet | JobRefused | JobFailed
+HostEvent: TypeAlias = Found | StatusRead | PowerSet | PowerRead | JobRefused | JobFailed
 Job: TypeAlias = Generator[Request, Answered | Refused, HostEvent]
 
 
@@ -132,6 +146,11 @@ class SunSpecHost:
         for name in (SET_ENABLED, SET_MODE, SET_POWER):
             image.map.place(name)
         self._begin(self._setting(image, power_mw), now)
+
+    def read_power(self, *, now: float) -> None:
+        """Ask which power it was told to hold. Raises as `set_power` does."""
+        image = self._known()
+        self._begin(self._reading_back(image, told_points(image.map)), now)
 
     def receive_data(self, data: bytes, *, now: float) -> None:
         """Take octets of the battery, in any split. Never raises for what they hold."""
@@ -216,20 +235,22 @@ class SunSpecHost:
 
     def _reading(self, image: Image) -> Job:
         plan = _status_plan(image.map)
-        for request in plan:
-            answer = yield request
-            if isinstance(answer, Refused):
-                return JobRefused(answer.request, answer.code)
-            image.load(request.address, answer.registers)
+        if (refused := (yield from _loading(image, plan))) is not None:
+            return refused
+        if not _holds(image):
+            self._image = None
+            return JobFailed(Fault.NO_MAP, "the models are not where they were found")
         return StatusRead(read_storage(image), len(plan))
+
+    def _reading_back(self, image: Image, names: list[Name]) -> Job:
+        if (refused := (yield from _loading(image, read_plan(image.map, names)))) is not None:
+            return refused
+        return PowerRead(power_command(image) if image.get(SET_MODE) == IN_WATTS else None)
 
     def _setting(self, image: Image, power_mw: int) -> Job:
         unknown = [name for name in command_points(image.map) if image.get(name) is None]
-        for request in read_plan(image.map, unknown):
-            answer = yield request
-            if isinstance(answer, Refused):
-                return JobRefused(answer.request, answer.code)
-            image.load(request.address, answer.registers)
+        if (refused := (yield from _loading(image, read_plan(image.map, unknown)))) is not None:
+            return refused
         for write in write_plan(image.map, power_values(image, power_mw)):
             answer = yield write
             if isinstance(answer, Refused):
@@ -237,6 +258,27 @@ class SunSpecHost:
         return PowerSet(power_mw)
 
 
+def _loading(
+    image: Image, plan: Iterable[ReadRegisters]
+) -> Generator[Request, Answered | Refused, JobRefused | None]:
+    for request in plan:
+        answer = yield request
+        if isinstance(answer, Refused):
+            return JobRefused(answer.request, answer.code)
+        image.load(request.address, answer.registers)
+    return None
+
+
 @lru_cache(maxsize=64)
 def _status_plan(layout: RegisterMap) -> tuple[ReadRegisters, ...]:
-    return tuple(read_plan(layout, status_points(layout)))
+    names = status_points(layout)
+    headers = [(model, part) for model in sorted({name[0] for name in names}) for part in HEADER]
+    return tuple(read_plan(layout, headers + names))
+
+
+def _holds(image: Image) -> bool:
+    """Return whether the headers that were read say what the map says."""
+    return all(
+        image.read(run.address, HEADER_REGISTERS) == (run.model, run.registers - HEADER_REGISTERS)
+        for run in image.map.runs
+    )

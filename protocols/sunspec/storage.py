@@ -175,6 +175,14 @@ def command_points(layout: RegisterMap) -> list[Name]:
     return [*_scale_point(layout, SET_POWER)] if SET_POWER in layout.places else []
 
 
+def told_points(layout: RegisterMap) -> list[Name]:
+    """Return the points that say which power was commanded; raises `LocalProtocolError`."""
+    names = [SET_ENABLED, SET_MODE, SET_POWER]
+    for name in names:
+        layout.place(name)
+    return names + _scale_point(layout, SET_POWER)
+
+
 def power_command(image: Image, changes: Iterable[Change] = ()) -> int | None:
     """Return the power (mW, positive: discharge) that the registers command after ``changes``.
 

@@ -1,8 +1,8 @@
 """When the sources must be read: lazily, for a question, or actively, all the time.
 
 Theory. A snapshot may be at most ``max_staleness_ms`` old. Lazily, a source is read when somebody
-asks and its reading is older. Actively, each source is read again before its reading gets older, so
-that an answer never waits. The service does the reading and tells what became of it; here it is
+asks and its reading is older. Actively, each source is read again when two thirds of that time have
+passed, so that the new reading is there before the old one gets too old, and no answer waits. The service does the reading and tells what became of it; here it is
 only decided what must be read now. A source that is being read is not asked for twice.
 """
 
@@ -12,6 +12,11 @@ import heapq
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
+from typing import Final
+
+
+AGAIN_AFTER: Final = (2, 3)
+"""The part of the staleness after which a reading is followed by the next, in active mode."""
 
 
 class RefreshMode(Enum):
@@ -57,11 +62,18 @@ class Refresher:
         """Note that a reading is under way."""
         self._sources[name].reading = True
 
-    def arrived(self, name: str, read_ms: int) -> None:
-        """Note a reading that was taken at ``read_ms``."""
+    def arrived(self, name: str, read_ms: int, at_ms: int | None = None) -> None:
+        """Note a reading that was taken at ``read_ms`` and came at ``at_ms`` (at once if None).
+
+        One that was old when it came is not followed by the next at once: a slow line would
+        be asked all the time.
+        """
         source = self._sources[name]
         source.reading, source.read_ms = False, read_ms
-        self._plan(name, read_ms + self.rules.max_staleness_ms)
+        at_ms = read_ms if at_ms is None else at_ms
+        part, whole = AGAIN_AFTER
+        wait_ms = max(1, self.rules.max_staleness_ms * part // whole)
+        self._plan(name, max(read_ms + wait_ms, at_ms + (wait_ms + 1) // 2))
 
     def failed(self, name: str, at_ms: int) -> None:
         """Note that a reading brought nothing; the next try is one staleness later."""

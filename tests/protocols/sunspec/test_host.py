@@ -10,6 +10,7 @@ from protocols.sunspec.host import (
     HostEvent,
     JobFailed,
     JobRefused,
+    PowerRead,
     PowerSet,
     StatusRead,
     SunSpecHost,
@@ -87,6 +88,39 @@ def test_a_power_is_commanded_in_one_write() -> None:
     host.set_power(-750_001, now=0.0)
     assert converse(host, device) == PowerSet(-750_001)
     assert power_command(device.image) == -750_001
+
+
+def test_the_power_that_was_told_is_read_back() -> None:
+    device = battery()
+    host = found(device)
+    host.read_power(now=0.0)
+    assert converse(host, device) == PowerRead(None)
+    host.set_power(-750_001, now=0.0)
+    converse(host, device)
+    for asker in (host, SunSpecHost(layout=device.image.map)):
+        asker.read_power(now=0.0)
+        assert converse(asker, device) == PowerRead(-750_001)
+
+
+def test_a_power_told_in_percent_is_none_in_watts() -> None:
+    device = battery()
+    device.image.set((704, "WSetEna"), 1)
+    device.image.set((704, "WSetMod"), 0)
+    host = found(device)
+    host.read_power(now=0.0)
+    assert converse(host, device) == PowerRead(None)
+
+
+def test_a_map_that_holds_no_more_is_noticed_before_anything_is_taken_from_it() -> None:
+    known = RegisterMap.of((1, 802, 713, 704))
+    device = SunSpecDevice(storage_image(RegisterMap.of((1, 713, 802, 704)), STATUS, {}))
+    host = SunSpecHost(layout=known)
+    host.read_status(now=0.0)
+    event = converse(host, device)
+    assert isinstance(event, JobFailed)
+    assert event.fault is Fault.NO_MAP
+    host.find(now=0.0)
+    assert isinstance(converse(host, device), Found)
 
 
 def test_a_refused_command_says_so_and_changes_nothing() -> None:

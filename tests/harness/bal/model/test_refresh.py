@@ -36,9 +36,35 @@ def test_actively_each_source_is_read_again_before_it_is_too_old() -> None:
     for name, read_ms in (("a", 10), ("b", 20)):
         active.started(name)
         active.arrived(name, read_ms)
-    assert active.next_due_ms() == 1_010
-    assert active.due(1_010) == ["a"]
-    assert active.due(1_020) == ["b"]
+    assert active.next_due_ms() == 676
+    assert active.due(675) == []
+    assert active.due(676) == ["a"]
+    assert active.due(686) == ["b"]
+    # A third of the time is left for the new reading to come: nobody who asks has to wait.
+    assert active.stale(["a", "b"], 1_010) == []
+    active.arrived("a", 1_005)
+    assert active.stale(["a"], 1_011) == []
+
+
+def test_a_reading_that_was_old_when_it_came_is_not_followed_by_another_at_once() -> None:
+    active = refresher(RefreshMode.ACTIVE)
+    active.remove("b")
+    active.due(0)
+    active.started("a")
+    active.arrived("a", 0, 5_000)
+    assert active.stale(["a"], 5_000) == ["a"]
+    assert active.due(5_332) == []
+    assert active.due(5_333) == ["a"]
+
+
+def test_the_shortest_staleness_there_is_reads_on_and_on_but_not_twice_at_once() -> None:
+    active = Refresher(RefreshRules(RefreshMode.ACTIVE, max_staleness_ms=1))
+    active.add("a", 0)
+    assert active.due(0) == ["a"]
+    active.started("a")
+    active.arrived("a", 0)
+    assert active.due(0) == []
+    assert active.due(1) == ["a"]
 
 
 def test_a_source_that_did_not_answer_is_tried_again_one_staleness_later() -> None:
