@@ -5,29 +5,40 @@ And whatever else made links other than they were set, such as an emulator that 
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from netem.lab import FAULTS
 from reports.recording import LabRecord, LabSample
+from reports.text import counted
 
 TRACKED: Final = {
-    "drop": "packets dropped",
-    "early_drop": "connections forgotten early",
-    "insert_failed": "connections not entered",
+    "drop": ("packet", "dropped"),
+    "early_drop": ("connection", "forgotten early"),
+    "insert_failed": ("connection", "not entered"),
 }
+SUM: Final = re.compile("connection tracking of this machine dropped ([0-9,]+) packets?")
+"""How the run itself words the sum of what the machine's connection tracking dropped."""
 
 
-def lab_doubts(record: LabRecord | None) -> list[str]:
-    """Return why a run over these links proves nothing: what was lost elsewhere than on a link."""
+def lab_doubts(record: LabRecord | None, told: Sequence[str] = ()) -> list[str]:
+    """Return why a run over these links proves nothing: what was lost elsewhere than on a link.
+
+    ``told``: the doubts that there are already. Connection tracking whose sum is one of them is the
+    machine's own, and not told once more.
+    """
     if record is None or not record.samples:
         return []
     first, last = record.samples[0], record.samples[-1]
-    doubts = _tracking(first, last)
+    doubts = list(_tracking(first, last, told))
     overflowed = sum(link.overflowed or 0 for link in last.links)
     if overflowed:
-        doubts.append(f"{overflowed:,} packets found the queue of their link full")
+        whose = "its" if overflowed == 1 else "their"
+        doubts.append(f"{counted(overflowed, 'packet')} found the queue of {whose} link full")
     if last.unclassified:
-        doubts.append(f"{last.unclassified:,} packets were of no link class")
+        verb = "was" if last.unclassified == 1 else "were"
+        doubts.append(f"{counted(last.unclassified, 'packet')} {verb} of no link class")
     doubts += [
         f"the links of the {record.tier} tier were not what they were set to: "
         f"{fault.count:,} {FAULTS.get(fault.fault, fault.fault)}"
@@ -53,7 +64,8 @@ def lab_notes(record: LabRecord | None) -> list[str]:
             refused = count.drops - (earlier.drops if earlier else 0)
             if refused > 0:
                 notes.append(
-                    f"{refused:,} connections met a full accept queue on the {count.side} side."
+                    f"{counted(refused, 'connection')} met a full accept queue on the "
+                    f"{count.side} side."
                 )
     return notes
 
@@ -69,16 +81,21 @@ def loss_counted(record: LabRecord | None) -> dict[tuple[int, str], float]:
     }
 
 
-def _tracking(first: LabSample, last: LabSample) -> list[str]:
+def _tracking(first: LabSample, last: LabSample, told: Sequence[str]) -> Iterator[str]:
     before = {count.side: count for count in first.tracking}
-    doubts = []
+    sums = {int(found[1].replace(",", "")) for doubt in told if (found := SUM.fullmatch(doubt))}
     for count in last.tracking:
         earlier = before.get(count.side)
-        for name, meaning in TRACKED.items():
-            rise = getattr(count, name) - (getattr(earlier, name) if earlier else 0)
-            if rise > 0:
-                doubts.append(
-                    f"connection tracking on the {count.side} side: {rise:,} {meaning} "
+        rises = {
+            name: getattr(count, name) - (getattr(earlier, name) if earlier else 0)
+            for name in TRACKED
+        }
+        if sum(rises.values()) in sums:
+            continue
+        for name, (noun, fate) in TRACKED.items():
+            if rises[name] > 0:
+                yield (
+                    f"connection tracking on the {count.side} side: "
+                    f"{counted(rises[name], noun)} {fate} "
                     f"({count.count:,} of {count.max:,} entries used at the end)"
                 )
-    return doubts
