@@ -148,6 +148,9 @@ _READINGS: Final = {
     "wrong": "stored readings with other values than the meter registered",
     "invented": "stored readings that no meter ever made",
     "conflicts": "second arrivals of a reading with other values than the first",
+    "preloaded": "readings of before the run that the store was given and has as registered",
+    "preloaded_wrong": "readings of before the run that the store was given and lacks or has "
+    "otherwise",
 }
 _ALARMS: Final = {
     "deferred": "alarms whose reading is deferred",
@@ -177,12 +180,20 @@ _BATTERIES: Final = {
     "invented": "commands a battery was given that no order of the layer explains",
     "commands_lost": "commands that the battery layer accepted and does not know of",
 }
+_BILLS: Final = {
+    "wrong": "bills that are not right to the cent",
+    "missing": "bills that are due and were not made",
+    "twice": "bills of a meter and month that was billed already",
+    "invented": "bills of no meter or month of the plan",
+}
 _LATENCIES: Final = {
     "push": "from the intended start of a push to its acknowledgement",
     "pull": "from the intended start of a pull to its last answer",
     "command": "from the intended start of a command to its confirmation",
     "association": "from dialling to an established association",
     "bal.status": "from when a snapshot of a battery was to be asked for to its answer",
+    "billing.bill": "from when a bill was to be fetched to its answer",
+    "billing.statistics": "from when statistics were to be asked for to their answer",
     "bal.command": "from when a battery was to be commanded to its acceptance",
 }
 PERCENTILES: Final = ("p50", "p90", "p99", "p99_9", "max")
@@ -201,6 +212,9 @@ def _measures() -> dict[str, Measure]:
         measures[f"commands.{name}"] = Measure(meaning, _COUNTED, "commands.issued")
     for name, meaning in _BATTERIES.items():
         measures[f"batteries.{name}"] = Measure(meaning, (Unit.COUNT,))
+    measures["bills.due"] = Measure("bills of whole months that the plan covers", (Unit.COUNT,))
+    for name, meaning in _BILLS.items():
+        measures[f"bills.{name}"] = Measure(meaning, _COUNTED, "bills.due")
     measures["replays.accepted"] = Measure(
         "recorded pushes, sent again by the replay probe, that were confirmed as if they were new",
         (Unit.COUNT,),

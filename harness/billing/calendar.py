@@ -16,7 +16,7 @@ from enum import IntEnum
 from typing import Final, Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from harness.scenario.hours import Hours
+from harness.hours import Hours
 from harness.store.usage import Window
 
 QUARTER_S: Final = 900

@@ -17,8 +17,8 @@ from pydantic import (
 
 from harness.billing.calendar import QUARTER_S, Month, zone_of
 from harness.billing.errors import NoRatesError
-from harness.scenario.base import Part
-from harness.scenario.hours import HoursText
+from harness.hours import HoursText
+from harness.parts import Part
 
 PRICE_PLACES: Final = 6
 _MICRO: Final = 10**PRICE_PLACES

@@ -14,7 +14,7 @@ from emulator.readings import Truth
 from harness.check.billing_rules import MonthRates
 from harness.check.billing_truth import Accounts, BillingTruth
 from harness.check.recorded import RecordedRun
-from harness.scenario.hours import Hours
+from harness.hours import Hours
 
 
 class WrittenMonth(Protocol):

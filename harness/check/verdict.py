@@ -28,6 +28,7 @@ from harness.check.bal import (
     battery_measurements,
     with_battery_checks,
 )
+from harness.check.billed import bill_figures, bill_measurements, with_bill_checks
 from harness.check.commands import count_commands
 from harness.check.lab import lab_doubts, lab_notes
 from harness.check.latency import by_series, latencies
@@ -46,6 +47,7 @@ from harness.scenario import Reference
 from harness.store.commands import Command
 from reports.recording import (
     BatteryFigures,
+    BillFigures,
     Check,
     ClassCounts,
     Environment,
@@ -103,7 +105,7 @@ def conclude(
         series["command"] = command_latency
     working = [*run.summaries(), *run.client_summaries()]
     lag_s = max((summary["lag_s_max"] for summary in working), default=0.0)
-    batteries, doubts = _batteries(run)
+    (batteries, bills), doubts = _beside(run)
     draft = Verdict(
         verdict="inconclusive",
         scenario=run.scenario.name,
@@ -121,6 +123,7 @@ def conclude(
         alarms=account_of(found.alarms, events.alarm_conflicts),
         registrations=count_registrations(run, events.registrations),
         batteries=batteries,
+        bills=bills,
         failures=_failures(run),
         distrust=_distrust(run, found, changed),
         environment=_environment(run.facts),
@@ -128,10 +131,11 @@ def conclude(
     replays = replay_measurements(run.folder.path, run.scenario.probes.replay)
     limits = with_alarm_checks(run.scenario.checks, draft.alarms)
     checks = judge(
-        with_battery_checks(with_replay_check(limits, replays), batteries),
+        with_bill_checks(with_battery_checks(with_replay_check(limits, replays), batteries), bills),
         measurements(draft)
         | alarm_measurements(found.alarms, draft.alarms)
         | battery_measurements(batteries)
+        | bill_measurements(bills)
         | (replays or {}),
     )
     outcome, reasons = decide(draft, checks, [*_doubts(run, draft), *doubts])
@@ -192,7 +196,7 @@ def _doubts(run: RecordedRun, verdict: Verdict) -> list[str]:
         for link in verdict.links
         if link.agrees is False
     ]
-    doubts += lab_doubts(run.lab)
+    doubts += lab_doubts(run.lab, run.facts.doubts)
     if len(run.summaries()) < run.fleet.shards:
         doubts.append("not every fleet shard wrote its summary")
     clients = run.client_summaries()
@@ -204,14 +208,24 @@ def _doubts(run: RecordedRun, verdict: Verdict) -> list[str]:
     return doubts
 
 
-def _batteries(run: RecordedRun) -> tuple[BatteryFigures | None, list[str]]:
-    """Return the account of batteries, and why there is none where there should be."""
-    if run.scenario.bal is None:
-        return None, []
+def _beside(
+    run: RecordedRun,
+) -> tuple[tuple[BatteryFigures | None, BillFigures | None], list[str]]:
+    """Return the accounts of the systems beside the head-end, and why one is not there."""
+    doubts: list[str] = []
+    batteries: BatteryFigures | None = None
+    bills: BillFigures | None = None
     try:
-        return battery_figures(run.folder.path), []
+        if run.scenario.bal is not None:
+            batteries = battery_figures(run.folder.path)
     except UnreadableError as error:
-        return None, [str(error)]
+        doubts.append(str(error))
+    try:
+        if run.scenario.billing is not None:
+            bills = bill_figures(run)
+    except UnreadableError as error:
+        doubts.append(str(error))
+    return (batteries, bills), doubts
 
 
 def _found(link: LinkMeasurement) -> float:

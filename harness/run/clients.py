@@ -10,52 +10,70 @@ from harness.load.clients.config import CONFIG_NAME, ClientsConfig, Operation, S
 from harness.load.clients.summary import LOAD_FOLDER
 from harness.run.batteries import BatterySystem
 from harness.run.battery_files import commanded
+from harness.run.billing import BillingSystem, day_of
 from harness.run.preparation import Prepared
 from harness.scenario.model import Scenario
 
 BAL: Final = "bal"
-STATUS: Final = "bal.status"
-COMMAND: Final = "bal.command"
+BILLING: Final = "billing"
+ANSWER_S: Final = 120.0
+"""Real seconds for an answer: batteries behind slow links may have to be read first."""
+SUBJECTS_MAX: Final = 10_000
+"""Meters that bills are fetched of: a part of them, evenly, says as much as all."""
 
 
 def asks_systems(scenario: Scenario) -> bool:
     """Return whether Locust's users ask a system anything."""
-    return any(True for _ in _operations(scenario, ("anybody",)))
+    asked = [0.0]
+    if scenario.bal is not None:
+        asked += scenario.bal.load_driver.status_per_s, scenario.bal.load_driver.commands_per_s
+    if scenario.billing is not None:
+        load = scenario.billing.load_driver
+        asked += load.bills_per_s, load.statistics_per_s
+    return any(asked)
 
 
-def write_clients(prepared: Prepared, workers: int, batteries: BatterySystem | None) -> None:
+def write_clients(
+    prepared: Prepared,
+    workers: int,
+    batteries: BatterySystem | None,
+    billing: BillingSystem | None,
+) -> None:
     """Write what the clients do, once the systems are up and their addresses known."""
     if not asks_systems(prepared.scenario):
         return
-    systems = {}
+    systems: dict[str, System] = {}
+    operations: list[Operation] = []
     if batteries is not None and batteries.url is not None:
-        systems[BAL] = System(url=batteries.url, token_file=batteries.token_file, timeout_s=120.0)
+        systems[BAL] = System(
+            url=batteries.url, token_file=batteries.token_file, timeout_s=ANSWER_S
+        )
+        operations += _of_batteries(prepared.scenario)
+    if billing is not None:
+        systems[BILLING] = System(
+            url=billing.url, token_file=billing.token_file, timeout_s=ANSWER_S
+        )
+        operations += _of_billing(prepared, billing)
     config = ClientsConfig(
         seed=prepared.scenario.seed,
         clients=max(1, workers),
         span_s=prepared.scenario.span_s / prepared.scenario.speed,
         systems=systems,
-        operations=tuple(_operations(prepared.scenario, _subjects(prepared))),
+        operations=tuple(operations),
     )
     folder: Path = prepared.folder.path / LOAD_FOLDER
     folder.mkdir(exist_ok=True)
     (folder / CONFIG_NAME).write_text(config.model_dump_json(indent=1))
 
 
-def _subjects(prepared: Prepared) -> tuple[str, ...]:
-    scenario = prepared.scenario
-    assert scenario.bal is not None, "somebody asks it"
+def _of_batteries(scenario: Scenario) -> Iterator[Operation]:
+    assert scenario.bal is not None, "there is a layer"
     assert scenario.batteries is not None, "a layer has batteries"
-    return tuple(commanded(scenario.bal, scenario.batteries.count))
-
-
-def _operations(scenario: Scenario, subjects: tuple[str, ...]) -> Iterator[Operation]:
-    if scenario.bal is None or not subjects:
-        return
     load = scenario.bal.load_driver
+    subjects = tuple(commanded(scenario.bal, scenario.batteries.count))
     if load.status_per_s:
         yield Operation(
-            name=STATUS,
+            name="bal.status",
             kind="bal-status",
             system=BAL,
             rate_per_s=load.status_per_s,
@@ -63,10 +81,36 @@ def _operations(scenario: Scenario, subjects: tuple[str, ...]) -> Iterator[Opera
         )
     if load.commands_per_s:
         yield Operation(
-            name=COMMAND,
+            name="bal.command",
             kind="bal-current",
             system=BAL,
             rate_per_s=load.commands_per_s,
             subjects=subjects,
             details={"current_ma": load.current},
+        )
+
+
+def _of_billing(prepared: Prepared, billing: BillingSystem) -> Iterator[Operation]:
+    scenario, meters = prepared.scenario, prepared.grid.meters
+    assert scenario.billing is not None, "there is billing"
+    load = scenario.billing.load_driver
+    subjects = tuple(map(str, range(0, meters, -(-meters // SUBJECTS_MAX))))
+    if load.bills_per_s and billing.months:
+        yield Operation(
+            name="billing.bill",
+            kind="bill",
+            system=BILLING,
+            rate_per_s=load.bills_per_s,
+            subjects=subjects,
+            details={"month": billing.months[0]},
+            begins_s=billing.begins_s(),
+        )
+    if load.statistics_per_s:
+        yield Operation(
+            name="billing.statistics",
+            kind="statistics",
+            system=BILLING,
+            rate_per_s=load.statistics_per_s,
+            subjects=subjects,
+            details={"day": day_of(prepared.fleet.first_s, scenario.billing.time_zone)},
         )

@@ -17,6 +17,7 @@ from harness.errors import causes
 from harness.facts import part_versions, version
 from harness.run.api import ApiProcess
 from harness.run.batteries import BatterySystem
+from harness.run.billing import BillingSystem
 from harness.run.clients import write_clients
 from harness.run.congestion import congestion_facts
 from harness.run.draining import Drain
@@ -91,6 +92,7 @@ class Conductor:
         self._ending = trio.Event()
         self._lab: LabWatch | None = None
         self._batteries: BatterySystem | None = None
+        self._billing: BillingSystem | None = None
         self._dropped = conntrack_drops()
         self._facts = RunFacts(
             clock=self._clock.triple,
@@ -162,7 +164,7 @@ class Conductor:
                     if self._lab is not None:
                         systems.start_soon(self._lab.run)
                     await target.start(systems)
-                    await self._start_batteries(systems, sockets)
+                    await self._start_systems(target, systems, sockets)
                     await systems.start(load.run)
                     await self._start_locust(load, systems)
                     await load.prepare(self._prepared)
@@ -176,8 +178,8 @@ class Conductor:
                 await self._stop(target, load)
             systems.cancel_scope.cancel()
 
-    async def _start_batteries(self, systems: trio.Nursery, sockets: Path) -> None:
-        """Start batteries and their layer, if there are any, and say what its clients do."""
+    async def _start_systems(self, target: Target, systems: trio.Nursery, sockets: Path) -> None:
+        """Start the systems beside the head-end, and say what their clients do."""
         scenario = self._prepared.scenario
         if scenario.bal is not None:
             self._batteries = BatterySystem(
@@ -190,7 +192,21 @@ class Conductor:
                 say=self._progress.say,
             )
             await self._batteries.start(systems)
-        write_clients(self._prepared, scenario.load_driver.workers, self._batteries)
+        if scenario.billing is not None and isinstance(target, ReferenceTarget):
+            self._billing = BillingSystem(
+                self._prepared,
+                scenario.billing,
+                self._offset_s,
+                started=self._journal.process_started,
+                note=self._journal.note,
+                doubt=self._journal.doubt,
+                say=self._progress.say,
+            )
+            await self._billing.start(
+                systems, target.control_sockets, shared_store=target.shared_store
+            )
+        workers = scenario.load_driver.workers
+        write_clients(self._prepared, workers, self._batteries, self._billing)
 
     async def _live(self, target: Target, load: Load) -> None:
         """Let the scenario happen, then drain."""
@@ -257,6 +273,9 @@ class Conductor:
             await process.stop(ask=lambda: None)
         if self._batteries is not None:
             await self._batteries.stop()
+        if self._billing is not None:
+            await self._billing.finish()
+            await self._billing.stop()
         await target.observe(self._monitor)
         self._write_facts(head_end=dict(target.counts()), latencies=tuple(target.latencies()))
         await target.stop()
@@ -300,6 +319,8 @@ class Conductor:
         await target.start_clock(self._clock)
         if self._batteries is not None:
             await self._batteries.start_clock(self._clock)
+        if self._billing is not None:
+            await self._billing.start_clock(self._clock)
         await load.start(self._clock)
 
     async def _issue_commands(self, target: Target) -> None:

@@ -125,6 +125,16 @@ class ReferenceTarget:
             log = prepared.folder.logs / f"headend-{number}.log"
             self.shards.append(HeadEndShard(number, config, folder / f"{number}.json", log))
 
+    @property
+    def control_sockets(self) -> tuple[Path, ...]:
+        """The control socket of each shard."""
+        return tuple(shard.config.control_socket for shard in self.shards)
+
+    @property
+    def shared_store(self) -> bool:
+        """Whether all shards write one database, rather than each a store of its own."""
+        return len(set(self.stores)) == 1
+
     async def start(self, nursery: trio.Nursery) -> None:
         """Fill the stores, start every shard, then the API, and wait until all listen.
 
@@ -135,8 +145,7 @@ class ReferenceTarget:
         for shard in self.shards:
             await self._live(shard)
         if self._api is not None:
-            sockets = [shard.config.control_socket for shard in self.shards]
-            await self._api.start(nursery, sockets, shared_store=len(set(self.stores)) == 1)
+            await self._api.start(nursery, self.control_sockets, shared_store=self.shared_store)
 
     async def start_clock(self, clock: ScenarioClock) -> None:
         """Give every shard the scenario clock; later lives get it with their configuration."""

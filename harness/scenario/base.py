@@ -8,9 +8,7 @@ from typing import Annotated, Final
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     PlainSerializer,
     ValidationInfo,
@@ -18,19 +16,17 @@ from pydantic import (
 )
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
+from harness.parts import Part
 from netem.units import DURATION_S, parse_quantity
 
-
-class Part(BaseModel):
-    """A part of a scenario: immutable, no unknown keys, docstrings become the JSON Schema."""
-
-    model_config = ConfigDict(
-        extra="forbid",
-        frozen=True,
-        use_attribute_docstrings=True,
-        validate_by_name=True,
-        serialize_by_alias=True,
-    )
+__all__ = [
+    "Part",
+    "ScenarioFile",
+    "ScenarioTime",
+    "complaint",
+    "folder_of",
+    "not_yet",
+]
 
 
 def not_yet(**later: str) -> BeforeValidator:

@@ -50,6 +50,7 @@ def complaints(scenario: Scenario, folder: Path | None) -> list[InitErrorDetails
         *_nothing_to_replay(scenario),
         *_too_many_users(scenario),
         *_impossible_batteries(scenario),
+        *_impossible_billing(scenario),
     ]
 
 
@@ -191,3 +192,9 @@ def _impossible_batteries(scenario: Scenario) -> Iterator[InitErrorDetails]:
             meant = nearest(link.profile, profiles)
             path = ("batteries", "links", index, "profile")
             yield complaint(path, link.profile, "there is no such link profile", meant)
+
+
+def _impossible_billing(scenario: Scenario) -> Iterator[InitErrorDetails]:
+    if scenario.billing is not None and isinstance(scenario.target, External):
+        message = "bills are made from the store of the reference head-end"
+        yield complaint(("billing",), None, message)

@@ -32,6 +32,7 @@ from harness.scenario.base import (
     complaint,
     folder_of,
 )
+from harness.scenario.billing import Billing
 from harness.scenario.c12 import C12
 from harness.scenario.consistency import complaints
 from harness.scenario.document import read_document
@@ -235,6 +236,8 @@ class Scenario(Part):
     """Emulated batteries; none when left out."""
     bal: Bal | None = None
     """The battery abstraction layer over them; none when left out."""
+    billing: Billing | None = None
+    """The billing back end over the head-end's store; none when left out."""
     timeline: tuple[TimelineEvent, ...] = ()
     """What happens while the run goes on."""
     load_driver: Load = Field(default=Load(), alias="load")

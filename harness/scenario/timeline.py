@@ -10,8 +10,8 @@ from pydantic import Field, WithJsonSchema
 from emulator.event_kinds import MeterEventKind
 from emulator.fleet_config import MeterEventSpan, OutageSpan
 from emulator.parameters import BehaviourParameters, first_step_s
+from harness.hours import HoursText
 from harness.scenario.base import Part, ScenarioTime
-from harness.scenario.hours import HoursText
 from netem.conditions import DegradeSpan, FlapSpan, Occurrence, PartitionSpan, Span
 from netem.units import Duration, PartsPerMillion
 from netem.whom import RegionText, Whom

@@ -5,6 +5,7 @@ The harness writes through `RunRecorder`; every view is a function of what `RunR
 
 from reports.recording.alarms import AlarmKind, Alarms, Registrations, Severity, Storm
 from reports.recording.batteries import BatteryFigures
+from reports.recording.bills import BillFigures
 from reports.recording.errors import RecordError
 from reports.recording.events import (
     CommandDone,
@@ -65,6 +66,7 @@ __all__ = [
     "AlarmKind",
     "Alarms",
     "BatteryFigures",
+    "BillFigures",
     "Check",
     "ClassCounts",
     "CommandCounts",

@@ -14,6 +14,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from reports.recording.alarms import Alarms, Registrations
 from reports.recording.batteries import BatteryFigures
+from reports.recording.bills import BillFigures
 from reports.recording.errors import RecordError, explain
 from reports.recording.recovery import Recovery
 from reports.recording.times import RunTime
@@ -226,11 +227,11 @@ class Verdict:
 
     ``resources`` maps a component to its figures, units in their names (``cpu_s``,
     ``rss_mib_max``, ``bytes``). ``latency_s`` maps a series ("push", "pull", "command") to its
-    percentiles; a series without a sample is left out. ``alarms``, ``registrations`` and
-    ``batteries`` are None where there were none, or where nobody can tell. ``recoveries`` tell of
-    the times at which the timeline cut concentrators off, the first hundred of them, and
-    ``last_stored`` is when the last owed reading was stored; nothing and None where nobody knows
-    when. ``classes`` maps a dimension
+    percentiles; a series without a sample is left out. ``alarms``, ``registrations``,
+    ``batteries`` and ``bills`` are None where there were none, or where nobody can tell.
+    ``recoveries`` tell of the times at which the timeline cut concentrators off, the first hundred
+    of them, and ``last_stored`` is when the last owed reading was stored; nothing and None where
+    nobody knows when. ``classes`` maps a dimension
     ("link", "concentrator accessibility", "meter accessibility") to its classes. ``distrust``
     lists, one sentence each, what a reader should know before believing the figures.
     """
@@ -255,6 +256,7 @@ class Verdict:
     alarms: Alarms | None = None
     registrations: Registrations | None = None
     batteries: BatteryFigures | None = None
+    bills: BillFigures | None = None
     recoveries: tuple[Recovery, ...] = ()
     last_stored: RunTime | None = None
     failures: tuple[FailureCause, ...] = ()

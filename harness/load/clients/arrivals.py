@@ -46,7 +46,7 @@ def arrivals(config: ClientsConfig, client: int) -> Iterator[Arrival]:
 
 def count(config: ClientsConfig, operation: Operation) -> int:
     """Return how many requests of ``operation`` become due, by all clients together."""
-    return int(config.span_s * operation.rate_per_s)
+    return int(max(0.0, config.span_s - operation.begins_s) * operation.rate_per_s)
 
 
 def _of_one(
@@ -55,6 +55,9 @@ def _of_one(
     times = stream_key(config.seed, "arrival", operation.name)
     draws = stream_key(config.seed, "request", operation.name)
     slot_us = round(MICROSECONDS / operation.rate_per_s)
+    begins_us = round(operation.begins_s * MICROSECONDS)
     for number in range(client, count(config, operation), config.clients):
         within_us = slot_us * mix_one(times, number) >> 64
-        yield Arrival(number * slot_us + within_us, place, number, mix_one(draws, number))
+        yield Arrival(
+            begins_us + number * slot_us + within_us, place, number, mix_one(draws, number)
+        )

@@ -46,6 +46,7 @@ class Operation(_Frozen):
         rate_per_s: requests a real second, of all clients together.
         subjects: whom requests are about, drawn evenly: names of batteries, numbers of meters.
         details: what the kind wants to know besides, such as the largest current.
+        begins_s: real seconds after the start of the clock at which the first may be due.
     """
 
     name: str
@@ -54,6 +55,7 @@ class Operation(_Frozen):
     rate_per_s: Rate
     subjects: tuple[str, ...] = Field(min_length=1)
     details: dict[str, int | str] = Field(default_factory=dict)
+    begins_s: float = Field(default=0.0, ge=0)
 
 
 class ClientsConfig(_Frozen):

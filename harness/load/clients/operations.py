@@ -73,7 +73,7 @@ KINDS: Final[Mapping[str, Callable[[Operation, Arrival], Request]]] = {
     "bal-flows": _Reading("/batteries/{subject}/flows"),
     "bal-current": _Commanding("/batteries/{subject}/current", _current),
     "bill": _Reading("/bills/{subject}/{month}"),
-    "statistics": _Reading("/statistics/{subject}"),
+    "statistics": _Reading("/statistics?meter={subject}&day={day}"),
     "export": _Reading("/export?what={subject}"),
 }
 """What `Operation.kind` may say."""

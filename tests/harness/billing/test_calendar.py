@@ -23,7 +23,7 @@ from harness.billing.calendar import (
     peak_windows,
     zone_of,
 )
-from harness.scenario.hours import Hours
+from harness.hours import Hours
 
 BERLIN = ZoneInfo("Europe/Berlin")
 DAY_HOURS = Hours.parse("07:00-22:00")
@@ -102,6 +102,7 @@ def test_an_hour_is_peak_as_often_as_the_clock_shows_it(
     [
         ((2026, 3, 31), "month", (2026, 2, 28)),
         ((2026, 3, 15), "month", (2026, 2, 15)),
+        ((2026, 5, 31), "month", (2026, 4, 30)),
         ((2026, 1, 1), "quarter", (2025, 10, 1)),
         ((2028, 2, 29), "year", (2027, 2, 28)),
         ((2026, 7, 9), "five-years", (2021, 7, 9)),

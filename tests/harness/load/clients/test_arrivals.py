@@ -60,6 +60,16 @@ def test_another_seed_has_other_times_and_the_same_seed_the_same() -> None:
     assert list(arrivals(config(seed=8), 0)) != list(arrivals(config(), 0))
 
 
+def test_an_operation_may_begin_later_and_ends_with_the_others() -> None:
+    late = STATUS.model_copy(update={"begins_s": 7.5})
+    due = [arrival.due_us for arrival in arrivals(config(late), 0)]
+    assert len(due) == 500
+    assert min(due) >= 7_500_000
+    assert max(due) < 10_000_000
+    never = STATUS.model_copy(update={"begins_s": 11})
+    assert not list(arrivals(config(never), 0))
+
+
 def test_adding_an_operation_moves_no_other() -> None:
     alone = [arrival.due_us for arrival in arrivals(config(STATUS), 0)]
     both = [arrival.due_us for arrival in arrivals(config(), 0) if arrival.operation == 0]
@@ -93,7 +103,7 @@ def test_both_ends_of_the_range_are_drawn(draw: int, current_ma: int) -> None:
 
 
 def test_every_kind_can_be_asked_for() -> None:
-    details: dict[str, int | str] = {"current_ma": 1, "month": "2026-01"}
+    details: dict[str, int | str] = {"current_ma": 1, "month": "2026-01", "day": "2026-02-01"}
     for kind in KINDS:
         operation = STATUS.model_copy(update={"kind": kind, "details": details})
         assert request_of(operation, Arrival(0, 0, 0, 0)).path.startswith("/")
