@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import math
 import time
 from collections.abc import Sequence
@@ -31,6 +32,7 @@ from harness.billing.sources import ANSWER_S, ShardSource, StoreSource, UsageSou
 from harness.billing.tables import VIRTUAL_METERS
 from harness.headend.api.client import RefusedError, ShardAwayError, ShardClient
 from harness.headend.api.directory import Directory
+from harness.provisioning import HEAD_END_FILE
 from harness.store.errors import StoreError
 
 POLL_S: Final = 1.0
@@ -78,6 +80,8 @@ class BillingService:
         self.clients = tuple(
             ShardClient(shard, path) for shard, path in enumerate(config.control_sockets)
         )
+        shared = json.loads((config.provisioning / HEAD_END_FILE).read_bytes())
+        rhythm = Rhythm(self.directory.step_s, int(shared["profile"]))
         accounts = self._accounts()
         self.book = Book.open(config.book)
         try:
@@ -85,7 +89,6 @@ class BillingService:
         except BaseException:
             self.book.close()
             raise
-        rhythm = Rhythm(self.directory.step_s)
         self.billing = Billing(self.book, self._source(), config.tariffs, accounts, rhythm)
         if config.clock is not None:
             self.clock.start(*config.clock)

@@ -17,6 +17,7 @@ from harness.store.rows import Rows
 from tests.support.stores import REGISTERS
 
 STEP_S = 3600
+PROFILE = 2
 BERLIN = ZoneInfo("Europe/Berlin")
 MARCH = Month(2026, 3)
 BEGIN_S, END_S = month_span(MARCH, BERLIN)
@@ -47,7 +48,7 @@ def stored(address: str, values: np.ndarray, keep: np.ndarray) -> None:
     at, meter = np.nonzero(keep.T)
     rows = Rows(
         meter=meter.astype(np.uint32),
-        profile=np.ones(len(meter), np.uint8),
+        profile=np.full(len(meter), PROFILE, np.uint8),
         captured_at_s=AT_S[at],
         status=np.zeros(len(meter), np.uint8),
         values=values[meter, at].astype(np.uint32),
@@ -67,6 +68,7 @@ def provision(folder: Path) -> Path:
     folder.mkdir()
     with (folder / "concentrators.csv").open("w", newline="") as file:
         csv.writer(file).writerows([["number", "first_meter", "meters"], [0, 0, METERS]])
-    shared = {"registers": REGISTERS, "first_s": BEGIN_S, "step_s": STEP_S, "steps": len(AT_S)}
+    rhythm = {"first_s": BEGIN_S, "step_s": STEP_S, "steps": len(AT_S)}
+    shared = {"registers": REGISTERS, "profile": PROFILE, **rhythm}
     (folder / "head-end.json").write_text(json.dumps(shared))
     return folder

@@ -18,6 +18,7 @@ from harness.billing.calendar import Month
 from harness.billing.engine import Billing, Outcome, Rhythm
 from harness.billing.errors import MonthNotOverError, NoRatesError, Reason
 from harness.billing.sources import StoreSource, UsageSource
+from harness.billing.tables import BILLS, WITHHELD
 from harness.store.usage import Usage, UsageQuestion
 from tests.support.billing import (
     AT_S,
@@ -26,6 +27,7 @@ from tests.support.billing import (
     MARCH,
     METERS,
     PRICES,
+    PROFILE,
     STEP_S,
     TARIFFS,
     all_kept,
@@ -51,7 +53,7 @@ def by_hand(values: np.ndarray, base: str, days: int = 31) -> int:
 def billing(book: Book, source: UsageSource, accounts: Accounts | None = None) -> Billing:
     """Return what makes bills."""
     accounts = accounts or Accounts.alike(METERS, TARIFFS.base_cents)
-    return Billing(book, source, TARIFFS, accounts, Rhythm(STEP_S))
+    return Billing(book, source, TARIFFS, accounts, Rhythm(STEP_S, PROFILE))
 
 
 def billed(address: str, tmp_path: Path, accounts: Accounts | None = None) -> tuple[Book, Outcome]:
@@ -86,6 +88,36 @@ def test_nobody_is_billed_twice(address: str, tmp_path: Path) -> None:
     with closing(book):
         assert outcome == Outcome(MARCH, issued=0, already=METERS, withheld=0)
         assert book.bills()["amount_cents"].tolist() == first
+
+
+def test_who_is_billed_stays_so_whatever_becomes_of_the_readings(tmp_path: Path) -> None:
+    stored(str(tmp_path / "store.duckdb"), registers(), all_kept())
+    billed(str(tmp_path / "store.duckdb"), tmp_path)[0].close()
+    keep = ~all_kept()
+    keep[0, 0] = True
+    stored(str(tmp_path / "lost.duckdb"), registers(), keep)
+    book, outcome = billed(str(tmp_path / "lost.duckdb"), tmp_path)
+    with closing(book):
+        assert outcome == Outcome(MARCH, issued=0, already=METERS, withheld=0)
+        assert book.totals(MARCH).withheld == 0
+
+
+def test_the_base_bill_is_the_one_the_month_before_left(tmp_path: Path) -> None:
+    values = registers()
+    stored(str(tmp_path / "store.duckdb"), values, all_kept())
+    with closing(Book.open(tmp_path / "bills.duckdb")) as book:
+        line = [1, 202602, 0, 1000, 750, 28, 28, 0, 0, 0, 0, 0, 0]
+        cells = zip(BILLS.types.items(), line, strict=True)
+        february = {name: np.array([cell], dtype) for (name, dtype), cell in cells}
+        no_one = {name: np.zeros(0, dtype) for name, dtype in WITHHELD.types.items()}
+        book.add_bills(february, no_one)
+    book, _ = billed(str(tmp_path / "store.duckdb"), tmp_path)
+    with closing(book):
+        found = book.bills(month=MARCH)
+        assert found["base_cents"].tolist() == [1234, 750, 1234, 1234, 1234]
+        assert found["amount_cents"][1] == by_hand(values[1], "7.50")
+        # 7.50 x 1.25 = 9.375, half-up.
+        assert found["next_base_cents"][1] == 938
 
 
 def test_a_killed_run_goes_on_where_it_was(tmp_path: Path) -> None:
