@@ -3,10 +3,10 @@
 Theory of operation
 -------------------
 One job at a time, one event for it: `Found`, `StatusRead`, `PowerSet`, `PowerRead`, or `JobRefused`
-and `JobFailed`. A job is as many Modbus requests as it needs. Finding walks the chain of models from
-the mark "SunS" to the end model, at most `MAX_MODELS`. Scale factors are read with every status,
-because some devices change them; that of the command once. So are the headers of the models: a map
-that was found on an earlier connection may hold no more.
+and `JobFailed`. A job is as many Modbus requests as it needs. Finding walks the chain of models
+from the mark "SunS" to the end model, at most `MAX_MODELS`. Read with every status are the headers
+of the models, because a map that was found on an earlier connection may hold no more, and scale
+factors, because some devices change them; that of the command once.
 """
 
 from __future__ import annotations

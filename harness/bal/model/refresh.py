@@ -2,8 +2,9 @@
 
 Theory. A snapshot may be at most ``max_staleness_ms`` old. Lazily, a source is read when somebody
 asks and its reading is older. Actively, each source is read again when two thirds of that time have
-passed, so that the new reading is there before the old one gets too old, and no answer waits. The service does the reading and tells what became of it; here it is
-only decided what must be read now. A source that is being read is not asked for twice.
+passed, so that the new reading is there before the old one gets too old, and no answer waits. The
+service does the reading and tells what became of it; here it is only decided what must be read now.
+A source that is being read is not asked for twice.
 """
 
 from __future__ import annotations
@@ -13,7 +14,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
 from typing import Final
-
 
 AGAIN_AFTER: Final = (2, 3)
 """The part of the staleness after which a reading is followed by the next, in active mode."""
