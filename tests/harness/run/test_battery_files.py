@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from emulator.batteries.grid import generate_batteries
+from harness.bal.topology_file import load_topology
+from harness.run.battery_files import battery_fleet, commanded, topology
+from harness.scenario import Scenario
+from tests.support.scenario_files import SMALL, load
+
+TEXT = """\
+[batteries]
+count = 10
+[bal]
+virtual = 3
+policy = "tranched"
+partitions = [{ name = "homes", share = "62.5 %" }, { name = "grid", share = "30 %" }]
+"""
+
+
+@pytest.fixture
+def scenario(tmp_path: Path) -> Scenario:
+    return load(tmp_path, SMALL + TEXT)
+
+
+def test_the_virtual_batteries_take_all_there_are_in_order(
+    scenario: Scenario, tmp_path: Path
+) -> None:
+    assert scenario.bal is not None
+    assert scenario.batteries is not None
+    file = tmp_path / "topology.toml"
+    file.write_text(topology(scenario.bal, generate_batteries(scenario.batteries, scenario.seed)))
+    batteries = load_topology(file)
+    assert len(batteries.sources()) == 10
+    members = [batteries.sources(f"virtual-0000{number}") for number in (1, 2, 3)]
+    assert [len(names) for names in members] == [4, 3, 3]
+    assert [name for names in members for name in names] == batteries.sources()
+    assert commanded(scenario.bal, 10) == batteries.tops()
+    assert batteries.tops()[:2] == ["virtual-00001/homes", "virtual-00001/grid"]
+    assert 'share = "62.5 %"' in file.read_text()
+
+
+def test_without_partitions_the_virtual_batteries_are_commanded(scenario: Scenario) -> None:
+    assert scenario.bal is not None
+    whole = scenario.bal.model_copy(update={"partitions": ()})
+    assert commanded(whole, 10) == ["virtual-00001", "virtual-00002", "virtual-00003"]
+
+
+def test_a_topology_of_ones_own_says_who_is_commanded(scenario: Scenario, tmp_path: Path) -> None:
+    assert scenario.bal is not None
+    assert scenario.batteries is not None
+    file = tmp_path / "own.toml"
+    file.write_text(topology(scenario.bal, generate_batteries(scenario.batteries, scenario.seed)))
+    own = scenario.bal.model_copy(update={"topology": file, "virtual": None, "partitions": ()})
+    assert commanded(own, 10) == commanded(scenario.bal, 10)
+
+
+def test_links_of_batteries_are_modelled_unless_there_are_none(scenario: Scenario) -> None:
+    tiers = {}
+    for tier in ("model", "packet", "netem", "none"):
+        changed = scenario.model_copy(update={"link": tier})
+        tiers[tier] = battery_fleet(changed, 0, [1, 2]).link
+    assert tiers == {"model": "model", "packet": "model", "netem": "model", "none": "none"}
+    fleet = battery_fleet(scenario, 0, [1, 2])
+    assert [*fleet.numbers_of(0), *fleet.numbers_of(1)] == list(range(10))
