@@ -62,9 +62,9 @@ def count(value: float | None) -> str:
     return "unknown" if value is None else f"{round(value):,}"
 
 
-def counted(value: int, noun: str) -> str:
-    """Return ``1 reading``, ``2 readings``."""
-    return f"{value:,} {noun}" if value == 1 else f"{value:,} {noun}s"
+def counted(value: int, noun: str, plural: str = "") -> str:
+    """Return ``1 reading``, ``2 readings``; ``plural`` where that is no mere s more."""
+    return f"{value:,} {noun}" if value == 1 else f"{value:,} {plural or f'{noun}s'}"
 
 
 def short_count(value: float) -> str:

@@ -13,10 +13,11 @@ from emulator.identity import concentrator_name
 from harness.check.recorded import RecordedRun
 from harness.check.stores import open_stores
 from harness.errors import ArgumentsError
-from harness.explain import others
+from harness.explain import batteries, others
 from harness.explain.captures import RunCaptures
 from harness.explain.exchanges import Exchanges
 from harness.explain.hints import hint
+from harness.explain.history import IN_HISTORY, history_story, of_history
 from harness.explain.others import Told
 from harness.explain.reading_story import Known, reading_story, when
 from harness.explain.readings import CHOSEN, Concerned, conflicting, trace
@@ -105,6 +106,10 @@ def _told(known: Known, record: RunRecord, one: Listed, most: int) -> Told:
             return others.resources(verdict)
         case "replays":
             return others.replays(known)
+        case "batteries":
+            return batteries.batteries(known, verdict, fate, most)
+        case "bal":
+            return batteries.asked(known, verdict, one.check.partition(".latency")[0], most)
     if one.check == LAG:
         return others.generator(known)
     if one.check.startswith(LINK):
@@ -114,13 +119,15 @@ def _told(known: Known, record: RunRecord, one: Listed, most: int) -> Told:
 
 def _readings(known: Known, fate: str, most: int) -> Told:
     with open_stores(known.run) as reader:
-        if fate == "conflicts":
-            concerned = conflicting(known.run, reader, most)
+        if fate in IN_HISTORY:
+            concerned, story = of_history(known.run, reader, most), history_story
+        elif fate == "conflicts":
+            concerned, story = conflicting(known.run, reader, most), reading_story
         else:
             assert fate in CHOSEN, "every measure of readings has its readings"
-            concerned, _ = trace(known.run, reader, fate, most)
+            concerned, story = trace(known.run, reader, fate, most)[0], reading_story
     close = (concerned.first + concerned.next)[:most]
-    stories = tuple(reading_story(known, found) for found in close)
+    stories = tuple(story(known, found) for found in close)
     return Told(
         _spread(known, concerned),
         stories,
@@ -143,7 +150,7 @@ def _spread(known: Known, concerned: Concerned) -> tuple[str, ...]:
         f"{_many(concerned.count, 'reading')} of {_many(len(concerned.meters), 'meter')} behind "
         f"{_many(len(concerned.by_concentrator), 'concentrator')}, captured {times}"
     ]
-    if known.run.fleet.behaviour.mode == "push":
+    if known.run.fleet.behaviour.mode == "push" and intervals[-1] >= 0:
         found.append(f"handed to a link: {concerned.sent}; acknowledged: {concerned.acknowledged}")
     most = sorted(concerned.by_concentrator.items(), key=lambda item: (-item[1], item[0]))
     named = ", ".join(f"{concentrator_name(it).decode()} ({count})" for it, count in most[:WHOSE])

@@ -27,6 +27,9 @@ HINTS: Final[Mapping[str, str]] = {
     "readings.invented": "Rows that no meter made or nobody sent: a wrong meter or time was "
     "attached to values, or another system writes into the store.",
     "readings.conflicts": "A reading arrived again with other values, and one of the two is false.",
+    "readings.preloaded_wrong": "The store was given these before the run began, and lacks them or "
+    "has them otherwise: whatever fills the store, or the store itself, is at fault; no link and "
+    "no concentrator had them.",
     "readings.correct": "Owed and not stored as the meter registered it: lost, wrong or never "
     "tried.",
     "alarms.lost": "An alarm rides with the reading of its interval: follow that reading.",
@@ -37,6 +40,19 @@ HINTS: Final[Mapping[str, str]] = {
     "reachable, was it refused?",
     "commands.repeated": "A meter did the same command more than once: it was sent again although "
     "its first execution could have been found in the control log.",
+    "batteries.beyond_limits": "A battery had a current or a charge that it is not built for. It "
+    "refuses what is beyond its limits, so the emulated battery itself is at fault.",
+    "batteries.unaccounted": "An entry of a battery's record does not follow from the one before: "
+    "an entry lacks, or the charge was not moved by the current and the time.",
+    "batteries.lost": "The layer's journal says that the battery carried an order out, and the "
+    "battery has it nowhere. Compare the order's fate with the record around it: it was told of "
+    "another order, or believed without an answer.",
+    "batteries.twice": "A battery was given one order again: after an answer that got lost the "
+    "layer must ask what is in force before it repeats itself.",
+    "batteries.invented": "A battery was told something that is in no order: something left before "
+    "it was in the journal, or somebody else commands the battery.",
+    "batteries.commands_lost": "A client was told that its command is accepted, and the journal "
+    "has never heard of it: it was confirmed before it was durable.",
     "generator.lag": "The load generator began something later than its plan said, by more than "
     "limits.lag: latencies and lateness of this run may be its own fault and not the head-end's. "
     "Use a larger machine, fewer concentrators, a lower speed, or more Locust workers.",
@@ -48,6 +64,12 @@ BY_PREFIX: Final[Mapping[str, str]] = {
     "block, and how many concentrators are asked at once.",
     "command.latency": "From when a command was due to its confirmation, waiting for the meter's "
     "window included.",
+    "bal.status.latency": "From when a snapshot was to be asked for to its answer. Readings older "
+    "than the allowed staleness are read anew first, over the batteries' links: a longer staleness "
+    'or refresh = "active" takes that away from whoever asks.',
+    "bal.command.latency": "From when a command was due to its acceptance: the readings that its "
+    "split rests on, read anew where they are too old, and the commit of the journal. Not until "
+    "batteries carry it out.",
     "association.latency": "From dialling to an open association: round trips on the link, and "
     "the cryptography of both ends.",
     "resources.": "The largest figure that the run's monitor saw.",

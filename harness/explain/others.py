@@ -22,7 +22,13 @@ from harness.explain.surroundings import Span, moments_of, since_began_s
 from harness.explain.topics import figure, link_check
 from harness.ledger.alarms import AlarmExample
 from harness.store.commands import Command
-from reports.recording import LabRecord, RunRecord, Verdict, latencies_at
+from reports.recording import (
+    LabRecord,
+    LatencyPercentiles,
+    RunRecord,
+    Verdict,
+    latencies_at,
+)
 
 SLOWEST: Final = 3
 CONFLICTS: Final = "conflicts"
@@ -172,10 +178,7 @@ def latency(known: Known, record: RunRecord, series: str, most: int) -> Told:
     measured = verdict.latency_s.get(series) if verdict else None
     found = []
     if measured is not None:
-        found.append(
-            f"all: p50 {measured.p50:.3f} s, p90 {measured.p90:.3f} s, p99 {measured.p99:.3f} s, "
-            f"p99.9 {measured.p99_9:.3f} s, max {measured.max:.3f} s"
-        )
+        found.append(percentiles_told(measured))
     if verdict is not None and series == "push":
         found += [
             f"link {one.name}: p50 {one.push_p50_s:.3f} s, p99 {one.push_p99_s:.3f} s"
@@ -183,6 +186,14 @@ def latency(known: Known, record: RunRecord, series: str, most: int) -> Told:
             if one.push_p50_s is not None and one.push_p99_s is not None
         ]
     return Told(tuple(found), tuple(_slowest(known, record, series, most)))
+
+
+def percentiles_told(at: LatencyPercentiles) -> str:
+    """Return the percentiles of a whole series in a line."""
+    return (
+        f"all: p50 {at.p50:.3f} s, p90 {at.p90:.3f} s, p99 {at.p99:.3f} s, "
+        f"p99.9 {at.p99_9:.3f} s, max {at.max:.3f} s"
+    )
 
 
 def _slowest(known: Known, record: RunRecord, series: str, most: int) -> Iterator[Subject]:

@@ -31,6 +31,8 @@ CHOSEN: Final[Mapping[str, Callable[[Fates], BoolArray]]] = {
     "acknowledged": lambda fates: fates.owed & ~fates.acknowledged,
     "stored": lambda fates: fates.owed & ~fates.stored,
     "correct": lambda fates: fates.owed & ~fates.correct,
+    "preloaded": lambda fates: ~fates.correct,
+    "preloaded_wrong": lambda fates: ~fates.correct,
 }
 """Which readings a check of ``readings.<name>`` is about: of something wanted, those without it."""
 

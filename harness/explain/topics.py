@@ -16,7 +16,14 @@ from reports.recording import LinkMeasurement, RunRecord, Verdict
 LAG: Final = "generator.lag"
 LINK: Final = "link."
 ALWAYS: Final = "== 0"
-FATAL: Final = ("lost_acknowledged", "wrong", "invented", "duplicated", "conflicts")
+FATAL: Final = (
+    "lost_acknowledged",
+    "wrong",
+    "invented",
+    "duplicated",
+    "conflicts",
+    "preloaded_wrong",
+)
 
 
 def listed(record: RunRecord, lag_limit_s: float) -> dict[str, Listed]:
