@@ -101,6 +101,13 @@ class Chronicle:
         self._batch.fates.append(replace(order, fate=fate, fate_ms=at_ms, sent=sent))
         self._filled.set()
 
+    async def leaves(self, order: Order, sent: int) -> None:
+        """Note what is about to be sent for an order; return once that is durable."""
+        batch = self._batch
+        batch.fates.append(replace(order, sent=sent))
+        self._filled.set()
+        await batch.durable.wait()
+
     async def durable(self) -> None:
         """Return once all that has happened by now is durable. Cancellation loses nothing."""
         batch = self._batch

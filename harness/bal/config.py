@@ -8,6 +8,7 @@ from typing import Annotated, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from harness.bal.model.refresh import RefreshMode
+from harness.bal.tls import TlsFiles
 
 SILENCE_S: Final = 60.0
 
@@ -19,11 +20,16 @@ class _Frozen(BaseModel):
 class Endpoint(_Frozen):
     """Where a battery is, and what it speaks."""
 
-    driver: Literal["jbd", "sunspec"]
+    driver: Literal["jbd", "sunspec", "v1", "v2", "v3"]
+    """v1, v2 and v3 are the dialects of networked batteries."""
     host: str
     port: Annotated[int, Field(ge=1, le=65_535)]
     unit: Annotated[int, Field(ge=0, le=255)] = 1
     """Modbus unit."""
+    battery: Annotated[str, Field(min_length=1, max_length=255)] | None = None
+    """What another node calls its battery; as we do if None."""
+    tls: TlsFiles | None = None
+    """Certificates for a line that is TLS."""
 
 
 class Refresh(_Frozen):

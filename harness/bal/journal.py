@@ -84,7 +84,8 @@ class Order:
 
     Attributes:
         fate: what became of it; None while it is open.
-        sent: the number that went over the line, mA or mW, where it was executed.
+        sent: the number that went over the line, mA or mW, where it was executed; one of an order
+            that was not may have.
     """
 
     sequence: int
@@ -98,7 +99,7 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What one commit adds: events, orders, and fates of orders as they become known."""
+    """What one commit adds: events, orders, and what is known of orders: what is sent, fates."""
 
     events: Sequence[Event] = ()
     orders: Sequence[Order] = ()
@@ -133,7 +134,8 @@ class Journal:
                     "INSERT INTO orders VALUES (?, ?, ?, ?, ?, ?, ?)", map(astuple, entry.orders)
                 )
                 self._file.executemany(
-                    "UPDATE orders SET fate = ?, fate_ms = ?, sent = ? WHERE sequence = ?",
+                    "UPDATE orders SET fate = ?, fate_ms = ?, sent = coalesce(?, sent)"
+                    " WHERE sequence = ?",
                     [(one.fate, one.fate_ms, one.sent, one.sequence) for one in entry.fates],
                 )
                 self._file.execute("COMMIT")
@@ -169,6 +171,15 @@ class Journal:
         with _failing(self._path):
             rows = self._file.execute("SELECT * FROM orders WHERE fate IS NULL ORDER BY sequence")
             return [Order(*row) for row in rows]
+
+    def last_sent(self) -> dict[str, tuple[int, int]]:
+        """Return by source the last order of which something was sent: its current, what was."""
+        with _failing(self._path):
+            rows = self._file.execute(
+                "SELECT source, current_ma, sent, max(sequence) FROM orders"
+                " WHERE sent IS NOT NULL GROUP BY source"
+            )
+            return {source: (current_ma, sent) for source, current_ma, sent, _ in rows}
 
     def last(self) -> tuple[int, int]:
         """Return the sequences of the last event and the last order; 0 where there is none."""

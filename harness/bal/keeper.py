@@ -14,7 +14,15 @@ import trio
 from structlog import get_logger
 
 from harness.bal.config import Endpoint
-from harness.bal.drivers import Driver, DriverError, DriverRefusedError, Make, NowMs, open_driver
+from harness.bal.drivers import (
+    Driver,
+    DriverError,
+    DriverRefusedError,
+    Make,
+    Memory,
+    NowMs,
+    open_driver,
+)
 from harness.bal.journal import Fate, Order
 from harness.bal.model.values import Nameplate, Reading
 
@@ -29,6 +37,9 @@ class Listener(Protocol):
 
     def was_lost(self, name: str, cause: str) -> None:
         """Take note that a battery cannot be reached, or still cannot."""
+
+    async def order_leaves(self, order: Order, number: int) -> None:
+        """Return once it is durable that ``number`` is about to be sent for an order."""
 
     def order_ended(self, order: Order, fate: Fate, sent: int | None = None) -> None:
         """Take note of what became of an order, and what number was sent for it."""
@@ -47,6 +58,7 @@ class Keeper:
         retry_s: real seconds between attempts to find a lost battery again.
         limit: how many batteries may be talked to at once.
         makers: the drivers there are.
+        memory: of lines before, of this process or an earlier one.
     """
 
     def __init__(
@@ -61,6 +73,7 @@ class Keeper:
         retry_s: float,
         limit: trio.CapacityLimiter,
         makers: Mapping[str, Make],
+        memory: Memory,
     ) -> None:
         self.name = name
         self._nameplate = nameplate
@@ -71,6 +84,7 @@ class Keeper:
         self._retry_s = retry_s
         self._limit = limit
         self._makers = makers
+        self._memory = memory
         self._work = trio.Event()
         self._read_wanted = False
         self._order: Order | None = None
@@ -126,6 +140,7 @@ class Keeper:
             self._now_ms,
             timeout_s=self._timeout_s,
             makers=self._makers,
+            memory=self._memory,
         )
         good = False
         async with opened as driver:
@@ -166,11 +181,16 @@ class Keeper:
 
     async def _told(self, driver: Driver, order: Order) -> tuple[Fate, int | None]:
         """Have the battery do it, unless it does already; return its fate, and what was sent."""
-        if self._verify and await driver.ordered_ma() == order.current_ma:
+        if self._verify and await driver.in_force(order.current_ma):
             return "in force", None
+        number = await driver.number(order.current_ma)
+        if number != order.current_ma:
+            # It does not follow from the order, so it must be known after a restart, too.
+            await self._listener.order_leaves(order, number)
         self._verify = True  # until it is known what became of this one
         try:
-            return "executed", await driver.set_current(order.current_ma)
+            await driver.send(order.current_ma, number)
+            return "executed", number
         except DriverRefusedError as refusal:
             log.warning("order refused", battery=self.name, why=str(refusal))
             return "refused", None

@@ -18,7 +18,7 @@ from emulator.clock import ScenarioClock
 from harness.bal import happenings
 from harness.bal.chronicle import Chronicle
 from harness.bal.config import BalConfig
-from harness.bal.drivers import DRIVERS
+from harness.bal.drivers import DRIVERS, Memory
 from harness.bal.errors import BatteryError
 from harness.bal.happenings import reading_details
 from harness.bal.journal import Fate, Journal, Order
@@ -56,6 +56,7 @@ class BatteryLayer:
         self.counts: Counter[str] = Counter()
         self._clock = clock
         self._journal = Journal(config.journal)
+        self._sent = self._journal.last_sent()
         self.chronicle = Chronicle(
             self._journal,
             lambda: Batteries() if config.topology is None else load_topology(config.topology),
@@ -135,8 +136,8 @@ class BatteryLayer:
     def was_read(self, name: str, reading: Reading) -> None:
         """Take a reading."""
         self.counts["readings"] += 1
-        self._refresher.arrived(name, reading.oldest_ms)
         at_ms = max(self.now_ms(), reading.newest_ms)
+        self._refresher.arrived(name, reading.oldest_ms, at_ms)
         try:
             self.chronicle.happen(happenings.READ, reading_details(name, reading), at_ms)
         except BatteryError as error:
@@ -150,6 +151,10 @@ class BatteryLayer:
         battery = self.batteries.battery(name)
         if isinstance(battery, Physical) and (battery.online or not battery.unsure):
             self.chronicle.happen(happenings.LOST, {"name": name}, self.now_ms())
+
+    async def order_leaves(self, order: Order, number: int) -> None:
+        """Make durable what is about to be sent for an order."""
+        await self.chronicle.leaves(order, number)
 
     def order_ended(self, order: Order, fate: Fate, sent: int | None = None) -> None:
         """Take note of what became of an order."""
@@ -194,6 +199,7 @@ class BatteryLayer:
             retry_s=RETRY_S,
             limit=self._limit,
             makers=DRIVERS,
+            memory=Memory(sent=self._sent.get(name)),
         )
         self.keepers[name] = keeper
         self._refresher.add(name, self.now_ms())

@@ -7,14 +7,22 @@ from harness.bal.drivers.driver import (
     Driver,
     DriverError,
     DriverRefusedError,
+    Line,
     Make,
+    Memory,
     NowMs,
     open_driver,
 )
 from harness.bal.drivers.jbd import JbdDriver
+from harness.bal.drivers.networked import NetworkedDriver
 from harness.bal.drivers.sunspec import SunSpecDriver
+from protocols.batteries import DIALECTS
 
-DRIVERS: Final[Mapping[str, Make]] = {"jbd": JbdDriver, "sunspec": SunSpecDriver}
+DRIVERS: Final[Mapping[str, Make]] = {
+    "jbd": JbdDriver,
+    "sunspec": SunSpecDriver,
+    **dict.fromkeys(DIALECTS, NetworkedDriver),
+}
 """By what `Endpoint.driver` says."""
 
 __all__ = [
@@ -22,7 +30,9 @@ __all__ = [
     "Driver",
     "DriverError",
     "DriverRefusedError",
+    "Line",
     "Make",
+    "Memory",
     "NowMs",
     "open_driver",
 ]

@@ -5,12 +5,15 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Any, Final, Protocol, TypeAlias
 
 import trio
 
 from harness.bal.config import Endpoint
 from harness.bal.model.values import Nameplate, Reading
+from harness.bal.tls import client_context
+from protocols.sunspec import RegisterMap
 
 RECEIVE_SIZE: Final = 4_096
 NowMs: TypeAlias = Callable[[], int]
@@ -56,23 +59,53 @@ class ClientSession(Protocol):
         """Return what came of the request, or ``None``."""
 
 
-class Driver(ABC):
-    """One open line to one battery. Not for two tasks at once.
+@dataclass(slots=True)
+class Memory:
+    """What is remembered of a battery from one line to the next.
 
-    Args:
+    Attributes:
+        layout: the register map that was found (SunSpec).
+        sent: the current ordered last of what was sent, and the number that went over the line,
+            which may have arrived or not.
+    """
+
+    layout: RegisterMap | None = None
+    sent: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """An open line, and what a driver needs to know about who is at its other end.
+
+    Attributes:
         battery: its name, for errors.
         nameplate: what it is made for, where its line does not say.
         stream: the line; whoever opened it closes it.
         now_ms: the scenario clock.
+        endpoint: where it is.
+        timeout_s: real seconds that an answer may take.
+        memory: of the lines before.
     """
 
-    def __init__(
-        self, battery: str, nameplate: Nameplate, stream: trio.abc.Stream, now_ms: NowMs
-    ) -> None:
-        self.battery = battery
-        self._nameplate = nameplate
-        self._stream = stream
-        self._now_ms = now_ms
+    battery: str
+    nameplate: Nameplate
+    stream: trio.abc.Stream
+    now_ms: NowMs
+    endpoint: Endpoint
+    timeout_s: float
+    memory: Memory
+
+
+class Driver(ABC):
+    """One open line to one battery. Not for two tasks at once."""
+
+    def __init__(self, line: Line) -> None:
+        self.battery = line.battery
+        self._line = line
+        self._nameplate = line.nameplate
+        self._stream = line.stream
+        self._now_ms = line.now_ms
+        self._memory = line.memory
 
     @abstractmethod
     async def begin(self) -> None:
@@ -83,18 +116,23 @@ class Driver(ABC):
         """Return a reading. Raises `DriverError`."""
 
     @abstractmethod
-    async def ordered_ma(self) -> int | None:
-        """Return the current that the battery was last told; None where it does not say.
+    async def in_force(self, current_ma: int) -> bool:
+        """Return whether the battery says that this is what it was last told.
 
         Raises `DriverError`.
         """
 
     @abstractmethod
-    async def set_current(self, current_ma: int) -> int:
-        """Have the battery do a current from now on, positive to discharge.
+    async def number(self, current_ma: int) -> int:
+        """Return what goes over the line for a current, positive to discharge.
 
-        Return the number that went over the line: mA where the battery takes a current, mW where
-        it takes a power.
+        That is mA where the battery takes a current, mW where it takes a power. Raises
+        `DriverError`; nothing was sent.
+        """
+
+    @abstractmethod
+    async def send(self, current_ma: int, number: int) -> None:
+        """Have the battery do a current from now on; ``number`` is what `number` said.
 
         Raises `DriverRefusedError`: it will not; `DriverError`: not known.
         """
@@ -125,7 +163,7 @@ class Driver(ABC):
             session.receive_eof()
 
 
-Make: TypeAlias = Callable[[str, Nameplate, trio.abc.Stream, NowMs, Endpoint, float], Driver]
+Make: TypeAlias = Callable[[Line], Driver]
 
 
 @asynccontextmanager
@@ -137,20 +175,44 @@ async def open_driver(
     *,
     timeout_s: float,
     makers: Mapping[str, Make],
+    memory: Memory,
 ) -> AsyncIterator[Driver]:
     """Connect to a battery and give its driver, ready, for the length of an ``async with``.
 
-    ``timeout_s`` holds for connecting and for each answer, real seconds.
+    ``timeout_s`` holds for connecting and for each answer, real seconds; ``memory`` is of the
+    battery, and is kept up.
 
     Raises:
         DriverError: nobody there, or not what it should be.
     """
     try:
         with trio.fail_after(timeout_s):
-            stream = await trio.open_tcp_stream(endpoint.host, endpoint.port)
-    except (OSError, trio.TooSlowError) as error:
-        raise DriverError(battery, "no connection", str(error)) from error
-    async with stream:
-        driver = makers[endpoint.driver](battery, nameplate, stream, now_ms, endpoint, timeout_s)
+            stream = await _connected(endpoint)
+    except (OSError, trio.BrokenResourceError, trio.TooSlowError) as error:
+        raise DriverError(battery, "no connection", str(error.__cause__ or error)) from error
+    try:
+        line = Line(battery, nameplate, stream, now_ms, endpoint, timeout_s, memory)
+        driver = makers[endpoint.driver](line)
         await driver.begin()
         yield driver
+    finally:
+        # Whatever is under way is of no more use, and TLS would wait for a farewell.
+        await trio.aclose_forcefully(stream)
+
+
+async def _connected(endpoint: Endpoint) -> trio.abc.Stream:
+    stream = await trio.open_tcp_stream(endpoint.host, endpoint.port)
+    if endpoint.tls is None:
+        return stream
+    secured = trio.SSLStream(
+        stream,
+        client_context(endpoint.tls),
+        server_hostname=endpoint.tls.server_name or endpoint.host,
+        https_compatible=True,
+    )
+    try:
+        await secured.do_handshake()
+    except BaseException:
+        await trio.aclose_forcefully(stream)
+        raise
+    return secured

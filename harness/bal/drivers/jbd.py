@@ -9,11 +9,9 @@ from __future__ import annotations
 from typing import Any
 
 import trio
-from trio.abc import Stream
 
-from harness.bal.config import Endpoint
-from harness.bal.drivers.driver import Driver, DriverError, DriverRefusedError, NowMs
-from harness.bal.model.values import MA_MS_PER_MAH, Nameplate, Reading, Values
+from harness.bal.drivers.driver import Driver, DriverError, DriverRefusedError, Line
+from harness.bal.model.values import MA_MS_PER_MAH, Reading, Values
 from protocols.bms.jbd import (
     REGULATOR,
     STATUS,
@@ -29,17 +27,9 @@ from protocols.bms.jbd import (
 class JbdDriver(Driver):
     """A line to a battery that speaks JBD."""
 
-    def __init__(
-        self,
-        battery: str,
-        nameplate: Nameplate,
-        stream: Stream,
-        now_ms: NowMs,
-        endpoint: Endpoint,
-        timeout_s: float,
-    ) -> None:
-        super().__init__(battery, nameplate, stream, now_ms)
-        self._client = JbdClient(timeout_s=timeout_s, silence_s=timeout_s)
+    def __init__(self, line: Line) -> None:
+        super().__init__(line)
+        self._client = JbdClient(timeout_s=line.timeout_s, silence_s=line.timeout_s)
 
     async def begin(self) -> None:
         """Do nothing: every register can be asked for at once."""
@@ -49,20 +39,22 @@ class JbdDriver(Driver):
         self._client.read(STATUS, now=trio.current_time())
         return Reading.at(self._now_ms(), self._values(await self._answer()))
 
-    async def ordered_ma(self) -> int | None:
-        """Return what the regulator was set to; None where there is none. Raises `DriverError`."""
+    async def in_force(self, current_ma: int) -> bool:
+        """Return whether that is what the regulator was set to. Raises `DriverError`."""
         self._client.read(REGULATOR, now=trio.current_time())
         try:
-            current_ma: int = await self._answer()
+            return bool(await self._answer() == current_ma)
         except DriverRefusedError:
-            return None
+            return False
+
+    async def number(self, current_ma: int) -> int:
+        """Return mA."""
         return current_ma
 
-    async def set_current(self, current_ma: int) -> int:
-        """Set the regulator; return mA. Raises `DriverRefusedError`, `DriverError`."""
-        self._client.write(REGULATOR, current_ma, now=trio.current_time())
+    async def send(self, current_ma: int, number: int) -> None:
+        """Set the regulator. Raises `DriverRefusedError`, `DriverError`."""
+        self._client.write(REGULATOR, number, now=trio.current_time())
         await self._answer()
-        return current_ma
 
     async def _answer(self) -> Any:  # noqa: ANN401 - of the register's type
         match await self._event(self._client):

@@ -85,13 +85,14 @@ async def _kill(process: trio.Process) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize(("seed", "interface"), [(0, "jbd"), (1, "jbd"), (2, "sunspec")])
 async def test_a_kill_loses_no_accepted_command_and_executes_none_twice(
-    tmp_path: Path, seed: int
+    tmp_path: Path, seed: int, interface: str
 ) -> None:
     key = stream_key(seed, "kills")
     accepted: list[str] = []
-    async with open_park(tmp_path, battery_config(BATTERIES)) as park:
+    fleet = battery_config(BATTERIES, category={"interface": interface})
+    async with open_park(tmp_path, fleet) as park:
         config = bal_config(tmp_path, park, extra=HOMES)
         number = 0
         for _ in range(3):
