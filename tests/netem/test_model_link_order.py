@@ -157,3 +157,12 @@ def test_a_profile_without_jitter_has_one_delay() -> None:
         {"name": "x", "description": "x", "sources": (), "up": {"latency": "1 s"}, "down": {}}
     )
     assert set(delays_s(path(link.up, 1), range(0, 20 * SECOND, SECOND // 9), 1_500)) == {1.0}
+
+
+def test_a_link_that_becomes_another_has_a_delay_of_the_new_law_counted_at_once() -> None:
+    one = path(LinkDirection(latency="1 s"), 3)
+    delays_s(one, [0, 1_000])
+    one.become(path_rule(LinkDirection(latency="2 s"), IN_LINK_ORDER))
+    delays_s(one, [2_000, 3_000])
+    assert one.statistics.delays == 2
+    assert one.statistics.delay_sum_us == one.statistics.set_delay_sum_us == 3_000_000

@@ -167,3 +167,23 @@ def test_one_repetition_costs_no_window() -> None:
     assert statistics.syn_retransmitted == 1
     assert one._senders["up"].window == 10
     assert one._senders["up"].srtt_ns == pytest.approx(1.2 * SECOND)
+
+
+@pytest.mark.parametrize("lossy", ["up", "down"])
+def test_the_first_round_trip_is_counted_from_the_syn_that_got_there_first(lossy: str) -> None:
+    ways = {
+        way: {"latency": "300 ms", "loss": "40 %" if way == lossy else "0 %"}
+        for way in ("up", "down")
+    }
+    link = LinkProfile.model_validate({"name": "x", "description": "x", "sources": ()} | ways)
+    repeated = 0
+    for concentrator in range(60):
+        statistics = LinkStatistics("x")
+        identity = LinkIdentity(1, concentrator, "push")
+        one = LinkModel(link, IN_NETEM_ORDER, identity, statistics)
+        established_ns = one.connect(0).established_ns
+        repeated += statistics.syn_retransmitted > 0
+        # All answers echo that SYN: where answers are lost, it is the first of all.
+        expected_ns = 0.6 * SECOND if lossy == "up" else established_ns
+        assert one._senders["up"].srtt_ns == pytest.approx(expected_ns)
+    assert repeated > 10
