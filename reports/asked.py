@@ -13,6 +13,7 @@ __all__ = ["AskedSection", "AskedTable", "asked", "readable"]
 
 _VALUE_MAX: Final = 160
 _ROWS_MAX: Final = 60
+_TITLES: Final = {"bal": "battery layer"}
 _BASE_UNIT: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?) (s|ppm|B|bit/s|Wh)")
 
 
@@ -63,7 +64,8 @@ def _section(title: str, value: Any) -> AskedSection:  # noqa: ANN401  (any JSON
             tables.append(_table(name, leaf))
         else:
             facts.append((name, str(leaf) if path[-1:] == ("seed",) else readable(leaf)))
-    return AskedSection(_words(title).capitalize(), tuple(facts), tuple(tables))
+    words = _TITLES.get(title, _words(title)).capitalize()
+    return AskedSection(words, tuple(facts), tuple(tables))
 
 
 def _leaves(value: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any]]:  # noqa: ANN401

@@ -29,6 +29,7 @@ from reports.story import (
     order_checks,
     scale,
 )
+from reports.systems import systems
 from reports.timetable import happenings
 
 __all__ = ["render_html"]
@@ -65,6 +66,7 @@ def render_html(record: RunRecord) -> str:
         recovery_head=HEAD,
         recoveries=recovery_lines(verdict, {band.what: band.name for band in charts.faults}),
         last_stored=last_stored_line(verdict),
+        systems=systems(verdict),
         failures=verdict.failures[:_FAILURES_MAX],
         happenings=happenings(record),
         distrust=distrust(record, verdict),
@@ -94,6 +96,7 @@ def _page() -> Template:
     environment.filters["utc"] = text.utc
     environment.filters["grid_clock"] = text.grid_clock
     environment.filters["named_figure"] = text.named_figure
+    environment.filters["series_name"] = text.series_name
     environment.filters["words"] = text.words
     environment.globals.update(size=SIZE, check_mark=check_mark, check_words=check_words)
     environment.finalize = _printable
@@ -121,7 +124,11 @@ def _tiles(verdict: Verdict) -> tuple[_Tile, ...]:
     ]
     for name, at in sorted(verdict.latency_s.items(), key=lambda item: item[0] != "push")[:1]:
         tiles.append(
-            _Tile(f"{name} p99".capitalize(), text.seconds(at.p99), "from when it was due")
+            _Tile(
+                f"{text.series_words(name)} p99".capitalize(),
+                text.seconds(at.p99),
+                "from when it was due",
+            )
         )
     rate = verdict.throughput
     note = f"{text.figure(rate.readings_per_s)} readings/s"

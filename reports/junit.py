@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 from reports.recording import Check, RunRecord, Verdict
 from reports.story import check_words, concluded, headline
+from reports.systems import battery_facts, examples_of
 from reports.text import measured, printable
 
 __all__ = ["render_junit"]
@@ -45,11 +46,13 @@ def _totals(cases: Sequence[ET.Element], name: str, verdict: Verdict) -> dict[st
 
 
 def _facts(record: RunRecord, verdict: Verdict) -> dict[str, str]:
+    beside = {} if verdict.batteries is None else battery_facts(verdict.batteries)
     return {
         "verdict": verdict.verdict,
         "seed": str(verdict.seed),
         "speed": f"{verdict.speed:g}",
         "meters": str(verdict.grid.meters),
+        **beside,
         "run": str(record.directory),
     }
 
@@ -65,7 +68,8 @@ def _case(record: RunRecord, verdict: Verdict, check: Check) -> ET.Element:
     _properties(case, {"measured": measured(check.measured), "limit": check.limit})
     if check.passed is not True:
         message = f"measured: {measured(check.measured)}; limit: {check.limit}"
-        _blame(case, "error" if check.passed is None else "failure", message, check_words(check))
+        told = "\n".join((check_words(check), *examples_of(verdict, check.name)))
+        _blame(case, "error" if check.passed is None else "failure", message, told)
         ET.SubElement(case, "system-out").text = printable(_how_to_reproduce(record, verdict))
     return case
 

@@ -19,7 +19,8 @@ from reports.story import (
     registration_line,
     scale,
 )
-from reports.text import clip, count, measured, printable, seconds, share
+from reports.systems import SystemPart, systems
+from reports.text import clip, count, measured, printable, seconds, series_name, share
 
 __all__ = ["SUMMARY_BYTES_MAX", "render_summary"]
 
@@ -42,6 +43,7 @@ def render_summary(record: RunRecord) -> str:
         _opening(verdict),
         _account(verdict) if record.verdict is not None else "",
         _nodes(verdict),
+        *map(_system, systems(verdict)),
         _recoveries(verdict),
         _checks(verdict),
         _latency(verdict),
@@ -110,6 +112,20 @@ def _nodes(verdict: Verdict) -> str:
     return "\n".join(f"- **{name}**: {safe(line)}" for name, line in told if line)
 
 
+def _system(part: SystemPart) -> str:
+    """Return one system beside the head-end: its line, its tables in one, its examples."""
+    rows = []
+    for shown in part.tables:
+        rows.append((f"**{safe(shown.title)}**", "", "", ""))
+        rows += [
+            (safe(line.label), count(line.value), line.of_owed, safe(line.meaning))
+            for line in (shown.whole, *shown.lines)
+        ]
+    told = "\n".join(f"- {safe(example)}" for example in part.examples[:_REASONS_MAX])
+    parts = (f"### {part.title}", f"{safe(part.sentence)}.", told)
+    return "\n\n".join((*filter(None, parts), table(("", "count", "share", ""), rows, figures=2)))
+
+
 def _recoveries(verdict: Verdict) -> str:
     """Return when the last owed reading was stored, and how each cut ended."""
     last = safe(last_stored_line(verdict))
@@ -139,7 +155,10 @@ def _latency(verdict: Verdict) -> str:
     if not verdict.latency_s:
         return ""
     rows = (
-        (safe(name), *(seconds(value) for value in (at.p50, at.p90, at.p99, at.p99_9, at.max)))
+        (
+            safe(series_name(name)),
+            *(seconds(value) for value in (at.p50, at.p90, at.p99, at.p99_9, at.max)),
+        )
         for name, at in sorted(verdict.latency_s.items())
     )
     title = "### Latency from the intended time\n\n"

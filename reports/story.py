@@ -121,9 +121,11 @@ def headline(verdict: Verdict) -> str:
 def scale(verdict: Verdict) -> str:
     """Say how large the run was and what draws it again."""
     grid = verdict.grid
+    beside = verdict.batteries
+    batteries = "" if beside is None else f"{counted(beside.batteries, 'battery', 'batteries')}, "
     size = (
         f"{counted(grid.meters, 'meter')} behind {counted(grid.concentrators, 'concentrator')}, "
-        f"{counted(grid.steps, 'step')} at "
+        f"{batteries}{counted(grid.steps, 'step')} at "
     )
     return f"{size if grid.meters else ''}{verdict.speed:g} x real time, seed {verdict.seed}"
 

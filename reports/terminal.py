@@ -24,7 +24,8 @@ from reports.story import (
     registration_line,
     scale,
 )
-from reports.text import count, figure, measured, printable, seconds, share
+from reports.systems import systems
+from reports.text import count, figure, measured, printable, seconds, series_name, share
 
 __all__ = ["print_summary", "render_terminal"]
 
@@ -95,10 +96,11 @@ def _account(verdict: Verdict) -> Padding:
 
 
 def _nodes(verdict: Verdict) -> Padding | None:
-    """Return a line on alarms and one on registrations, where there were any."""
+    """Return a line on alarms, registrations and each system beside, where there were any."""
     told = (
         ("alarms         ", alarm_line(verdict)),
         ("registrations  ", registration_line(verdict)),
+        *((f"{part.title.lower():<15}", part.sentence) for part in systems(verdict)),
     )
     lines = [Text.assemble((name, "dim"), printable(line)) for name, line in told if line]
     return _indent(Group(*lines)) if lines else None
@@ -136,7 +138,7 @@ def _checks(verdict: Verdict) -> Padding | None:
 def _latency(verdict: Verdict) -> Padding | None:
     table = _table("latency", "p50", "p90", "p99", "p99.9", "max")
     for name, at in sorted(verdict.latency_s.items()):
-        table.add_row(name, *map(seconds, (at.p50, at.p90, at.p99, at.p99_9, at.max)))
+        table.add_row(series_name(name), *map(seconds, (at.p50, at.p90, at.p99, at.p99_9, at.max)))
     rate = verdict.throughput
     pace = (
         f"{figure(rate.readings_per_s)} readings/s, "

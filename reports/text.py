@@ -18,6 +18,8 @@ __all__ = [
     "octets",
     "printable",
     "seconds",
+    "series_name",
+    "series_words",
     "share",
     "short_count",
     "span",
@@ -38,6 +40,24 @@ _WORDS: Final = {
     "received_bytes": "received",
     "transmitted_bytes": "sent",
 }
+
+
+_SERIES: Final = {
+    "bal.status": "battery status",
+    "bal.command": "battery command",
+    "billing.bill": "bill",
+    "billing.statistics": "billing statistics",
+}
+
+
+def series_words(series: str) -> str:
+    """Return what a series of latencies is of: ``push``, ``battery status``."""
+    return _SERIES.get(series, series)
+
+
+def series_name(series: str) -> str:
+    """Return the same with the name that checks have for it: ``battery status (bal.status)``."""
+    return f"{_SERIES[series]} ({series})" if series in _SERIES else series
 
 
 def printable(text: str) -> str:

@@ -17,6 +17,7 @@ from tests.support.canned import (
     inconclusive_verdict,
     passed_verdict,
     record_run,
+    systems_verdict,
 )
 
 _VOID = {"meta", "link", "br", "path", "rect"}
@@ -52,7 +53,8 @@ def _html(tmp_path: Path, verdict: Verdict | None) -> str:
 
 
 @pytest.mark.parametrize(
-    "verdict", [passed_verdict(), failed_verdict(), inconclusive_verdict(), None]
+    "verdict",
+    [passed_verdict(), failed_verdict(), inconclusive_verdict(), systems_verdict(), None],
 )
 def test_every_outcome_gives_a_sound_page_that_links_nowhere(
     tmp_path: Path, verdict: Verdict | None
@@ -155,3 +157,17 @@ def test_a_run_without_a_verdict_shows_no_figures_that_nobody_measured(tmp_path:
 
 def test_the_page_is_small_enough_for_a_mail(tmp_path: Path) -> None:
     assert len(_html(tmp_path, failed_verdict()).encode()) < 300_000
+
+
+def test_systems_beside_the_head_end_have_a_section_each(tmp_path: Path) -> None:
+    page = _html(tmp_path, systems_verdict())
+    for key, title in (("batteries", "Batteries"), ("bills", "Bills")):
+        assert f'<a href="#{key}">{title}</a>' in page
+        assert f'<section id="{key}">' in page
+    assert "battery status (bal.status)" in page
+    assert "-7 was executed unordered" in page
+    found = re.search(
+        r'<tr class="part bad">\s*<th scope="row"><span class="dot"></span>invented', page
+    )
+    assert found is not None
+    assert 'id="batteries"' not in _html(tmp_path / "dlms", passed_verdict())

@@ -13,6 +13,7 @@ from tests.support.canned import (
     inconclusive_verdict,
     passed_verdict,
     record_run,
+    systems_verdict,
 )
 
 
@@ -87,3 +88,15 @@ def test_any_name_gives_valid_xml(tmp_path: Path) -> None:
     name = "a<b>&\"'\x00\x1b]]>"
     suite = _suite(tmp_path, replace(passed_verdict(), scenario=name))
     assert suite.get("name") == "a<b>&\"'��]]>"
+
+
+def test_a_check_of_batteries_says_what_was_found_and_the_suite_has_the_counts(
+    tmp_path: Path,
+) -> None:
+    suite = _suite(tmp_path, systems_verdict())
+    (failure,) = suite.iter("failure")
+    assert failure.text is not None
+    assert failure.text.endswith("battery-0000042 at 1795286945993 ms: -7 was executed unordered")
+    properties = {one.get("name"): one.get("value") for one in suite.findall("properties/property")}
+    assert properties["batteries.commands_accepted"] == "72"
+    assert properties["batteries.orders.superseded"] == "255"

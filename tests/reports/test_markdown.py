@@ -7,7 +7,13 @@ from pathlib import Path
 
 from reports.markdown import SUMMARY_BYTES_MAX, render_summary
 from reports.recording import Check, ClassCounts, FailureCause, RunRecord, Verdict
-from tests.support.canned import ansi_verdict, failed_verdict, passed_verdict, record_run
+from tests.support.canned import (
+    ansi_verdict,
+    failed_verdict,
+    passed_verdict,
+    record_run,
+    systems_verdict,
+)
 
 
 def _summary(tmp_path: Path, verdict: Verdict | None) -> str:
@@ -31,6 +37,22 @@ def test_alarms_and_registrations_are_a_line_each(tmp_path: Path) -> None:
     assert sum(line.startswith("- **Alarms**: 7,350 alarms owed") for line in lines) == 1
     assert sum(line.startswith("- **Registrations**: 71,000 nodes") for line in lines) == 1
     assert "**Alarms**" not in _summary(tmp_path / "dlms", passed_verdict())
+
+
+def test_each_system_beside_the_head_end_has_its_counts_and_examples(tmp_path: Path) -> None:
+    summary = _summary(tmp_path, systems_verdict())
+    assert "### Batteries\n\n200 batteries, 34 virtual batteries commanded" in summary
+    for row in (
+        "| accepted | 72 | 90 % | durable when answered |",
+        "| unanswered | 3 | 3.75 % | no answer in time, or an error |",
+        "| superseded | 255 | 35.4 % | a later one took its place before it was sent |",
+        "| invented | 1 |  | a command that no order explains |",
+        "| correct | 997 | 99.7 % | right to the cent |",
+        "| battery status \\(bal.status\\) | 2 s | 3 s | 4 s | 5 s | 6 s |",
+    ):
+        assert row in summary
+    assert "- invented\\: battery-0000042 at 1795286945993 ms" in summary
+    assert "### Batteries" not in _summary(tmp_path / "dlms", passed_verdict())
 
 
 def test_neither_markdown_nor_html_of_a_name_takes_effect(tmp_path: Path) -> None:

@@ -9,7 +9,13 @@ from rich.console import Console
 
 from reports.recording import RunRecord, Verdict
 from reports.terminal import print_summary
-from tests.support.canned import ansi_verdict, failed_verdict, inconclusive_verdict, record_run
+from tests.support.canned import (
+    ansi_verdict,
+    failed_verdict,
+    inconclusive_verdict,
+    record_run,
+    systems_verdict,
+)
 
 
 def _printed(tmp_path: Path, verdict: Verdict | None, *, terminal: bool = False) -> str:
@@ -38,6 +44,14 @@ def test_alarms_and_registrations_are_a_line_each(tmp_path: Path) -> None:
     assert "21,300 nodes back 9.72 s after outage 1" in printed
     assert "after outage 2 7,099 of 7,100 nodes came back" in printed
     assert "nodes registered" not in _printed(tmp_path / "dlms", failed_verdict())
+
+
+def test_each_system_beside_the_head_end_is_a_line(tmp_path: Path) -> None:
+    printed = " ".join(_printed(tmp_path, systems_verdict()).split())
+    assert "batteries 200 batteries, 34 virtual batteries commanded: 72 of 80" in printed
+    assert "bills 1,000 bills due for 2026-10, 2 wrong, 1 missing; made in 1.34 s" in printed
+    assert "battery status (bal.status) 2 s 3 s 4 s 5 s 6 s" in printed
+    assert "batteries" not in _printed(tmp_path / "dlms", failed_verdict())
 
 
 def test_without_a_terminal_there_is_no_colour(tmp_path: Path) -> None:

@@ -10,6 +10,8 @@ from typing import Literal
 from reports.recording import (
     AlarmKind,
     Alarms,
+    BatteryFigures,
+    BillFigures,
     Check,
     ClassCounts,
     CommandCounts,
@@ -285,6 +287,45 @@ def _write_node_samples(recorder: RunRecorder) -> None:
             (Metric.ALARMS_STORED, owed),
         ):
             recorder.sample(Sample(_at(second), "run", metric, value))
+
+
+def systems_verdict() -> Verdict:
+    """A failed verdict of a run with batteries and bills, of which something is wrong."""
+    passed = passed_verdict()
+    return replace(
+        passed,
+        verdict="failed",
+        scenario="batteries",
+        reasons=("batteries.invented is 1, the limit is == 0",),
+        checks=(
+            Check(name="batteries.lost", limit="== 0", measured=0, passed=True),
+            Check(name="batteries.invented", limit="== 0", measured=1, passed=False),
+        ),
+        latency_s=passed.latency_s
+        | {"bal.status": LatencyPercentiles(p50=2.0, p90=3.0, p99=4.0, p99_9=5.0, max=6.0)},
+        batteries=BatteryFigures(
+            batteries=200,
+            virtual=34,
+            commands_asked=80,
+            commands_accepted=72,
+            commands_lost=1,
+            commands_refused=5,
+            executed=465,
+            orders={"executed": 463, "superseded": 255, "open": 2},
+            invented=1,
+            examples=("invented: battery-0000042 at 1795286945993 ms: -7 was executed unordered",),
+        ),
+        bills=BillFigures(
+            months=("2026-10",),
+            due=1_000,
+            correct=997,
+            wrong=2,
+            missing=1,
+            explained=1,
+            made_s=1.34,
+            examples=("wrong: meter 7, 2026-10: 31.22, not 31.23",),
+        ),
+    )
 
 
 def inconclusive_verdict() -> Verdict:

@@ -1,0 +1,224 @@
+"""Batteries and billing, the systems beside the head-end, as all views tell of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from reports.recording import BatteryFigures, BillFigures, Verdict
+from reports.story import AccountLine, Tone
+from reports.text import count, counted, seconds, share
+
+__all__ = ["SystemPart", "SystemTable", "battery_facts", "examples_of", "systems"]
+
+_FATES: Final = (
+    ("executed", "the battery said that it did", Tone.GOOD),
+    ("in force", "asked first, the battery did it already", Tone.GOOD),
+    ("superseded", "a later one took its place before it was sent", Tone.PLAIN),
+    ("refused", "the battery refused", Tone.DOUBT),
+    ("lost", "the battery went out of reach: it may have come or not, but not twice", Tone.DOUBT),
+    ("open", "the run was over before its fate was known", Tone.PLAIN),
+)
+"""What becomes of an order, as the journal of the layer words it."""
+_FOUND: Final = (
+    ("beyond limits", "beyond_limits", "a current or a charge that the battery is not built for"),
+    ("unaccounted", "unaccounted", "a charge that does not follow from current and time"),
+    ("lost", "lost", "the layer says it was executed, and the battery was never told"),
+    ("twice", "twice", "one order given more than once"),
+    ("invented", "invented", "a command that no order explains"),
+)
+"""What must not be on the batteries' own record."""
+
+
+@dataclass(frozen=True, slots=True)
+class SystemTable:
+    """Counts under one title: the whole first, then what it splits into or is held against."""
+
+    title: str
+    whole: AccountLine
+    lines: tuple[AccountLine, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SystemPart:
+    """What a view shows of one system. ``sentence`` is all of it in a line."""
+
+    key: str
+    title: str
+    lead: str
+    sentence: str
+    tables: tuple[SystemTable, ...]
+    examples: tuple[str, ...]
+
+
+def systems(verdict: Verdict) -> tuple[SystemPart, ...]:
+    """Return the systems beside the head-end that a run had."""
+    parts = []
+    if verdict.batteries is not None:
+        parts.append(_batteries(verdict.batteries))
+    if verdict.bills is not None:
+        parts.append(_bills(verdict.bills))
+    return tuple(parts)
+
+
+def battery_facts(figures: BatteryFigures) -> dict[str, str]:
+    """Return what a machine wants to know of the batteries, beside the checks: names and values."""
+    commands = {
+        f"batteries.commands_{name}": getattr(figures, f"commands_{name}")
+        for name in ("asked", "accepted", "refused")
+    }
+    fates = {f"batteries.orders.{fate}": number for fate, number in sorted(figures.orders.items())}
+    counts = {"batteries": figures.batteries, "batteries.executed": figures.executed}
+    return {name: str(number) for name, number in (counts | commands | fates).items()}
+
+
+def examples_of(verdict: Verdict, check: str) -> tuple[str, ...]:
+    """Return what was found that a check is about, the first few; nothing for other checks."""
+    part, _, kind = check.partition(".")
+    figures = verdict.batteries if part == "batteries" else None
+    examples = () if figures is None else figures.examples
+    return tuple(example for example in examples if example.startswith(f"{kind}: "))
+
+
+def _line(label: str, value: int, whole: int, meaning: str, tone: Tone) -> AccountLine:
+    return AccountLine(label, value, share(value, whole), meaning, tone if value else Tone.PLAIN)
+
+
+def _count(label: str, value: int, meaning: str, tone: Tone = Tone.PLAIN) -> AccountLine:
+    return AccountLine(label, value, "", meaning, tone if value else Tone.PLAIN)
+
+
+# Batteries
+
+
+def _batteries(figures: BatteryFigures) -> SystemPart:
+    return SystemPart(
+        key="batteries",
+        title="Batteries",
+        lead="Virtual batteries were read and commanded at times set beforehand. The battery layer "
+        "writes a command into its journal before it accepts it, and before it orders anything of "
+        "a battery. Here that journal is held against what each battery has on its own record.",
+        sentence=_battery_sentence(figures),
+        tables=(_commands(figures), _orders(figures), _record(figures)),
+        examples=figures.examples,
+    )
+
+
+def _commands(figures: BatteryFigures) -> SystemTable:
+    asked = figures.commands_asked
+    unanswered = asked - figures.commands_accepted - figures.commands_refused
+    return SystemTable(
+        "Commands of clients",
+        _count("Asked", asked, f"of {_virtual(figures)}"),
+        (
+            _line("accepted", figures.commands_accepted, asked, "durable when answered", Tone.GOOD),
+            _line("refused", figures.commands_refused, asked, "with a reason", Tone.PLAIN),
+            _line("unanswered", unanswered, asked, "no answer in time, or an error", Tone.DOUBT),
+            _line(
+                "lost",
+                figures.commands_lost,
+                asked,
+                "accepted, and the journal does not know of it",
+                Tone.BAD,
+            ),
+        ),
+    )
+
+
+def _orders(figures: BatteryFigures) -> SystemTable:
+    known = {fate for fate, _, _ in _FATES}
+    whole = sum(figures.orders.values())
+    lines = [
+        _line(fate, figures.orders.get(fate, 0), whole, meaning, tone)
+        for fate, meaning, tone in _FATES
+    ]
+    lines += [
+        _line(fate, number, whole, "", Tone.DOUBT)
+        for fate, number in figures.orders.items()
+        if fate not in known
+    ]
+    title = "Orders of the layer, by what became of them"
+    ordered = _count("Ordered", whole, "what a command means to one battery")
+    return SystemTable(title, ordered, tuple(lines))
+
+
+def _record(figures: BatteryFigures) -> SystemTable:
+    of = counted(figures.batteries, "battery", "batteries")
+    return SystemTable(
+        "What the batteries have on record",
+        _count("Carried out", figures.executed, f"by {of}"),
+        tuple(
+            _count(label, getattr(figures, name), meaning, Tone.BAD)
+            for label, name, meaning in _FOUND
+        ),
+    )
+
+
+def _virtual(figures: BatteryFigures) -> str:
+    return counted(figures.virtual, "virtual battery", "virtual batteries")
+
+
+def _battery_sentence(figures: BatteryFigures) -> str:
+    accepted = count(figures.commands_accepted)
+    taken = f"{accepted} of {counted(figures.commands_asked, 'command')} accepted"
+    if figures.commands_lost:
+        taken += f", {count(figures.commands_lost)} of them lost"
+    found = [f"{count(n)} {label}" for label, name, _ in _FOUND if (n := getattr(figures, name))]
+    fate = ", ".join(found) if found else "each as ordered"
+    return (
+        f"{counted(figures.batteries, 'battery', 'batteries')}, {_virtual(figures)} commanded: "
+        f"{taken}; {counted(figures.executed, 'order')} carried out, {fate}"
+    )
+
+
+# Billing
+
+
+def _bills(figures: BillFigures) -> SystemPart:
+    due = figures.due
+    made = "" if figures.made_s is None else f"; billing made them in {seconds(figures.made_s)}"
+    table = SystemTable(
+        "Bills",
+        _count("Due", due, f"of whole months that the plan covers{made}"),
+        (
+            _line("correct", figures.correct, due, "right to the cent", Tone.GOOD),
+            _line("wrong", figures.wrong, due, "another amount, or what it is made of", Tone.BAD),
+            _line("missing", figures.missing, due, "due and not made", Tone.BAD),
+            _count("twice", figures.twice, "of a meter and month billed already", Tone.BAD),
+            _count("invented", figures.invented, "of no meter or month of the plan", Tone.BAD),
+            _count(
+                "explained",
+                figures.explained,
+                "of the wrong and missing ones follow from readings that the store lacks or has "
+                "otherwise",
+                Tone.DOUBT,
+            ),
+        ),
+    )
+    return SystemPart(
+        key="bills",
+        title="Bills",
+        lead="Every bill was worked out a second time, from the plan and not from the store, and "
+        "compared to the cent.",
+        sentence=_bill_sentence(figures),
+        tables=(table,),
+        examples=figures.examples,
+    )
+
+
+def _bill_sentence(figures: BillFigures) -> str:
+    months = f" for {', '.join(figures.months)}" if figures.months else ""
+    made = "" if figures.made_s is None else f"; made in {seconds(figures.made_s)}"
+    return f"{counted(figures.due, 'bill')} due{months}, {', '.join(_bill_fates(figures))}{made}"
+
+
+def _bill_fates(figures: BillFigures) -> Iterator[str]:
+    faults = [
+        f"{count(n)} {name}"
+        for name in ("wrong", "missing", "twice", "invented")
+        if (n := getattr(figures, name))
+    ]
+    if not faults:
+        yield "all of them right to the cent" if figures.due else "none made"
+    yield from faults
