@@ -186,7 +186,7 @@ _BILLS: Final = {
     "twice": "bills of a meter and month that was billed already",
     "invented": "bills of no meter or month of the plan",
 }
-_LATENCIES: Final = {
+LATENCIES: Final = {
     "push": "from the intended start of a push to its acknowledgement",
     "pull": "from the intended start of a pull to its last answer",
     "command": "from the intended start of a command to its confirmation",
@@ -219,7 +219,7 @@ def _measures() -> dict[str, Measure]:
         "recorded pushes, sent again by the replay probe, that were confirmed as if they were new",
         (Unit.COUNT,),
     )
-    for service, meaning in _LATENCIES.items():
+    for service, meaning in LATENCIES.items():
         for percentile in PERCENTILES:
             name = f"{service}.latency.{percentile}"
             measures[name] = Measure(f"{percentile} of the time {meaning}", (Unit.SECONDS,))
