@@ -15,7 +15,9 @@ from emulator.meter_events import MeterEvents
 from emulator.parameters import first_step_s
 from emulator.plan import Plan
 from emulator.schedule import Schedule
+from harness.bal.model.refresh import RefreshMode
 from harness.foreseen import timeline_in_words
+from harness.run.battery_files import commanded
 from harness.scenario import External, Scenario, meter_event_spans, outage_spans
 
 TIERS: Final = {
@@ -81,6 +83,8 @@ class Outlook:
             f"and then a drain of at most {_duration(scenario.limits.drain)}",
             "load": f"{self.readings_per_s:,.0f} readings/s, as many as "
             f"{self.meters * scenario.speed:,.0f} meters make in real time",
+            **_of_batteries(scenario),
+            **_of_requests(scenario, self.wall_s),
             **_of_probes(scenario),
             "checks": ", ".join(f"{name} {limit}" for name, limit in scenario.checks.items()),
         }
@@ -125,6 +129,49 @@ def foresee(scenario: Scenario) -> Outlook:
         ansi=_ansi_part(scenario, plan) if scenario.grid.protocols.c12 else None,
         timeline=timeline_in_words(scenario, plan),
     )
+
+
+def _of_batteries(scenario: Scenario) -> dict[str, str]:
+    """Return who the batteries are, and what the layer makes of them.
+
+    Raises `ScenarioError`: a topology of the scenario's own cannot be.
+    """
+    lines = {}
+    if (batteries := scenario.batteries) is not None:
+        kinds = ", ".join(f"{one.name} {_percent(one.share)}" for one in batteries.categories)
+        over = ", ".join(f"{one.profile} {_percent(one.share)}" for one in batteries.links)
+        links = "bare loopback" if scenario.link == "none" else over
+        lines["batteries"] = f"{batteries.count:,} ({kinds}) over {links}"
+    if batteries is not None and (bal := scenario.bal) is not None:
+        names = len(commanded(bal, batteries.count))
+        parts = ", ".join(f"{part.name} {_percent(part.share)}" for part in bal.partitions)
+        what = f"{bal.virtual:,} virtual ones" if bal.virtual else f"as {bal.topology} says"
+        split = f" in {bal.policy.value} partitions ({parts})" if parts else ""
+        read = "when somebody asks" if bal.refresh is RefreshMode.LAZY else "all the time"
+        lines["bal"] = (
+            f"{what}{split}: {names:,} to command; read {read}, "
+            f"readings at most {_duration(bal.staleness)} old"
+        )
+    return lines
+
+
+def _of_requests(scenario: Scenario, wall_s: float) -> dict[str, str]:
+    """Return what Locust's users ask of the systems beside the head-end."""
+    rates: dict[str, float] = {}
+    if scenario.bal is not None:
+        load = scenario.bal.load_driver
+        rates |= {
+            "battery snapshots": load.status_per_s,
+            "battery commands": load.commands_per_s,
+        }
+    if scenario.billing is not None:
+        wanted = scenario.billing.load_driver
+        rates |= {"bills": wanted.bills_per_s, "statistics": wanted.statistics_per_s}
+    told = [f"{rate:g} {what}/s" for what, rate in rates.items() if rate]
+    if not told:
+        return {}
+    whole = sum(int(wall_s * rate) for rate in rates.values())
+    return {"requests": f"{', '.join(told)}: about {whole:,} in all"}
 
 
 def _of_probes(scenario: Scenario) -> dict[str, str]:

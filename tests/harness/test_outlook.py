@@ -14,6 +14,24 @@ speed = 90
 grid = { transformer_stations = 10, meters = 400 }
 behaviour = { steps = 4 }
 """
+BATTERIES = """\
+batteries = { count = 30 }
+[bal]
+virtual = 4
+policy = "tranched"
+partitions = [ { name = "a", share = "75 %" }, { name = "b", share = "25 %" } ]
+staleness = "5 min"
+load = { status_per_s = 2.5, commands_per_s = 1 }
+"""
+TOPOLOGY = """\
+[[battery]]
+name = "battery-0000001"
+interface = "jbd"
+voltage_mv = 51200
+capacity_mah = 50000
+max_charge_ma = 25000
+max_discharge_ma = 25000
+"""
 EVENT = """\
 [[timeline]]
 do = "event"
@@ -41,6 +59,32 @@ def test_what_a_stranger_tries_is_told(tmp_path: Path) -> None:
     lines = told(load(tmp_path, SMALL, "probes.replay=2"))
     assert lines["probes"].startswith("of 2 concentrators a confirmed push is sent again")
     assert "probes" not in told(load(tmp_path, SMALL))
+
+
+def test_batteries_virtual_ones_and_requests_are_told(tmp_path: Path) -> None:
+    lines = told(load(tmp_path, SMALL + BATTERIES))
+    assert lines["batteries"].startswith("30 (home battery 60 %, battery management system 40 %)")
+    assert lines["batteries"].endswith("over seed-1 25 %, seed-2 25 %, seed-3 25 %, seed-4 25 %")
+    assert lines["bal"] == (
+        "4 virtual ones in tranched partitions (a 75 %, b 25 %): 8 to command; read when somebody "
+        "asks, readings at most 5 min old"
+    )
+    # 4 steps of 15 minutes at 90 x real time are 40 s.
+    assert lines["requests"] == "2.5 battery snapshots/s, 1 battery commands/s: about 140 in all"
+    bare = told(load(tmp_path, 'link = "none"\n' + SMALL + "batteries = { count = 3 }\n"))
+    assert bare["batteries"].endswith("over bare loopback")
+    assert not {"bal", "requests"} & bare.keys()
+    assert "batteries" not in told(load(tmp_path, SMALL))
+
+
+def test_a_topology_of_ones_own_is_named_and_counted(tmp_path: Path) -> None:
+    (tmp_path / "own.toml").write_text(TOPOLOGY)
+    own = 'batteries = { count = 1 }\n[bal]\ntopology = "own.toml"\nrefresh = "active"\n'
+    line = told(load(tmp_path, SMALL + own))["bal"]
+    assert line.startswith("as ")
+    assert line.endswith(
+        "own.toml says: 1 to command; read all the time, readings at most 15 min old"
+    )
 
 
 def test_relays_nodes_apdus_and_alarms_are_told(tmp_path: Path) -> None:
