@@ -40,8 +40,12 @@ class _Server(uvicorn.Server):
         yield
 
 
-async def serve(app: ASGIApp, listener: socket.socket) -> None:
+async def serve(
+    app: ASGIApp, listener: socket.socket, connections_max: int = CONNECTIONS_MAX
+) -> None:
     """Serve ``app`` on ``listener`` until a signal comes or standard input ends.
+
+    ``connections_max`` requests are answered at the same time; others are told 503.
 
     Cancellation: connections end at once.
     """
@@ -54,7 +58,7 @@ async def serve(app: ASGIApp, listener: socket.socket) -> None:
             log_config=None,
             access_log=False,
             server_header=False,
-            limit_concurrency=CONNECTIONS_MAX,
+            limit_concurrency=connections_max,
             timeout_graceful_shutdown=STOP_S,
         )
     )

@@ -103,7 +103,7 @@ def _of_billing(prepared: Prepared, billing: BillingSystem) -> Iterator[Operatio
             rate_per_s=load.bills_per_s,
             subjects=subjects,
             details={"month": billing.months[0]},
-            begins_s=billing.begins_s(),
+            begins_s=billing.begins_s() + load.bills_after,
         )
     if load.statistics_per_s:
         yield Operation(

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from harness.billing.tariffs import Tariffs
 from harness.scenario.base import Part
+from netem.units import Duration
 
 Rate = Annotated[float, Field(ge=0, le=100_000, allow_inf_nan=False)]
 
@@ -16,8 +17,10 @@ class BillingLoad(Part):
     """What Locust's users ask of billing, at times set beforehand."""
 
     bills_per_s: Rate = 0.0
-    """Bills fetched in a real second, of meters drawn evenly, once the first month of ``rates``
-    should be billed; earlier there is none."""
+    """Bills fetched in a real second, of meters drawn evenly, from ``bills_after`` on."""
+    bills_after: Duration = Field(default="0 s", validate_default=True)
+    """Wall time after the end of the first month that is billed, until bills are fetched: billing
+    takes its time, and until then there are none."""
     statistics_per_s: Rate = 0.0
     """Statistics of single meters asked for in a real second."""
 

@@ -15,6 +15,7 @@ from typing import Final
 
 from structlog import get_logger
 
+from emulator.descriptors import raise_descriptor_limit
 from emulator.logs import log_to_stderr
 from harness.api import serving
 from harness.api.asking import ControlClient
@@ -23,7 +24,7 @@ from harness.bal.api.config import BalApiConfig
 from harness.errors import ExitCode
 from harness.headend.api.config import read_token
 
-QUESTIONS_MAX: Final = 1_000
+QUESTIONS_MAX: Final = 8_000
 """Questions that wait for batteries do not keep the layer from others."""
 log = get_logger(__name__)
 
@@ -31,12 +32,13 @@ log = get_logger(__name__)
 def main() -> None:
     """Run the API whose configuration file is named on the command line."""
     log_to_stderr()
+    raise_descriptor_limit()
     try:
         config = BalApiConfig.model_validate_json(Path(sys.argv[1]).read_bytes())
         token = read_token(config.token_file)
         layer = ControlClient("battery layer", config.control_socket, QUESTIONS_MAX)
         with serving.bound(config.host, config.port) as listener:
-            asyncio.run(serving.serve(application(layer, token), listener))
+            asyncio.run(serving.serve(application(layer, token), listener, QUESTIONS_MAX))
     except (OSError, ValueError) as error:
         log.critical("API ends", error=str(error), kind=type(error).__name__)
         sys.exit(ExitCode.ENVIRONMENT)
