@@ -11,6 +11,7 @@ mistake.
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import trio
@@ -22,6 +23,7 @@ from emulator.logs import log_to_stderr
 from harness.bal.config import BalConfig
 from harness.bal.control import Control
 from harness.bal.errors import BatteryError
+from harness.bal.faces.serving import OpenFace, open_faces
 from harness.bal.journal import JournalError
 from harness.bal.service import BatteryLayer
 from harness.errors import ExitCode, ScenarioError
@@ -35,10 +37,11 @@ async def serve(config: BalConfig) -> None:
 
     Raises:
         JournalError, BatteryError, ScenarioError: journal or topology cannot be used.
-        OSError: the control socket cannot be made.
+        OSError: the control socket or a face cannot be made.
     """
     clock, started, stopping = ScenarioClock(), trio.Event(), trio.Event()
     layer = BatteryLayer(config, clock)
+    faces = await open_faces(config.faces)
 
     def start_clock(triple: tuple[float, float, float]) -> None:
         clock.start(*triple)
@@ -50,14 +53,18 @@ async def serve(config: BalConfig) -> None:
         await nursery.start(Control(layer, start_clock, stopping.set).socket().run)
         sys.stdout.write("ready\n")
         sys.stdout.flush()
-        nursery.start_soon(_live, layer, started)
+        nursery.start_soon(_live, layer, faces, started)
         await stopping.wait()
         nursery.cancel_scope.cancel()
 
 
-async def _live(layer: BatteryLayer, started: trio.Event) -> None:
+async def _live(layer: BatteryLayer, faces: Sequence[OpenFace], started: trio.Event) -> None:
+    """Live once there is a clock; those who call before are heard then."""
     await started.wait()
-    await layer.run()
+    async with trio.open_nursery() as nursery:
+        await nursery.start(layer.run)
+        for face in faces:
+            nursery.start_soon(face.run, layer)
 
 
 def main() -> None:

@@ -7,6 +7,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from harness.bal.faces.config import FaceConfig
 from harness.bal.model.refresh import RefreshMode
 from harness.bal.tls import TlsFiles
 
@@ -48,6 +49,8 @@ class BalConfig(_Frozen):
     """SQLite file; made where there is none, gone on with where there is one."""
     topology: Path | None = None
     """TOML file of batteries, aggregates and splitters, for a journal that is new."""
+    faces: tuple[FaceConfig, ...] = ()
+    """How other systems see the batteries, beside the control socket."""
     endpoints: dict[str, Endpoint] = {}
     """By name of a physical battery; one without is never online."""
     refresh: Refresh = Refresh()

@@ -97,12 +97,13 @@ class BatteryLayer:
 
     # What people ask
 
-    async def status(self, name: str) -> Status:
+    async def status(self, name: str, *, anew: bool = False) -> Status:
         """Return a snapshot that rests on readings no older than the rules allow.
 
-        What cannot be read in time counts as out of reach. Raises `BatteryError`.
+        ``anew``: on readings that are asked for now. What cannot be read in time counts as out of
+        reach. Raises `BatteryError`.
         """
-        await self._freshen(self.batteries.sources(name))
+        await self._freshen(self.batteries.sources(name), anew=anew)
         return self.batteries.status(name)
 
     async def command(
@@ -118,8 +119,23 @@ class BatteryLayer:
         """
         if kind in (happenings.SET_CURRENT, happenings.SCHEDULE):
             await self._freshen(self.batteries.sources(details["name"]))
+        await self._accept(kind, details, self.now_ms(), command)
+
+    async def hold(
+        self, name: str, current_ma: int, start_ms: int, end_ms: int, command: str
+    ) -> None:
+        """Schedule a current as `command` does; a window that has begun counts from now on."""
+        await self._freshen(self.batteries.sources(name))
+        at_ms = self.now_ms()
+        window = {"start_ms": max(start_ms, at_ms), "end_ms": end_ms}
+        details = {"name": name, "current_ma": current_ma, **window}
+        await self._accept(happenings.SCHEDULE, details, at_ms, command)
+
+    async def _accept(
+        self, kind: str, details: Mapping[str, Any], at_ms: int, command: str | None
+    ) -> None:
         try:
-            self.chronicle.happen(kind, details, self.now_ms(), command)
+            self.chronicle.happen(kind, details, at_ms, command)
         except BatteryError as error:
             self.counts[f"refused: {type(error).__name__}"] += 1
             raise
@@ -210,10 +226,11 @@ class BatteryLayer:
         with kept:
             await keeper.run()
 
-    async def _freshen(self, sources: Iterable[str]) -> None:
+    async def _freshen(self, sources: Iterable[str], *, anew: bool = False) -> None:
         """Wait until sources are read anew, as far as they must be and can be."""
         kept = [name for name in sources if name in self.keepers]
-        seen = [self._ask(name) for name in self._refresher.stale(kept, self.now_ms())]
+        wanted = kept if anew else self._refresher.stale(kept, self.now_ms())
+        seen = [self._ask(name) for name in wanted]
         for one in seen:
             await one.wait()
 

@@ -7,6 +7,8 @@ defaults, and the authorities of the system are not asked.
 from __future__ import annotations
 
 import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 
@@ -30,10 +32,7 @@ class TlsFiles(BaseModel):
 
 @lru_cache(maxsize=64)
 def client_context(files: TlsFiles) -> ssl.SSLContext:
-    """Return what a client needs. Raises `OSError`: a file is not there or not what it should be.
-
-    That is also the class of `ssl.SSLError`.
-    """
+    """Return what a client needs. Raises `OSError`: a file is not there or is no good."""
     return _context(ssl.PROTOCOL_TLS_CLIENT, files)
 
 
@@ -46,9 +45,21 @@ def _context(role: int, files: TlsFiles) -> ssl.SSLContext:
     context = ssl.SSLContext(role)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.verify_mode = ssl.CERT_REQUIRED
-    context.load_cert_chain(files.certificate, files.key, password=_no_password)
-    context.load_verify_locations(files.authorities)
+    with _failing(files.certificate, files.key):
+        context.load_cert_chain(files.certificate, files.key, password=_no_password)
+    with _failing(files.authorities):
+        context.load_verify_locations(files.authorities)
     return context
+
+
+@contextmanager
+def _failing(*paths: Path) -> Iterator[None]:
+    """Name the files that OpenSSL does not name."""
+    names = " and ".join(map(str, paths))
+    try:
+        yield
+    except (OSError, ValueError) as error:
+        raise OSError(f"{names}: {error}; give PEM files without a password") from error
 
 
 def _no_password() -> str:

@@ -59,6 +59,7 @@ class ReadRequested:
 
     address: int
     count: int
+    unit: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,17 +67,21 @@ class WriteRequested:
     """A host wants writable points to have other values."""
 
     changes: tuple[Change, ...]
+    unit: int = 1
 
 
 DeviceEvent: TypeAlias = ReadRequested | WriteRequested
 
 
 class SunSpecDevice:
-    """Sans-IO battery for one connection."""
+    """Sans-IO battery for one connection, or several batteries, each a unit with an image.
 
-    def __init__(self, image: Image, *, unit: int = 1) -> None:
-        self.image = image
+    ``image`` is that of the unit addressed last.
+    """
+
+    def __init__(self, image: Image | Mapping[int, Image], *, unit: int = 1) -> None:
         self.closed = False
+        self._images = {unit: image} if isinstance(image, Image) else image
         self._unit = unit
         self._faults: Counter[Fault] = Counter()
         self._reader = AduReader()
@@ -85,6 +90,11 @@ class SunSpecDevice:
         self._request: ReadRegisters | WriteRegisters | None = None
         self._changes: tuple[Change, ...] = ()
         self._out = bytearray()
+
+    @property
+    def image(self) -> Image:
+        """The registers; `KeyError` where the unit is gone."""
+        return self._images[self._unit]
 
     @property
     def faults(self) -> Mapping[Fault, int]:
@@ -157,8 +167,9 @@ class SunSpecDevice:
 
     def _judge(self, adu: Adu) -> DeviceEvent | Refusal:
         function = adu.pdu[0]
-        if adu.unit != self._unit:
+        if adu.unit not in self._images:
             return Refusal(function, NO_TARGET)
+        self._unit = adu.unit
         request = decode_request(adu.pdu)
         if isinstance(request, Refusal):
             return request
@@ -173,10 +184,10 @@ class SunSpecDevice:
         match request:
             case ReadRegisters(address, count):
                 self.image.octets(address, count)
-                return ReadRequested(address, count)
+                return ReadRequested(address, count, self._unit)
             case WriteRegisters(address, registers):
                 self._changes = self.image.changes(address, registers)
-                return WriteRequested(self._changes)
+                return WriteRequested(self._changes, self._unit)
 
     def _send(self, pdu: bytes) -> None:
         assert self._adu is not None
