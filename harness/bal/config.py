@@ -52,7 +52,10 @@ class BalConfig(_Frozen):
     faces: tuple[FaceConfig, ...] = ()
     """How other systems see the batteries, beside the control socket."""
     endpoints: dict[str, Endpoint] = {}
-    """By name of a physical battery; one without is never online."""
+    """By name of a physical or networked battery; one without is reached where its interface says
+    (`harness.bal.interface`), or never online."""
+    tls: TlsFiles | None = None
+    """Who we are to nodes that speak v3 and are named by an interface."""
     refresh: Refresh = Refresh()
     timeout_s: Annotated[float, Field(gt=0)] = 30.0
     """Real seconds that an answer of a battery may take."""

@@ -21,6 +21,7 @@ from harness.bal.config import BalConfig
 from harness.bal.drivers import DRIVERS, Memory
 from harness.bal.errors import BatteryError
 from harness.bal.happenings import reading_details
+from harness.bal.interface import endpoint_of
 from harness.bal.journal import Fate, Journal, Order
 from harness.bal.keeper import Keeper
 from harness.bal.model.batteries import Batteries
@@ -201,8 +202,9 @@ class BatteryLayer:
 
     def _keep(self, name: str) -> None:
         battery = self.batteries.battery(name)
-        endpoint = self.config.endpoints.get(name)
         assert isinstance(battery, Physical), "only what is read has a keeper"
+        endpoint = self.config.endpoints.get(name)
+        endpoint = endpoint or endpoint_of(battery.interface, self.config.tls)
         if endpoint is None or self._nursery is None:
             return
         keeper = Keeper(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -11,17 +11,16 @@ from typing import Any
 import trio
 
 from harness.bal.config import BalConfig
-from tests.support.batteries import Park
 
 Asked = Callable[[bytes], bool]
+Dial = Callable[[], Awaitable[trio.SocketStream]]
 
 
 @dataclass
 class LossyWay:
     """What was asked over each connection; the answer to what `losing` picks is lost, once."""
 
-    park: Park
-    number: int
+    dial: Dial
     connections: list[list[bytes]] = field(default_factory=list)
     losing: Asked | None = None
     hang: bool = False
@@ -32,7 +31,7 @@ class LossyWay:
     async def serve(self, client: trio.SocketStream) -> None:
         asked: list[bytes] = []
         self.connections.append(asked)
-        async with client, await self.park.dial(self.number) as battery:
+        async with client, await self.dial() as battery:
             while data := await client.receive_some(4_096):
                 asked.append(bytes(data))
                 await battery.send_all(data)
@@ -53,9 +52,9 @@ class LossyWay:
 
 
 @asynccontextmanager
-async def open_way(park: Park, number: int = 0) -> AsyncIterator[LossyWay]:
-    """Let there be a way to a battery of a park for the length of the block."""
-    way = LossyWay(park, number)
+async def open_way(dial: Dial) -> AsyncIterator[LossyWay]:
+    """Let there be a way to whom ``dial`` leads to for the length of the block."""
+    way = LossyWay(dial)
     async with trio.open_nursery() as nursery:
         listeners = await nursery.start(partial(trio.serve_tcp, way.serve, 0, host="127.0.0.1"))
         way.port = listeners[0].socket.getsockname()[1]

@@ -36,7 +36,7 @@ def sunspec() -> dict[str, str]:
 async def test_a_command_whose_answer_is_lost_is_not_sent_again(tmp_path: Path) -> None:
     async with (
         open_park(tmp_path, battery_config(1, category=sunspec())) as park,
-        open_way(park) as way,
+        open_way(park.dial) as way,
     ):
         config = way.redirect(bal_config(tmp_path, park), NAME)
         async with open_layer(config, park.clock) as layer:
@@ -55,7 +55,7 @@ async def test_a_command_whose_answer_is_lost_is_not_sent_again(tmp_path: Path) 
 async def test_a_layer_that_ends_before_the_answer_asks_what_is_in_force(tmp_path: Path) -> None:
     async with (
         open_park(tmp_path, battery_config(1, category=sunspec())) as park,
-        open_way(park) as way,
+        open_way(park.dial) as way,
     ):
         config = way.redirect(bal_config(tmp_path, park), NAME)
         way.losing, way.hang = is_modbus_write, True
@@ -71,7 +71,7 @@ async def test_a_layer_that_ends_before_the_answer_asks_what_is_in_force(tmp_pat
 async def test_another_current_than_the_one_sent_is_sent(tmp_path: Path) -> None:
     async with (
         open_park(tmp_path, battery_config(1, category=sunspec())) as park,
-        open_way(park) as way,
+        open_way(park.dial) as way,
     ):
         config = way.redirect(bal_config(tmp_path, park), NAME)
         async with open_layer(config, park.clock) as layer:
@@ -89,7 +89,7 @@ async def test_another_current_than_the_one_sent_is_sent(tmp_path: Path) -> None
 async def test_a_map_is_found_once_and_not_with_every_line(tmp_path: Path) -> None:
     async with (
         open_park(tmp_path, battery_config(1, category=sunspec())) as park,
-        open_way(park) as way,
+        open_way(park.dial) as way,
     ):
         config = way.redirect(bal_config(tmp_path, park), NAME)
         async with open_layer(config, park.clock) as layer:
@@ -110,7 +110,7 @@ async def test_a_battery_whose_map_has_changed_is_looked_at_anew(
 ) -> None:
     async with (
         open_park(tmp_path, battery_config(1, category=sunspec())) as park,
-        open_way(park) as way,
+        open_way(park.dial) as way,
     ):
         config = way.redirect(bal_config(tmp_path, park), NAME)
         async with open_layer(config, park.clock) as layer:

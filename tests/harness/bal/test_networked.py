@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from tests.harness.bal.test_service import HOME, executed, set_current
 from tests.support.bal import bal_config, open_layer, settled
 from tests.support.batteries import Park, battery_config, open_park
 from tests.support.faces import Authority, open_face
+from tests.support.lossy import open_way
 
 FAR = """
 [[battery]]
@@ -154,3 +156,28 @@ async def test_a_layer_over_another_loses_nothing(tmp_path: Path) -> None:
         _, told = read_journal(tmp_path / "far.sqlite")
         assert [order.current_ma for order in told] == [5_000, -7_000, 0, 9_000]
         assert {order.fate for order in told} == {"executed"}
+
+
+async def test_a_current_whose_answer_is_lost_between_nodes_reaches_the_battery_once(
+    tmp_path: Path,
+) -> None:
+    said, to = ways(tmp_path, "v2")
+    async with (
+        open_park(tmp_path, battery_config(2)) as park,
+        open_layer(bal_config(tmp_path, park, extra=HOME), park.clock) as near,
+        open_face(near, **said) as face,
+        open_way(partial(trio.open_tcp_stream, "127.0.0.1", face.port)) as way,
+        open_layer(far_config(tmp_path, to, way.port), park.clock) as far,
+    ):
+        await far.status("village")
+        way.losing = is_v2_command
+        await far.command(*set_current("village", 6_000))
+        await settled(far)
+        await settled(near)
+        assert way.lost.is_set()
+        assert near.counts["v2: done"] == 2
+        assert [len(executed(park, number)) for number in range(2)] == [1, 1]
+
+
+def is_v2_command(data: bytes) -> bool:
+    return data[4] == 3

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -17,13 +18,17 @@ import trio
 
 from emulator.messages import MessageStream
 from harness.bal.config import BalConfig
+from harness.bal.faces.config import DialectFace
 from harness.bal.happenings import SET_CURRENT
 from harness.bal.journal import read_journal
 from harness.check.batteries import account_of_batteries
+from harness.run.preparation import free_ports
 from netem.draws import mix_one, stream_key
+from protocols.batteries import Answered, GetStatus, Status
 from tests.support.bal import PATIENCE_S, aggregate, bal_config
 from tests.support.batteries import Park, battery_config, open_park
 from tests.support.command_line import ROOT
+from tests.support.faces import Asker
 
 BATTERIES = 6
 HOMES = aggregate("home-1", (0, 1)) + aggregate("home-2", (2, 3)) + aggregate("home-3", (4, 5))
@@ -145,14 +150,52 @@ async def test_questions_that_cannot_be_answered_say_why(tmp_path: Path) -> None
 
 def test_what_cannot_start_says_why(tmp_path: Path) -> None:
     config = BalConfig(control_socket=tmp_path / "s", journal=tmp_path / "no" / "journal.sqlite")
-    (tmp_path / "bal.json").write_text(config.model_dump_json())
-    ended = subprocess.run(
-        [sys.executable, "-m", "harness.bal", str(tmp_path / "bal.json")],
+    ended = started(tmp_path, config)
+    assert ended.returncode == 4
+    assert "journal.sqlite" in ended.stderr.splitlines()[-1]
+
+
+async def test_a_process_shows_its_faces_once_it_has_a_clock(tmp_path: Path) -> None:
+    first, second = free_ports(2)
+    faces = (
+        {"speaks": "v1", "port": first},
+        {"speaks": "sunspec", "port": second, "units": {"5": "home-1"}},
+    )
+    async with open_park(tmp_path, battery_config(BATTERIES)) as park:
+        config = bal_config(tmp_path, park, extra=HOMES, faces=faces)
+        async with (
+            running(config, park),
+            await trio.open_tcp_stream("127.0.0.1", first) as stream,
+            await trio.open_tcp_stream("127.0.0.1", second) as modbus,
+        ):
+            told = await Asker(stream, "v1").ask(GetStatus("home-1"))
+            assert isinstance(told, Answered)
+            assert isinstance(told.reply, Status)
+            assert told.reply.capacity_mah == 220_000
+            # The mark of a register map, asked of unit 5.
+            await modbus.send_all(bytes.fromhex("0001 0000 0006 05 03 9c40 0002"))
+            assert (await modbus.receive_some(100))[-4:] == b"SunS"
+
+
+def test_a_face_whose_port_is_taken_ends_the_process_and_says_so(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        face = DialectFace(speaks="v2", port=taken.getsockname()[1])
+        config = BalConfig(
+            control_socket=tmp_path / "s", journal=tmp_path / "journal.sqlite", faces=(face,)
+        )
+        ended = started(tmp_path, config)
+    assert ended.returncode == 4
+    assert "in use" in ended.stderr.splitlines()[-1]
+
+
+def started(folder: Path, config: BalConfig) -> subprocess.CompletedProcess[str]:
+    """Start a process that is to end by itself, and return how it did."""
+    (folder / "bal.json").write_text(config.model_dump_json())
+    return subprocess.run(
+        [sys.executable, "-m", "harness.bal", str(folder / "bal.json")],
         cwd=ROOT,
         capture_output=True,
         text=True,
         check=False,
         timeout=60,
     )
-    assert ended.returncode == 4
-    assert "journal.sqlite" in ended.stderr.splitlines()[-1]

@@ -5,13 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import trio
+import trio.testing
 
 from emulator.batteries.record import Executed
 from harness.bal import happenings
 from harness.bal.errors import CommandConflictError, CurrentOutOfRangeError, UnknownBatteryError
 from harness.bal.journal import read_journal
 from tests.support.bal import aggregate, bal_config, open_layer, settled
-from tests.support.batteries import Park, battery_config, open_park
+from tests.support.batteries import FIRST_S, Park, battery_config, open_park
 
 HOME = aggregate("home", (0, 1))
 
@@ -120,3 +122,20 @@ async def test_batteries_are_made_and_removed_while_the_layer_lives(tmp_path: Pa
         async with open_layer(config, park.clock) as layer:
             assert layer.batteries.names() == ["battery-0000001"]
         assert executed(park, 0)[-1] == 0
+
+
+async def test_actively_readings_are_ahead_of_whoever_asks(tmp_path: Path) -> None:
+    async with open_park(tmp_path, battery_config(2)) as park:
+        active = {"mode": "active", "max_staleness_ms": 1_000}
+        config = bal_config(tmp_path, park, extra=HOME, refresh=active)
+        async with open_layer(config, park.clock) as layer:
+            for since_first_s, readings in ((0.0, 2), (0.7, 4), (1.4, 6)):
+                park.clock.stand_at(since_first_s)
+                while layer.counts["readings"] < readings:
+                    await trio.testing.wait_all_tasks_blocked(0.01)
+            # The second readings would be too old by now, the third are not.
+            park.clock.stand_at(2.0)
+            with trio.fail_after(0):
+                # An answer that waits for nothing passes no checkpoint.
+                status = await layer.status("home")
+            assert status.oldest_ms == pytest.approx(1_000 * FIRST_S + 1_400, abs=1, rel=0)

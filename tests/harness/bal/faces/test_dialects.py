@@ -117,16 +117,25 @@ async def test_refresh_reads_anew_whatever_the_age(tmp_path: Path) -> None:
         assert counted == [2, 2, 4]
 
 
-async def test_a_window_that_is_over_is_refused(tmp_path: Path) -> None:
-    async with open_park(tmp_path, battery_config(2)) as park:
+async def test_a_window_that_has_begun_counts_from_now_and_one_that_is_over_is_refused(
+    tmp_path: Path,
+) -> None:
+    async with (
+        open_park(tmp_path, battery_config(2)) as park,
+        open_layer(bal_config(tmp_path, park, extra=HOME), park.clock) as layer,
+        open_face(layer, speaks="v2") as face,
+        asking(face, "v2") as asker,
+    ):
         park.clock.stand_at(100)
-        async with (
-            open_layer(bal_config(tmp_path, park, extra=HOME), park.clock) as layer,
-            open_face(layer, speaks="v2") as face,
-            asking(face, "v2") as asker,
-        ):
-            over = SetCurrent("home", 1, FIRST_S * 1_000, (FIRST_S + 99) * 1_000)
-            assert isinstance(await asker.ask(over), Refused)
+        over = SetCurrent("home", 1, FIRST_S * 1_000, (FIRST_S + 99) * 1_000)
+        assert isinstance(await asker.ask(over), Refused)
+        begun = SetCurrent("home", 2, FIRST_S * 1_000, (FIRST_S + 200) * 1_000)
+        assert isinstance(await asker.ask(begun), Answered)
+        assert (await layer.status("home")).expected.current_ma == 2
+        park.clock.stand_at(201)
+        while layer.batteries.now_ms < (FIRST_S + 201) * 1_000:
+            await trio.testing.wait_all_tasks_blocked(0.01)
+        assert layer.batteries.status("home").expected.current_ma == 0
 
 
 async def test_bad_callers_get_a_last_answer_and_hold_up_nobody(tmp_path: Path) -> None:

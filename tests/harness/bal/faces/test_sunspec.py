@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -25,6 +27,7 @@ from protocols.sunspec import (
 )
 from protocols.sunspec.device import DEVICE_FAILURE, ILLEGAL_VALUE, NO_TARGET
 from tests.harness.bal.test_service import HOME, executed, set_current
+from tests.support import sunspec_judge
 from tests.support.bal import bal_config, open_layer, settled
 from tests.support.batteries import Park, battery_config, open_park
 from tests.support.faces import open_face
@@ -150,3 +153,31 @@ def test_units_are_modbus_units() -> None:
     unfit: dict[str, Any] = {"speaks": "sunspec", "port": 0, "units": {300: "home"}}
     with pytest.raises(ValueError, match="247"):
         SunSpecFace.model_validate(unfit)
+
+
+async def test_the_sunspec_alliances_own_client_reads_and_commands_a_virtual_battery(
+    tmp_path: Path,
+) -> None:
+    async with (
+        open_park(tmp_path, battery_config(2)) as park,
+        open_layer(bal_config(tmp_path, park, extra=HOME), park.clock) as layer,
+        open_face(layer, speaks="sunspec", units=UNITS) as face,
+    ):
+        before = await layer.status("home")
+        ended = await trio.run_process(
+            [sys.executable, sunspec_judge.__file__, "127.0.0.1", str(face.port)],
+            stdin=b"512\n-256\n9000000\n",
+            capture_stdout=True,
+        )
+        first, discharging, charging, over = map(json.loads, ended.stdout.splitlines())
+        assert first["name"] == "home"
+        assert first["models"][:4] == [1, 802, 713, 704]
+        assert first["802.V"] == pytest.approx(before.current.voltage_mv / 1_000)
+        assert first["802.AHRtg"] == 220
+        assert first["802.SoC"] == 50
+        assert (discharging["refused"], charging["refused"]) == ("", "")
+        assert over["refused"]
+        await settled(layer)
+        told = layer.batteries.status("home").expected.current_ma
+        assert told == pytest.approx(-256_000_000 / before.current.voltage_mv, rel=0.01)
+        assert executed(park, 0)[-1] + executed(park, 1)[-1] == told
