@@ -145,9 +145,9 @@ def _cuts(run: RecordedRun) -> Iterator[Cut]:
     for number, event in enumerate(run.scenario.timeline):
         spans: tuple[tuple[float, float], ...] = ()
         match event:
-            case Outage() | Flap() | Partition():
+            case Outage() | Flap() | Partition() if event.of == "concentrators":
                 spans = occurrences(event, run.scenario.behaviour)
-            case Kill() if isinstance(run.scenario.target, Reference):
+            case Kill(part="headend") if isinstance(run.scenario.target, Reference):
                 spans = ((event.at, event.at + event.restart_after * run.scenario.speed),)
             case Freeze():
                 spans = ((event.at, event.at + event.lasts * run.scenario.speed),)

@@ -13,9 +13,12 @@ from emulator.batteries.config import BatteryFleetConfig
 from emulator.batteries.grid import BatteryGrid, battery_name
 from emulator.identity import concentrator_address
 from harness.bal.config import BalConfig, Endpoint, Refresh
+from harness.bal.faces.config import DialectFace, SunSpecFace
+from harness.bal.tls import TlsFiles
 from harness.bal.topology_file import load_topology
 from harness.run.preparation import Prepared
-from harness.scenario.bal import Bal
+from harness.scenario import condition_spans, outage_spans
+from harness.scenario.bal import Bal, BalFace
 from harness.scenario.model import Scenario
 from netem.profiles import load_profiles
 
@@ -42,6 +45,8 @@ def battery_fleet(scenario: Scenario, first_s: int, ports: Sequence[int]) -> Bat
         congestion=scenario.links.congestion,
         profiles={name: known[name] for name in sorted(used)},
         listen_ports=tuple(ports),
+        outages=outage_spans(scenario.timeline, scenario.behaviour, "batteries"),
+        conditions=condition_spans(scenario.timeline, scenario.behaviour, "batteries"),
     )
 
 
@@ -131,4 +136,16 @@ def bal_config(
             mode=bal.refresh, max_staleness_ms=max(1, round(bal.staleness * MILLISECONDS))
         ),
         timeout_s=bal.timeout,
+        faces=tuple(map(face_config, bal.faces)),
     )
+
+
+def face_config(face: BalFace) -> DialectFace | SunSpecFace:
+    """Return a face of a scenario as the layer is told."""
+    tls = None
+    if face.certificate and face.key and face.authorities:
+        tls = TlsFiles(certificate=face.certificate, key=face.key, authorities=face.authorities)
+    if face.speaks == "sunspec":
+        units = dict(enumerate(face.units, start=1))
+        return SunSpecFace(speaks=face.speaks, port=face.port, units=units, tls=tls)
+    return DialectFace(speaks=face.speaks, port=face.port, tls=tls)

@@ -225,7 +225,15 @@ class Conductor:
             observing.start_soon(self._change_links)
             with self._journal.phase("timeline"):
                 async with trio.open_nursery() as happening:
-                    timeline = Timeline(self._prepared, target, load, self._clock, self._journal)
+                    systems = {"bal": self._batteries, "billing": self._billing}
+                    timeline = Timeline(
+                        self._prepared,
+                        target,
+                        load,
+                        self._clock,
+                        self._journal,
+                        {name: system for name, system in systems.items() if system is not None},
+                    )
                     happening.start_soon(timeline.play)
                     happening.start_soon(self._issue_commands, target)
                     await self._until_over(load)

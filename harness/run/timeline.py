@@ -1,10 +1,13 @@
-"""The timeline of a scenario: what is done to head-end and fleet, and when."""
+"""The timeline of a scenario: what is done to head-end, fleet and other systems, and when."""
 
 from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Mapping
 from contextlib import suppress
+from types import MappingProxyType
+from typing import Protocol
 
 import trio
 
@@ -28,11 +31,19 @@ from harness.scenario import (
 from harness.scenario.wording import what_happens
 
 
+class System(Protocol):
+    """A system beside the head-end."""
+
+    async def kill(self, restart_after_s: float) -> None:
+        """Kill it with SIGKILL; it lives again after so many real seconds."""
+
+
 class Timeline:
     """Plays the events of a scenario.
 
-    What befalls links and meters the fleet plays itself, and the lab where there is one; here it is
-    only recorded.
+    What befalls links, meters and batteries their processes play themselves, and the lab where
+    there is one; here it is only recorded. ``systems`` are those that can be killed, by the word
+    of a scenario for them.
     """
 
     def __init__(
@@ -42,12 +53,14 @@ class Timeline:
         load: Load,
         clock: ScenarioClock,
         journal: Journal,
+        systems: Mapping[str, System] = MappingProxyType({}),
     ) -> None:
         self._prepared = prepared
         self._target = target
         self._load = load
         self._clock = clock
         self._journal = journal
+        self._systems = systems
 
     async def play(self) -> None:
         """Play every event at its time; returns after the last. Cancellation undoes a freeze."""
@@ -56,6 +69,8 @@ class Timeline:
                 match event:
                     case Outage() | Flap() | Partition() | Degrade():
                         nursery.start_soon(self._network, f"{event.do} {number}", event)
+                    case Kill(part="bal" | "billing"):
+                        nursery.start_soon(self._kill_system, f"kill {number}", event)
                     case Kill():
                         nursery.start_soon(self._kill, f"kill {number}", event)
                     case Freeze():
@@ -90,6 +105,16 @@ class Timeline:
             return
         with self._journal.fault(name, what_happens(event)):
             await self._target.kill(event.shard, event.restart_after)
+            await trio.sleep(event.restart_after)
+
+    async def _kill_system(self, name: str, event: Kill) -> None:
+        await self._until(event.at)
+        system = self._systems.get(event.part)
+        if system is None:
+            self._journal.note(f"{name}: there is no {event.part}")
+            return
+        with self._journal.fault(name, what_happens(event)):
+            await system.kill(event.restart_after)
             await trio.sleep(event.restart_after)
 
     async def _freeze(self, name: str, event: Freeze) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final, Self
+from typing import Annotated, Final, Literal, Self
 
 from pydantic import Field, StrictBool, model_validator
 
@@ -23,6 +23,32 @@ class BalShare(Part):
     """What comes behind the name of the virtual battery: ``"house"`` makes ``virtual-1/house``."""
     share: Annotated[PartsPerMillion, Field(gt=0)]
     """Its part of the virtual battery."""
+
+
+class BalFace(Part):
+    """One more way in which other systems reach the layer's batteries, on the loopback device."""
+
+    speaks: Literal["v1", "v2", "v3", "sunspec"]
+    """A dialect of networked batteries, or SunSpec over Modbus TCP."""
+    port: Annotated[int, Field(ge=1, le=65_535)]
+    """Where it listens."""
+    units: tuple[Annotated[str, Field(min_length=1)], ...] = Field(default=(), max_length=247)
+    """Names of the batteries that are Modbus units, from unit 1 on; ``sunspec`` needs some."""
+    certificate: ScenarioFile | None = None
+    """PEM file with its certificate; ``v3`` needs this, ``key`` and ``authorities``."""
+    key: ScenarioFile | None = None
+    """PEM file with the certificate's private key."""
+    authorities: ScenarioFile | None = None
+    """PEM file with the certificates of those who sign its clients' certificates."""
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        files = (self.certificate, self.key, self.authorities)
+        if bool(self.units) != (self.speaks == "sunspec"):
+            raise ValueError('"units" are of speaks = "sunspec", which needs them')
+        if any(file is None for file in files) and (self.speaks == "v3" or any(files)):
+            raise ValueError('give "certificate", "key" and "authorities"; v3 needs all three')
+        return self
 
 
 class BalLoad(Part):
@@ -55,6 +81,8 @@ class Bal(Part):
     """Wall time an answer of a battery may take."""
     api: StrictBool = True
     """Whether its HTTP API is served; the load needs it."""
+    faces: tuple[BalFace, ...] = ()
+    """How else other systems reach its batteries."""
     load_driver: BalLoad = Field(default=BalLoad(), alias="load")
     """Who asks it what."""
 
@@ -64,6 +92,9 @@ class Bal(Part):
             raise ValueError('say how many batteries are "virtual", or name a "topology" file')
         if self.topology is not None and self.partitions:
             raise ValueError('"partitions" are of "virtual" ones: write them into the topology')
+        ports = [face.port for face in self.faces]
+        if len(ports) != len(set(ports)):
+            raise ValueError("two faces cannot have one port")
         total = sum(partition.share for partition in self.partitions)
         if total > WHOLE_PPM:
             raise ValueError(

@@ -14,8 +14,6 @@ from harness.scenario.target import External
 from harness.scenario.timeline import (
     Degrade,
     Flap,
-    Freeze,
-    Kill,
     MeterEvent,
     NetworkEvent,
     occurrences,
@@ -46,26 +44,45 @@ def impossible_events(scenario: Scenario) -> Iterator[InitErrorDetails]:
                 yield from _wrong_degradation(scenario, event, place)
         elif isinstance(event, MeterEvent):
             yield from _impossible_meter_event(scenario, event, place)
-        elif isinstance(scenario.target, External) and _is_headend(event):
+        elif isinstance(scenario.target, External) and event.part == "headend":
             message = "an external head-end is not ours to kill or freeze"
             yield complaint((*place, "do"), event.do, message)
+        elif event.part in ("bal", "billing") and getattr(scenario, event.part) is None:
+            message = f"there is nothing of that kind to kill: say what it is in [{event.part}]"
+            yield complaint((*place, "part"), event.part, message)
 
 
 def _wrong_whom(
     scenario: Scenario, event: NetworkEvent, place: tuple[str, int]
 ) -> Iterator[InitErrorDetails]:
-    names = {link.profile for link in scenario.grid.links}
+    if event.of == "batteries" and scenario.batteries is None:
+        message = "there are no batteries: say how many in [batteries]"
+        yield complaint((*place, "of"), event.of, message)
+        return
+    names = set(_link_names(scenario, event))
     for position, link in enumerate(event.links or ()):
         if link not in names:
             path = (*place, "links", position)
-            message = "no concentrator of the grid has this link"
+            message = f"none of the {event.of} has this link"
+            if event.of == "concentrators":
+                message = "no concentrator of the grid has this link"
             yield complaint(path, link, message, nearest(link, names))
     stations = scenario.grid.transformer_stations
+    if event.of == "batteries" and scenario.batteries is not None:
+        stations = scenario.batteries.count
     runs = {"region": event.region.of if event.region else 1, "cells": event.cells or 1}
     for key, count in runs.items():
         if count > stations:
-            message = f"the grid has only {stations:,} concentrators: cut it into that many at most"
+            message = f"the grid has only {stations:,} {event.of}: cut it into that many at most"
             yield complaint((*place, key), count, message)
+
+
+def _link_names(scenario: Scenario, event: NetworkEvent) -> tuple[str, ...]:
+    """Return the profiles of all links of those that it may befall."""
+    if event.of == "concentrators":
+        return tuple(link.profile for link in scenario.grid.links)
+    batteries = scenario.batteries
+    return () if batteries is None else tuple(link.profile for link in batteries.links)
 
 
 def _wrong_times(
@@ -147,13 +164,15 @@ def _is_without_effect(scenario: Scenario, event: Degrade) -> bool:
 
 def _beyond_the_tier(scenario: Scenario, event: Degrade) -> str:
     """Return what links of the tier cannot become; empty where they can, alone as it is."""
+    # The links of batteries are modelled, in a lab too.
+    tier = "model" if event.of == "batteries" else scenario.link
     for profile in _profiles_hit(scenario, event):
         try:
-            profile.check_tier(scenario.link)
+            profile.check_tier(tier)
         except TierUnfitError:
             continue  # it is refused where it is named
         try:
-            event.worse.applied(profile).check_tier(scenario.link)
+            event.worse.applied(profile).check_tier(tier)
         except TierUnfitError as error:
             return f"makes of links what they cannot be: {error}"
     return ""
@@ -165,12 +184,8 @@ def _profiles_hit(scenario: Scenario, event: Degrade) -> list[LinkProfile]:
         profiles = load_profiles(scenario.link_profiles)
     except ProfileError:
         return []
-    names = event.links or tuple(link.profile for link in scenario.grid.links)
+    names = event.links or _link_names(scenario, event)
     return [profiles[name].each_way(scenario.links) for name in names if name in profiles]
-
-
-def _is_headend(event: Kill | Freeze) -> bool:
-    return isinstance(event, Kill) or event.part == "headend"
 
 
 def _impossible_meter_event(

@@ -1,4 +1,4 @@
-"""What happens to the fleet and the head-end while a run goes on."""
+"""What happens to the fleet, the batteries and the systems while a run goes on."""
 
 from __future__ import annotations
 
@@ -20,9 +20,16 @@ from netem.worsening import WorseDuration, Worsening, WorseRate, WorseShare
 DAY_S: Final = 86_400
 
 
-class _OfTheNetwork(Part):
-    """What befalls the links of some concentrators, once or at hours of every day."""
+Whose = Literal["concentrators", "batteries"]
+"""Whose links something befalls."""
 
+
+class _OfTheNetwork(Part):
+    """What befalls the links of some concentrators or batteries, once or at hours of every day."""
+
+    of: Whose = "concentrators"
+    """Whose links it befalls: those of concentrators or those of emulated batteries, of which
+    ``share``, ``links``, ``region`` and ``cells`` are then."""
     at: ScenarioTime = Field(default="00:00", validate_default=True)
     """Scenario time since the start at which it begins; with ``hours``, before which it does not
     happen."""
@@ -50,9 +57,9 @@ class _OfTheNetwork(Part):
 
 
 class Outage(_OfTheNetwork):
-    """Concentrators cut off: connections break and none can be made until it is over.
+    """Concentrators or batteries cut off: connections break and none can be made until it is over.
 
-    It closes every step it touches: readings are due when the next step opens.
+    It closes every step it touches for concentrators: readings are due when the next step opens.
     """
 
     do: Literal["outage"]
@@ -114,7 +121,7 @@ class Degrade(_OfTheNetwork):
 
 
 class Kill(Part):
-    """The head-end shard dies at once (SIGKILL) and is started again."""
+    """A head-end shard or another system dies at once (SIGKILL) and is started again."""
 
     do: Literal["kill"]
     """What happens."""
@@ -122,6 +129,8 @@ class Kill(Part):
     """Scenario time since the start at which it dies."""
     restart_after: Duration = Field(default="1 s", validate_default=True)
     """Wall time until it is started again."""
+    part: Literal["headend", "bal", "billing"] = "headend"
+    """What dies: a head-end shard, the battery layer, or the billing back end."""
     shard: int = Field(default=0, ge=0)
     """Which head-end shard, from 0."""
 
@@ -218,9 +227,11 @@ def _joined(spans: Iterable[Occurrence]) -> Iterator[Occurrence]:
 
 
 def outage_spans(
-    timeline: Sequence[TimelineEvent], behaviour: BehaviourParameters
+    timeline: Sequence[TimelineEvent],
+    behaviour: BehaviourParameters,
+    of: Whose = "concentrators",
 ) -> tuple[OutageSpan, ...]:
-    """Return the outages of a timeline, as the fleet is told; each occurrence is one."""
+    """Return the outages of a timeline, as those ``of`` whom are told; each occurrence is one."""
     return tuple(
         OutageSpan(
             number=number,
@@ -232,19 +243,21 @@ def outage_spans(
             cells=event.cells,
         )
         for number, event in enumerate(timeline)
-        if isinstance(event, Outage)
+        if isinstance(event, Outage) and event.of == of
         for begins_s, ends_s in occurrences(event, behaviour)
     )
 
 
 def condition_spans(
-    timeline: Sequence[TimelineEvent], behaviour: BehaviourParameters
+    timeline: Sequence[TimelineEvent],
+    behaviour: BehaviourParameters,
+    of: Whose = "concentrators",
 ) -> tuple[Span, ...]:
-    """Return what else befalls the network in a timeline, as the fleet is told."""
+    """Return what else befalls the network in a timeline, as those ``of`` whom are told."""
     return tuple(
         _condition(event, number, occurrences(event, behaviour))
         for number, event in enumerate(timeline)
-        if isinstance(event, Flap | Partition | Degrade)
+        if isinstance(event, Flap | Partition | Degrade) and event.of == of
     )
 
 

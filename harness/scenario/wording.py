@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from harness.scenario.timeline import (
     Degrade,
     Flap,
@@ -14,6 +16,7 @@ from harness.scenario.timeline import (
     TimelineEvent,
 )
 
+_SYSTEMS: Final = {"bal": "battery layer", "billing": "billing back end"}
 __all__ = ["time_in_words", "what_happens", "when_in_words"]
 
 
@@ -27,12 +30,13 @@ def what_happens(event: TimelineEvent) -> str:
             every = f"of every {time_in_words(event.period)}"
             return f"{_whom(event)} down {_percent(event.down)} {every} ({broken})"
         case Partition():
-            return f"{_whom(event)} without a way to the head-end (octets hang)"
+            whither = "head-end" if event.of == "concentrators" else "battery layer"
+            return f"{_whom(event)} without a way to the {whither} (octets hang)"
         case Degrade():
             ramp = f", {time_in_words(event.ramp)} to get there and back" if event.ramp else ""
             return f"{_whom(event)} worse: {_worse(event)}{ramp}"
         case Kill():
-            return f"head-end shard {event.shard} killed"
+            return f"{_SYSTEMS.get(event.part, f'head-end shard {event.shard}')} killed"
         case Freeze():
             return f"{event.part} shard {event.shard} stands still"
         case MeterEvent():
@@ -66,6 +70,8 @@ def time_in_words(seconds: float) -> str:
 
 def _whom(event: NetworkEvent) -> str:
     links = " and ".join(event.links) if event.links else "all links"
+    if event.of == "batteries":
+        links += " of batteries"
     cells = f"{event.cells} cells on " if event.cells else ""
     region = f" in region {event.region}" if event.region else ""
     return f"{_percent(event.share)} of {cells}{links}{region}"

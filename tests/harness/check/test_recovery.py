@@ -260,3 +260,10 @@ def test_the_series_show_the_dip_and_the_catch_up_in_steps(tmp_path: Path) -> No
     assert planned.values == [METERS] * 2 * STEPS + [0, 0]
     assert stored.scenario_s[::2] == pytest.approx([step * STEP_S for step in range(STEPS + 1)])
     assert list(stored.wall_s) == sorted(stored.wall_s)
+
+
+def test_what_befalls_batteries_and_their_layer_holds_back_no_reading(tmp_path: Path) -> None:
+    away = {**OUTAGE, "of": "batteries"}
+    kill = {"do": "kill", "part": "bal", "at": "00:20"}
+    systems = {"batteries": {"count": 6}, "bal": {"virtual": 2}}
+    assert verdict_of(recorded(tmp_path, away, kill, **systems)).recoveries == ()

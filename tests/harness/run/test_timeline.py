@@ -51,6 +51,16 @@ class FakeHeadEnd(ReferenceTarget):
         self.killed.append((number, restart_after_s))
 
 
+class FakeSystem:
+    """A system that only notes how it was killed."""
+
+    def __init__(self) -> None:
+        self.killed: list[float] = []
+
+    async def kill(self, restart_after_s: float) -> None:
+        self.killed.append(restart_after_s)
+
+
 class Played:
     """A timeline played over a fake head-end, and what the record says of it."""
 
@@ -63,12 +73,20 @@ class Played:
         *,
         first: str = "auto",
         speed: float = SPEED,
+        more: dict[str, Any] | None = None,
     ) -> None:
         recorded = RecordedFolder(folder, {"speed": speed})
-        told = {**SCENARIO, "speed": speed, "timeline": events, "protocol": protocol}
+        told = {
+            **SCENARIO,
+            "speed": speed,
+            "timeline": events,
+            "protocol": protocol,
+            **(more or {}),
+        }
         told["behaviour"] = {**SCENARIO["behaviour"], "first": first}
         self._speed = speed
         self.head_end = FakeHeadEnd(pid)
+        self.systems: dict[str, FakeSystem] = {}
         self._path = recorded.path
         self._prepared = replace(recorded.prepared, scenario=Scenario.model_validate(told))
         self._load = Load(folder / "unused.sock", lambda shard, code: None)
@@ -81,7 +99,9 @@ class Played:
         with RunRecorder(self._path) as recorder:
             journal = Journal(recorder, first_s, clock, clock.monotonic_s, lambda: None)
             with trio.fail_after(10):
-                timeline = Timeline(self._prepared, self.head_end, self._load, clock, journal)
+                timeline = Timeline(
+                    self._prepared, self.head_end, self._load, clock, journal, self.systems
+                )
                 await timeline.play()
         return list(RunRecord.load(self._path).events)
 
@@ -136,6 +156,37 @@ async def test_every_time_that_something_befalls_the_network_is_recorded(
             "100 % of all links in region 2 of 3 without a way to the head-end (octets hang)"
         ),
     }
+
+
+BATTERIES = {"batteries": {"count": 6}, "bal": {"virtual": 2}}
+
+
+async def test_the_battery_layer_dies_and_not_the_head_end(tmp_path: Path, sleeper: int) -> None:
+    kill = {"do": "kill", "part": "bal", "at": "00:15", "restart_after": "10 ms"}
+    played = Played(tmp_path, [kill], sleeper, more=BATTERIES)
+    played.systems = {"bal": FakeSystem(), "billing": FakeSystem()}
+    events = await played.play()
+    assert texts(events) == [(FaultBegan, "kill 0"), (FaultEnded, "kill 0")]
+    (began,) = (event for event in events if isinstance(event, FaultBegan))
+    assert began.description == "battery layer killed"
+    assert [system.killed for system in played.systems.values()] == [[0.01], []]
+    assert played.head_end.killed == []
+
+
+async def test_a_system_that_is_not_there_is_noted(tmp_path: Path, sleeper: int) -> None:
+    kill = {"do": "kill", "part": "bal", "at": "00:01"}
+    events = await Played(tmp_path, [kill], sleeper, more=BATTERIES).play()
+    assert [event.text for event in events if isinstance(event, Note)] == [
+        "kill 0: there is no bal"
+    ]
+
+
+async def test_an_outage_of_batteries_is_recorded(tmp_path: Path, sleeper: int) -> None:
+    cut = {"do": "outage", "of": "batteries", "at": "00:10", "for": "5 min", "share": "50 %"}
+    events = await Played(tmp_path, [cut], sleeper, more=BATTERIES).play()
+    assert texts(events) == [(FaultBegan, "outage 0"), (FaultEnded, "outage 0")]
+    (began,) = (event for event in events if isinstance(event, FaultBegan))
+    assert began.description == "50 % of all links of batteries cut off"
 
 
 async def test_what_befalls_meters_is_recorded(tmp_path: Path, sleeper: int) -> None:
