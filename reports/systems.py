@@ -76,7 +76,11 @@ def battery_facts(figures: BatteryFigures) -> dict[str, str]:
 def examples_of(verdict: Verdict, check: str) -> tuple[str, ...]:
     """Return what was found that a check is about, the first few; nothing for other checks."""
     part, _, kind = check.partition(".")
-    figures = verdict.batteries if part == "batteries" else None
+    systems_of: dict[str, BatteryFigures | BillFigures | None] = {
+        "batteries": verdict.batteries,
+        "bills": verdict.bills,
+    }
+    figures = systems_of.get(part)
     examples = () if figures is None else figures.examples
     return tuple(example for example in examples if example.startswith(f"{kind}: "))
 
@@ -167,7 +171,8 @@ def _battery_sentence(figures: BatteryFigures) -> str:
     found = [f"{count(n)} {label}" for label, name, _ in _FOUND if (n := getattr(figures, name))]
     fate = ", ".join(found) if found else "each as ordered"
     return (
-        f"{counted(figures.batteries, 'battery', 'batteries')}, {_virtual(figures)} commanded: "
+        f"{counted(figures.batteries, 'battery', 'batteries')}, "
+        f"{counted(figures.virtual, 'virtual one')} commanded: "
         f"{taken}; {counted(figures.executed, 'order')} carried out, {fate}"
     )
 

@@ -108,6 +108,8 @@ def _told(known: Known, record: RunRecord, one: Listed, most: int) -> Told:
             return others.replays(known)
         case "batteries":
             return batteries.batteries(known, verdict, fate, most)
+        case "bills":
+            return others.bills(verdict, fate, most)
         case "bal":
             return batteries.asked(known, verdict, one.check.partition(".latency")[0], most)
     if one.check == LAG:

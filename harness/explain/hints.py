@@ -53,6 +53,14 @@ HINTS: Final[Mapping[str, str]] = {
     "it was in the journal, or somebody else commands the battery.",
     "batteries.commands_lost": "A client was told that its command is accepted, and the journal "
     "has never heard of it: it was confirmed before it was durable.",
+    "bills.wrong": "Another amount than the plan asks for. Where a reading explains it, follow it; "
+    "where none does, the billing system works it out otherwise: months and peak hours in "
+    "local time, prices, rounding.",
+    "bills.missing": "Due and not made: withheld for a reading that cannot be, not yet made when "
+    "the run ended, or forgotten.",
+    "bills.twice": "A meter was billed again for a month that it was billed for: the billing "
+    "system does not know its own bills after a restart.",
+    "bills.invented": "A bill of a meter or a month that the plan does not have.",
     "generator.lag": "The load generator began something later than its plan said, by more than "
     "limits.lag: latencies and lateness of this run may be its own fault and not the head-end's. "
     "Use a larger machine, fewer concentrators, a lower speed, or more Locust workers.",

@@ -29,6 +29,7 @@ from reports.recording import (
     Verdict,
     latencies_at,
 )
+from reports.text import counted
 
 SLOWEST: Final = 3
 CONFLICTS: Final = "conflicts"
@@ -256,6 +257,21 @@ def _counted(lab: LabRecord | None, name: str) -> Iterator[str]:
             fates = {"lost": one.lost, "limited": one.limited, "overflowed": one.overflowed}
             told = "".join(f", {count:,} {what}" for what, count in fates.items() if count)
             yield f"counted {one.direction}: {one.packets:,} packets came through{told}"
+
+
+def bills(verdict: Verdict, fate: str, most: int) -> Told:
+    """Tell of the bills that a check is about, with the readings that explain them."""
+    figures = verdict.bills
+    if figures is None:
+        return Told(("this run has no account of bills: the reasons of its verdict say why",))
+    found = (
+        f"{counted(figures.due, 'bill')} due, {figures.correct:,} right to the cent; of the wrong "
+        f"and missing ones {figures.explained:,} follow from readings that the store lacks or has "
+        "otherwise"
+    )
+    examples = [one for one in figures.examples if one.startswith(f"{fate}: ")]
+    subjects = tuple(Subject(one.partition(": ")[2]) for one in examples[:most])
+    return Told((found,), subjects, int(getattr(figures, fate)) - len(subjects))
 
 
 def _seen(how: str, value: float | None, unit: str) -> str:

@@ -41,7 +41,7 @@ def test_alarms_and_registrations_are_a_line_each(tmp_path: Path) -> None:
 
 def test_each_system_beside_the_head_end_has_its_counts_and_examples(tmp_path: Path) -> None:
     summary = _summary(tmp_path, systems_verdict())
-    assert "### Batteries\n\n200 batteries, 34 virtual batteries commanded" in summary
+    assert "### Batteries\n\n200 batteries, 34 virtual ones commanded" in summary
     for row in (
         "| accepted | 72 | 90 % | durable when answered |",
         "| unanswered | 3 | 3.75 % | no answer in time, or an error |",

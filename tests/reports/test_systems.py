@@ -44,7 +44,7 @@ def test_batteries_come_before_bills_and_are_part_of_the_scale() -> None:
 
 def test_what_is_well_is_said_in_a_line() -> None:
     assert of_batteries(executed=3).sentence == (
-        "1 battery, 1 virtual battery commanded: 1 of 1 command accepted; "
+        "1 battery, 1 virtual one commanded: 1 of 1 command accepted; "
         "3 orders carried out, each as ordered"
     )
     assert of_bills(BillFigures(due=7, correct=7)).sentence == (
@@ -109,6 +109,8 @@ def test_examples_belong_to_their_check() -> None:
     verdict: Verdict = systems_verdict()
     assert len(examples_of(verdict, "batteries.invented")) == 1
     assert examples_of(verdict, "batteries.lost") == ()
+    assert len(examples_of(verdict, "bills.wrong")) == 1
+    assert examples_of(verdict, "bills.invented") == ()
     assert examples_of(verdict, "readings.invented") == ()
     assert examples_of(passed_verdict(), "batteries.invented") == ()
 

@@ -18,6 +18,7 @@ from harness.limits import MEASURES
 from harness.run.facts import IssuedCommand
 from harness.store.commands import Command, CommandState
 from reports.recording import (
+    BillFigures,
     LabRecord,
     LabSample,
     LatencyInterval,
@@ -79,6 +80,34 @@ def test_replays_that_were_accepted_are_told_one_by_one(tmp_path: Path) -> None:
     assert told["found"][0].startswith("2 confirmed pushes were sent again")
     assert told["found"][1:] == accounts
     assert "invocation counter" in told["hint"]
+
+
+def test_bills_are_told_with_the_readings_that_explain_them(tmp_path: Path) -> None:
+    run = RecordedFolder(tmp_path)
+    check_run(run.path)
+    assert explained(run, "bills.wrong")["found"] == [
+        "this run has no account of bills: the reasons of its verdict say why"
+    ]
+    verdict = RunRecord.load(run.path).verdict
+    assert verdict is not None
+    bills = BillFigures(
+        due=9,
+        correct=6,
+        wrong=3,
+        explained=1,
+        examples=(
+            "wrong: the bill of meter 7 for 2026-10 is 31.22, and must be 31.23: its reading is "
+            "not in the store",
+            "wrong: the bill of meter 8 for 2026-10 is 1.00, and must be 2.00",
+            "twice: the bill of meter 9 for 2026-10 is 1.00 and then 1.00, and must be 1.00",
+        ),
+    )
+    write_verdict(run.path, replace(verdict, bills=bills))
+    told = explained(run, "bills.wrong", most=1)
+    assert told["found"][0].startswith("9 bills due, 6 right to the cent; of the wrong and missing")
+    (subject,) = told["subjects"]
+    assert subject["title"].startswith("the bill of meter 7 for 2026-10 is 31.22")
+    assert told["more"] == 2
 
 
 def test_whatever_a_scenario_may_limit_can_be_explained(tmp_path: Path) -> None:
