@@ -152,6 +152,9 @@ def _of_batteries(scenario: Scenario) -> dict[str, str]:
             f"{what}{split}: {names:,} to command; read {read}, "
             f"readings at most {_duration(bal.staleness)} old"
         )
+        if bal.faces:
+            faces = ", ".join(f"{face.speaks} on port {face.port}" for face in bal.faces)
+            lines["bal"] += f"; speaks {faces}"
     return lines
 
 

@@ -31,7 +31,7 @@ COVERAGE: Final = (ROOT / "docs/reference/coverage/batteries.md").read_text(enco
 SMALL: Final = """\
 name = "small"
 grid = { transformer_stations = 2 }
-behaviour = { steps = 1 }
+behaviour = { steps = 4 }
 """
 
 
@@ -108,7 +108,7 @@ def _policies() -> list[list[str]]:
 
 def test_the_topology_of_the_guide_is_one_and_commands_the_two_homes(tmp_path: Path) -> None:
     blocks = re.findall(r"^```toml\n(.*?)^```$", HOWTO, re.DOTALL | re.MULTILINE)
-    plain, topology, own = blocks
+    plain, topology, own, timeline, faces = blocks
     assert "battery" in tomllib.loads(topology)
     (tmp_path / "association.toml").write_text(topology)
     scenario: Scenario = load(tmp_path, SMALL + own)
@@ -119,7 +119,10 @@ def test_the_topology_of_the_guide_is_one_and_commands_the_two_homes(tmp_path: P
     for battery in tomllib.loads(topology)["battery"]:
         assert battery["capacity_mah"] == category.capacity[0] == category.capacity[1]
         assert battery["max_charge_ma"] == category.capacity[0] * category.charge_rate // 1_000_000
-    assert load(tmp_path, SMALL + plain).batteries is not None
+    assert load(tmp_path, SMALL + plain + timeline).batteries is not None
+    spoken = load(tmp_path, SMALL + faces).bal
+    assert spoken is not None
+    assert [face.speaks for face in spoken.faces] == ["v1", "sunspec"]
 
 
 def test_the_coverage_page_names_every_module() -> None:

@@ -80,7 +80,9 @@ def test_batteries_virtual_ones_and_requests_are_told(tmp_path: Path) -> None:
 def test_a_topology_of_ones_own_is_named_and_counted(tmp_path: Path) -> None:
     (tmp_path / "own.toml").write_text(TOPOLOGY)
     own = 'batteries = { count = 1 }\n[bal]\ntopology = "own.toml"\nrefresh = "active"\n'
-    line = told(load(tmp_path, SMALL + own))["bal"]
+    own += 'faces = [{ speaks = "v1", port = 4004 }, { speaks = "v2", port = 4005 }]\n'
+    line, _, faces = told(load(tmp_path, SMALL + own))["bal"].partition("; speaks ")
+    assert faces == "v1 on port 4004, v2 on port 4005"
     assert line.startswith("as ")
     assert line.endswith(
         "own.toml says: 1 to command; read all the time, readings at most 15 min old"
