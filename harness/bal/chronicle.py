@@ -33,6 +33,7 @@ class _Batch:
     events: list[Event] = field(default_factory=list)
     orders: list[Order] = field(default_factory=list)
     fates: list[Order] = field(default_factory=list)
+    learned: list[tuple[str, str]] = field(default_factory=list)
     durable: trio.Event = field(default_factory=trio.Event)
 
 
@@ -101,6 +102,11 @@ class Chronicle:
         self._batch.fates.append(replace(order, fate=fate, fate_ms=at_ms, sent=sent))
         self._filled.set()
 
+    def learned(self, source: str, what: str) -> None:
+        """Note what a restart need not learn again."""
+        self._batch.learned.append((source, what))
+        self._filled.set()
+
     async def leaves(self, order: Order, sent: int) -> None:
         """Note what is about to be sent for an order; return once that is durable."""
         batch = self._batch
@@ -144,7 +150,7 @@ class Chronicle:
             self._under_way, self._batch = self._batch, _Batch()
             self._filled = trio.Event()
         batch = self._under_way
-        entry = Entry(batch.events, batch.orders, batch.fates)
+        entry = Entry(batch.events, batch.orders, batch.fates, batch.learned)
         state = self._state_to_keep()
         while True:
             try:

@@ -37,6 +37,10 @@ CREATE TABLE IF NOT EXISTS orders (
     fate_ms INTEGER,
     sent INTEGER
 ) STRICT;
+CREATE TABLE IF NOT EXISTS learned (
+    source TEXT PRIMARY KEY,
+    what TEXT NOT NULL
+) STRICT;
 CREATE TABLE IF NOT EXISTS snapshots (
     only INTEGER PRIMARY KEY CHECK (only = 1),
     sequence INTEGER NOT NULL,
@@ -104,6 +108,9 @@ class Entry:
     events: Sequence[Event] = ()
     orders: Sequence[Order] = ()
     fates: Sequence[Order] = ()
+    learned: Sequence[tuple[str, str]] = ()
+    """What was learned of a source, JSON, in place of what was known of it; see `Journal.learned`.
+    """
 
 
 class Journal:
@@ -137,6 +144,9 @@ class Journal:
                     "UPDATE orders SET fate = ?, fate_ms = ?, sent = coalesce(?, sent)"
                     " WHERE sequence = ?",
                     [(one.fate, one.fate_ms, one.sent, one.sequence) for one in entry.fates],
+                )
+                self._file.executemany(
+                    "INSERT OR REPLACE INTO learned VALUES (?, ?)", entry.learned
                 )
                 self._file.execute("COMMIT")
             except BaseException:
@@ -180,6 +190,11 @@ class Journal:
                 " WHERE sent IS NOT NULL GROUP BY source"
             )
             return {source: (current_ma, sent) for source, current_ma, sent, _ in rows}
+
+    def learned(self) -> dict[str, str]:
+        """Return what was learned of each source that costs time to learn again."""
+        with _failing(self._path):
+            return dict(self._file.execute("SELECT source, what FROM learned"))
 
     def last(self) -> tuple[int, int]:
         """Return the sequences of the last event and the last order; 0 where there is none."""

@@ -35,6 +35,9 @@ class Listener(Protocol):
     def was_read(self, name: str, reading: Reading) -> None:
         """Take a reading."""
 
+    def was_learned(self, name: str, what: str) -> None:
+        """Take what was learned of a battery (`Memory.learned`), for a restart."""
+
     def was_lost(self, name: str, cause: str) -> None:
         """Take note that a battery cannot be reached, or still cannot."""
 
@@ -85,6 +88,7 @@ class Keeper:
         self._limit = limit
         self._makers = makers
         self._memory = memory
+        self._layout = memory.layout
         self._work = trio.Event()
         self._read_wanted = False
         self._order: Order | None = None
@@ -154,7 +158,14 @@ class Keeper:
                     self._verify = True
                     return  # it served before: a new line may serve again
                 good = True
+                self._learn()
                 await self._work.wait()
+
+    def _learn(self) -> None:
+        """Tell what the line has taught, where it is news."""
+        if self._memory.layout is not self._layout:
+            self._layout = self._memory.layout
+            self._listener.was_learned(self.name, self._memory.learned())
 
     async def _do(self, driver: Driver) -> None:
         """Do all there is to do."""

@@ -58,6 +58,7 @@ class BatteryLayer:
         self._clock = clock
         self._journal = Journal(config.journal)
         self._sent = self._journal.last_sent()
+        self._learned = self._journal.learned()
         self.chronicle = Chronicle(
             self._journal,
             lambda: Batteries() if config.topology is None else load_topology(config.topology),
@@ -161,6 +162,10 @@ class BatteryLayer:
             self.counts["readings refused"] += 1
             log.warning("a reading that cannot be", error=str(error))
 
+    def was_learned(self, name: str, what: str) -> None:
+        """Keep what was learned of a battery for a restart."""
+        self.chronicle.learned(name, what)
+
     def was_lost(self, name: str, cause: str) -> None:
         """Take note that a battery cannot be reached."""
         self.counts[f"lost: {cause}"] += 1
@@ -217,7 +222,7 @@ class BatteryLayer:
             retry_s=RETRY_S,
             limit=self._limit,
             makers=DRIVERS,
-            memory=Memory(sent=self._sent.get(name)),
+            memory=Memory.of(self._learned.get(name), self._sent.get(name)),
         )
         self.keepers[name] = keeper
         self._refresher.add(name, self.now_ms())

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import Any, Final, Protocol, TypeAlias
 
 import trio
@@ -14,6 +15,7 @@ from harness.bal.config import Endpoint
 from harness.bal.model.values import Nameplate, Reading
 from harness.bal.tls import client_context
 from protocols.sunspec import RegisterMap
+from protocols.sunspec.image import Run, shared_map
 
 RECEIVE_SIZE: Final = 4_096
 NowMs: TypeAlias = Callable[[], int]
@@ -71,6 +73,21 @@ class Memory:
 
     layout: RegisterMap | None = None
     sent: tuple[int, int] | None = None
+
+    def learned(self) -> str:
+        """Return what a restart need not learn again, as JSON."""
+        layout = self.layout
+        runs = None if layout is None else [layout.base, *map(astuple, layout.runs)]
+        return json.dumps(runs)
+
+    @classmethod
+    def of(cls, learned: str | None, sent: tuple[int, int] | None) -> Memory:
+        """Return the memory of what `learned` said, and what was sent last."""
+        found = json.loads(learned or "null")
+        if found is None:
+            return cls(None, sent)
+        base, *runs = found
+        return cls(shared_map(base, tuple(Run(*run) for run in runs)), sent)
 
 
 @dataclass(frozen=True, slots=True)

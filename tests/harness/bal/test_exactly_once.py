@@ -101,6 +101,18 @@ async def test_a_map_is_found_once_and_not_with_every_line(tmp_path: Path) -> No
         assert [looked(way, number) for number in range(2)] == [True, False]
 
 
+async def test_a_layer_that_starts_again_still_knows_the_map(tmp_path: Path) -> None:
+    async with (
+        open_park(tmp_path, battery_config(1, category=sunspec())) as park,
+        open_way(park.dial) as way,
+    ):
+        config = way.redirect(bal_config(tmp_path, park), NAME)
+        for _ in range(2):
+            async with open_layer(config, park.clock) as layer:
+                assert (await layer.status(NAME)).online
+        assert [looked(way, number) for number in range(2)] == [True, False]
+
+
 def looked(way: LossyWay, connection: int) -> bool:
     return any(LOOK_FOR_MAP in asked for asked in way.connections[connection])
 
