@@ -17,6 +17,7 @@ from harness.bal.journal import Event, Fate, Journal, Order
 from harness.check.bal import JOURNAL
 from harness.check.command import check_run
 from harness.errors import ArgumentsError, ExitCode
+from harness.explain.batteries import NEAREST
 from harness.explain.command import explain_run
 from harness.load.clients.commanded import Commanded
 from harness.load.clients.summary import LOAD_FOLDER, CommandNotes, summary_path
@@ -187,6 +188,19 @@ def test_more_than_is_told_is_counted(told_once: BatteryRun) -> None:
     told_once.judged()
     told = told_once.explained("batteries.invented", most=3)
     assert (len(told["subjects"]), told["more"]) == (3, 7)
+
+
+def test_of_much_that_happened_the_nearest_is_told(told_once: BatteryRun) -> None:
+    for at_s in range(100, 200, 5):
+        told_once.ordered(at_s, at_s, "executed")
+        told_once.executed(at_s, at_s)
+    told_once.executed(300, -7)
+    told_once.judged()
+    (subject,) = told_once.explained("batteries.invented")["subjects"]
+    own = [one for one in moments(subject) if not one.startswith("run: ")]
+    assert len(own) == NEAREST
+    assert own[-1].startswith("record: executed 22: current -7")
+    assert not any("order 1:" in one for one in own)
 
 
 def test_an_accepted_command_that_the_journal_lacks_leads_to_its_answer(
