@@ -39,8 +39,8 @@ def scenario(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ):
         assert text.count(large) == 1, large
         text = text.replace(large, small)
-    # Whoever asks while batteries or the layer are away waits for them.
-    text = text.replace('"<= 20 s"', '"<= 60 s"')
+    # Whoever asks while batteries or the layer are away waits for them, too.
+    text = text.replace('"<= 45 s"', '"<= 60 s"')
     path = tmp_path_factory.mktemp("batteries") / "batteries.toml"
     path.write_text(text + TIMELINE)
     return path
