@@ -111,12 +111,17 @@ async def test_units_come_and_go_with_their_batteries(tmp_path: Path) -> None:
     async with served(tmp_path) as (_, layer, stream):
         host = Host(stream, 3)
         await layer.command(REMOVE, {"name": "home"})
-        await layer.command(MAKE_AGGREGATOR, {"name": "later", "sources": ["battery-0000001"]})
+        made = MAKE_AGGREGATOR, {"name": "later", "sources": ["battery-0000001"]}
+        await layer.command(*made)
         assert isinstance(await host.ask("find"), Found)
         assert isinstance(await host.ask("read_status"), StatusRead)
+        assert await host.ask("set_power", 100_000) == PowerSet(100_000)
         await layer.command(REMOVE, {"name": "later"})
         assert refused(await host.ask("read_status")) == NO_TARGET
         assert refused(await host.ask("set_power", 1)) == NO_TARGET
+        # What the one before was told, one of the same name was not.
+        await layer.command(*made)
+        assert await host.ask("read_power") == PowerRead(None)
 
 
 async def test_a_power_that_was_possible_as_the_registers_told_is_cut_not_refused(
