@@ -16,9 +16,7 @@ from emulator.clock import ScenarioClock
 from harness.errors import causes
 from harness.facts import part_versions, version
 from harness.run.api import ApiProcess
-from harness.run.batteries import BatterySystem
-from harness.run.billing import BillingSystem
-from harness.run.clients import write_clients
+from harness.run.beside import Beside
 from harness.run.congestion import congestion_facts
 from harness.run.draining import Drain
 from harness.run.external import ExternalTarget
@@ -30,7 +28,7 @@ from harness.run.latencies import LatencyLog
 from harness.run.load import Load, LoadFailedError, first_of, locust_processes, locust_totals
 from harness.run.monitor import Monitor
 from harness.run.network import change_lab
-from harness.run.observing import Observer, read_summaries
+from harness.run.observing import Observer, read_client_summaries, read_summaries
 from harness.run.ordered import issue
 from harness.run.outcomes import link_of, record_commands
 from harness.run.preparation import Prepared
@@ -91,9 +89,8 @@ class Conductor:
         self._processes: list[RunProcess] = []
         self._ending = trio.Event()
         self._lab: LabWatch | None = None
-        self._batteries: BatterySystem | None = None
-        self._billing: BillingSystem | None = None
         self._dropped = conntrack_drops()
+        self._beside = Beside(prepared, self._offset_s, self._journal, progress)
         self._facts = RunFacts(
             clock=self._clock.triple,
             realtime_offset_s=self._offset_s,
@@ -164,7 +161,7 @@ class Conductor:
                     if self._lab is not None:
                         systems.start_soon(self._lab.run)
                     await target.start(systems)
-                    await self._start_systems(target, systems, sockets)
+                    await self._beside.start(target, systems, sockets)
                     await systems.start(load.run)
                     await self._start_locust(load, systems)
                     await load.prepare(self._prepared)
@@ -178,36 +175,6 @@ class Conductor:
                 await self._stop(target, load)
             systems.cancel_scope.cancel()
 
-    async def _start_systems(self, target: Target, systems: trio.Nursery, sockets: Path) -> None:
-        """Start the systems beside the head-end, and say what their clients do."""
-        scenario = self._prepared.scenario
-        if scenario.bal is not None:
-            self._batteries = BatterySystem(
-                self._prepared,
-                scenario.bal,
-                sockets,
-                started=self._journal.process_started,
-                note=self._journal.note,
-                doubt=self._journal.doubt,
-                say=self._progress.say,
-            )
-            await self._batteries.start(systems)
-        if scenario.billing is not None and isinstance(target, ReferenceTarget):
-            self._billing = BillingSystem(
-                self._prepared,
-                scenario.billing,
-                self._offset_s,
-                started=self._journal.process_started,
-                note=self._journal.note,
-                doubt=self._journal.doubt,
-                say=self._progress.say,
-            )
-            await self._billing.start(
-                systems, target.control_sockets, shared_store=target.shared_store
-            )
-        workers = scenario.load_driver.workers
-        write_clients(self._prepared, workers, self._batteries, self._billing)
-
     async def _live(self, target: Target, load: Load) -> None:
         """Let the scenario happen, then drain."""
         observer = Observer(
@@ -219,13 +186,14 @@ class Conductor:
             self._progress,
             self._latencies,
             self._out_of_memory,
+            self._beside.pids,
         )
         async with trio.open_nursery() as observing:
             observing.start_soon(observer.run, self._processes)
             observing.start_soon(self._change_links)
             with self._journal.phase("timeline"):
                 async with trio.open_nursery() as happening:
-                    systems = {"bal": self._batteries, "billing": self._billing}
+                    systems = {"bal": self._beside.batteries, "billing": self._beside.billing}
                     timeline = Timeline(
                         self._prepared,
                         target,
@@ -279,11 +247,7 @@ class Conductor:
             self._journal.doubt(str(error))
         for process in self._processes:
             await process.stop(ask=lambda: None)
-        if self._batteries is not None:
-            await self._batteries.stop()
-        if self._billing is not None:
-            await self._billing.finish()
-            await self._billing.stop()
+        await self._beside.stop()
         await target.observe(self._monitor)
         self._write_facts(head_end=dict(target.counts()), latencies=tuple(target.latencies()))
         await target.stop()
@@ -292,10 +256,14 @@ class Conductor:
             for note in self._lab.record.notes:
                 self._journal.note(f"links: {note}")
         if dropped := conntrack_drops() - self._dropped:
-            self._journal.doubt(f"connection tracking of this machine dropped {dropped:,} packets")
+            packets = "packet" if dropped == 1 else "packets"
+            self._journal.doubt(
+                f"connection tracking of this machine dropped {dropped:,} {packets}"
+            )
         now = self._journal.now().wall_s
         summaries = read_summaries(self._prepared)
-        self._latencies.take(now, summaries, last=True)
+        clients = read_client_summaries(self._prepared)
+        self._latencies.take(now, [*summaries, *clients], last=True)
         self._write_facts(
             congestion=congestion_facts(self._prepared.fleet.congestion, summaries, target.counts())
         )
@@ -325,10 +293,7 @@ class Conductor:
         self._clock.start(time.monotonic() + self._prepared.lead_s, float(fleet.first_s), rate)
         self._write_facts(clock=self._clock.triple)
         await target.start_clock(self._clock)
-        if self._batteries is not None:
-            await self._batteries.start_clock(self._clock)
-        if self._billing is not None:
-            await self._billing.start_clock(self._clock)
+        await self._beside.start_clock(self._clock)
         await load.start(self._clock)
 
     async def _issue_commands(self, target: Target) -> None:

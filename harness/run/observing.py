@@ -6,11 +6,13 @@ import json
 import os
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Final
 
 import trio
 
 from emulator.tally import RECEIVED, SENT
+from harness.load.clients.summary import clients_of, summary_path
 from harness.run.journal import Journal
 from harness.run.latencies import LatencyLog
 from harness.run.load import Load
@@ -38,6 +40,7 @@ class Observer:
         progress: shows people where the run stands.
         latencies: takes what the fleet measured.
         exceeded: called once all processes together hold more memory than the scenario allows.
+        beside: process ids of the systems beside the head-end, by name.
     """
 
     def __init__(
@@ -50,7 +53,9 @@ class Observer:
         progress: Progress,
         latencies: LatencyLog,
         exceeded: Callable[[int], None],
+        beside: Callable[[], Mapping[str, int]] = dict,
     ) -> None:
+        self._beside = beside
         self._prepared = prepared
         self._target = target
         self._load = load
@@ -73,12 +78,14 @@ class Observer:
         """Observe once."""
         fleet = {f"fleet-{shard}": pid for shard, pid in self._load.pids.items()}
         ours = {process.name: process.pid for process in processes}
-        self._monitor.sample({"run": os.getpid(), **ours, **fleet, **self._target.pids()})
+        systems = {**self._target.pids(), **self._beside()}
+        self._monitor.sample({"run": os.getpid(), **ours, **fleet, **systems})
         self._mind_memory()
         await self._target.observe(self._monitor)
         summaries = read_summaries(self._prepared)
         self._record_octets(summaries)
-        self._latencies.take(self._journal.now().wall_s, summaries)
+        clients = read_client_summaries(self._prepared)
+        self._latencies.take(self._journal.now().wall_s, [*summaries, *clients])
         standing = self._standing(summaries)
         self._record(standing)
         self._note_refusals()
@@ -150,8 +157,17 @@ def read_summaries(prepared: Prepared) -> list[dict[str, Any]]:
     return [_summary(prepared, shard) for shard in range(prepared.fleet.shards)]
 
 
+def read_client_summaries(prepared: Prepared) -> list[dict[str, Any]]:
+    """Return what each client of a system beside the head-end last wrote of itself."""
+    config = clients_of(prepared.folder.path)
+    return [_read(summary_path(prepared.folder.path, number)) for number in range(config)]
+
+
 def _summary(prepared: Prepared, shard: int) -> dict[str, Any]:
-    path = prepared.folder.shard(shard) / SHARD_SUMMARY
+    return _read(prepared.folder.shard(shard) / SHARD_SUMMARY)
+
+
+def _read(path: Path) -> dict[str, Any]:
     try:
         summary: dict[str, Any] = json.loads(path.read_text())
     except FileNotFoundError:

@@ -10,8 +10,15 @@ from typing import Final
 from emulator.atomic import write_json
 from emulator.tally import Tally
 from harness.load.clients.commanded import Commanded
+from harness.load.clients.config import CONFIG_NAME
 
 LOAD_FOLDER: Final = "load"
+
+
+def clients_of(run: Path) -> int:
+    """Return how many clients a run has; 0 before it is known, and where there are none."""
+    path = run / LOAD_FOLDER / CONFIG_NAME
+    return int(json.loads(path.read_text())["clients"]) if path.is_file() else 0
 
 
 def summary_path(run: Path, client: int) -> Path:
