@@ -9,11 +9,17 @@ import pytest
 from harness.bal.happenings import LOST
 from harness.bal.journal import read_journal
 from harness.check.bal import CHECKS
+from harness.run.preparation import free_ports
 from reports.recording import FaultBegan, RunRecord
 from tests.support.command_line import ROOT, WholeRun, meterstorm, run_scenario
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
+FACE = """
+[[bal.faces]]
+speaks = "v1"
+port = {port}
+"""
 TIMELINE = """
 [[timeline]]
 do = "outage"
@@ -42,7 +48,8 @@ def scenario(tmp_path_factory: pytest.TempPathFactory) -> Path:
     # Whoever asks while batteries or the layer are away waits for them, too.
     text = text.replace('"<= 45 s"', '"<= 60 s"')
     path = tmp_path_factory.mktemp("batteries") / "batteries.toml"
-    path.write_text(text + TIMELINE)
+    (port,) = free_ports(1)
+    path.write_text(text + FACE.format(port=port) + TIMELINE)
     return path
 
 
@@ -77,6 +84,10 @@ def test_both_faults_happened(killed: WholeRun) -> None:
     assert 0 < len(lost) <= 13
     # Nobody's readings were held back by it.
     assert not killed.verdict.recoveries
+
+
+def test_its_face_is_there_again_after_the_kill(killed: WholeRun) -> None:
+    assert (killed.path / "logs" / "bal.log").read_text().count("face open") == 2
 
 
 def test_it_is_foreseen_in_words(scenario: Path) -> None:
