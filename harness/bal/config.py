@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from harness.bal.faces.config import FaceConfig
 from harness.bal.model.refresh import RefreshMode
@@ -19,18 +19,36 @@ class _Frozen(BaseModel):
 
 
 class Endpoint(_Frozen):
-    """Where a battery is, and what it speaks."""
+    """Where a battery is, and what it speaks: a host and a port, or a serial device."""
 
     driver: Literal["jbd", "sunspec", "v1", "v2", "v3"]
     """v1, v2 and v3 are the dialects of networked batteries."""
-    host: str
-    port: Annotated[int, Field(ge=1, le=65_535)]
+    host: str | None = None
+    port: Annotated[int, Field(ge=1, le=65_535)] | None = None
+    device: Annotated[str, Field(pattern="^/")] | None = None
+    """Path of a terminal device, for ``jbd``: ``/dev/ttyUSB0``."""
     unit: Annotated[int, Field(ge=0, le=255)] = 1
     """Modbus unit."""
     battery: Annotated[str, Field(min_length=1, max_length=255)] | None = None
     """What another node calls its battery; as we do if None."""
     tls: TlsFiles | None = None
     """Certificates for a line that is TLS."""
+
+    @model_validator(mode="after")
+    def _one_place(self) -> Self:
+        if self.device is not None:
+            if self.driver != "jbd":
+                raise ValueError(f"{self.driver} is spoken over TCP: give host and port")
+            if (self.host, self.port, self.tls) != (None, None, None):
+                raise ValueError("a device has no host, no port and no TLS: leave them out")
+        elif self.host is None or self.port is None:
+            raise ValueError("give host and port, or the device of a serial line")
+        return self
+
+    @property
+    def place(self) -> str:
+        """Where that is, for people."""
+        return self.device or f"{self.host}:{self.port}"
 
 
 class Refresh(_Frozen):

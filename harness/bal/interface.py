@@ -2,6 +2,7 @@
 
 ======================================= ========================================
 ``jbd://192.0.2.7:8899``                a JBD battery management system over TCP
+``jbd:///dev/ttyUSB0``                  one at a serial port of this machine
 ``sunspec://192.0.2.7:1502/3``          Modbus unit 3
 ``v1://192.0.2.7:4004/home``            the battery ``home`` of another node; v2 and v3 too
 ======================================= ========================================
@@ -29,6 +30,8 @@ def endpoint_of(interface: str, tls: TlsFiles | None) -> Endpoint | None:
     """
     try:
         url = urlsplit(interface)
+        if url.scheme and not url.netloc and url.path.startswith("/"):
+            return Endpoint.model_validate({"driver": url.scheme, "device": unquote(url.path)})
         told: dict[str, Any] = {"driver": url.scheme, "host": url.hostname, "port": url.port}
         rest = unquote(url.path.removeprefix("/"))
         if url.scheme == "sunspec" and rest:

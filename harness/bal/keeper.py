@@ -96,6 +96,7 @@ class Keeper:
         self._verify = False
         self._seen = trio.Event()
         self._resting = trio.lowlevel.ParkingLot()
+        self._why = ""
 
     @property
     def idle(self) -> bool:
@@ -157,7 +158,7 @@ class Keeper:
                         raise
                     self._verify = True
                     return  # it served before: a new line may serve again
-                good = True
+                good, self._why = True, ""
                 self._learn()
                 await self._work.wait()
 
@@ -215,6 +216,9 @@ class Keeper:
 
     def _lose(self, error: DriverError) -> None:
         """Note that the battery is out of reach; it is told what it is to do when it is back."""
+        if (why := str(error)) != self._why:
+            self._why = why
+            log.warning("battery out of reach", battery=self.name, why=why)
         for order in dict.fromkeys((self._telling, self._order)):
             self._end(order, "lost")
         self._telling, self._verify = None, True

@@ -12,6 +12,7 @@ from typing import Any, Final, Protocol, TypeAlias
 import trio
 
 from harness.bal.config import Endpoint
+from harness.bal.drivers.terminal import TerminalError, open_terminal
 from harness.bal.model.values import Nameplate, Reading
 from harness.bal.tls import client_context
 from protocols.sunspec import RegisterMap
@@ -163,7 +164,8 @@ class Driver(ABC):
             while (event := session.next_event()) is None:
                 await self._step(session)
         except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
-            raise DriverError(self.battery, "connection broken") from error
+            place = self._line.endpoint.place
+            raise DriverError(self.battery, "connection broken", f"{place} has gone") from error
         return event
 
     async def _step(self, session: ClientSession) -> None:
@@ -206,7 +208,7 @@ async def open_driver(
         with trio.fail_after(timeout_s):
             stream = await _connected(endpoint)
     except (OSError, trio.BrokenResourceError, trio.TooSlowError) as error:
-        raise DriverError(battery, "no connection", str(error.__cause__ or error)) from error
+        raise DriverError(battery, "no connection", _why(error, endpoint, timeout_s)) from error
     try:
         line = Line(battery, nameplate, stream, now_ms, endpoint, timeout_s, memory)
         driver = makers[endpoint.driver](line)
@@ -217,7 +219,20 @@ async def open_driver(
         await trio.aclose_forcefully(stream)
 
 
+def _why(error: Exception, endpoint: Endpoint, timeout_s: float) -> str:
+    match error:
+        case TerminalError():
+            return str(error)
+        case trio.TooSlowError():
+            return f"{endpoint.place}: not ready within {timeout_s} s"
+    return f"{endpoint.place}: {error.__cause__ or error}"
+
+
 async def _connected(endpoint: Endpoint) -> trio.abc.Stream:
+    if endpoint.device is not None:
+        return await open_terminal(endpoint.device)
+    assert endpoint.host is not None, "it is one or the other"
+    assert endpoint.port is not None, "it is one or the other"
     stream = await trio.open_tcp_stream(endpoint.host, endpoint.port)
     if endpoint.tls is None:
         return stream

@@ -16,6 +16,7 @@ from protocols.bms.jbd import (
     REGULATOR,
     STATUS,
     Answered,
+    Failed,
     JbdClient,
     Mosfets,
     PackStatus,
@@ -65,7 +66,13 @@ class JbdDriver(Driver):
             case Refused(register):
                 raise DriverRefusedError(self.battery, "refused", str(register))
             case failed:
-                raise DriverError(self.battery, failed.fault.name.lower(), failed.detail)
+                raise DriverError(self.battery, failed.fault.name.lower(), self._detail(failed))
+
+    def _detail(self, failed: Failed) -> str:
+        device = self._line.endpoint.device
+        if device is None:
+            return failed.detail
+        return f"{device}: {failed.detail}; see that its wires sit, and that nothing else uses it"
 
     def _values(self, pack: PackStatus) -> Values:
         plate = self._nameplate
