@@ -98,6 +98,11 @@ class BillingService:
         """The scenario time in POSIX seconds; None before the clock is known."""
         return None if self.clock.scenario_s == BEFORE_START_S else self.clock.now_s()
 
+    def today(self) -> date | None:
+        """Return the day by the customers' clock; None before the clock is known."""
+        now_s = self.now_s
+        return None if now_s is None else day_of(int(now_s), self.billing.zone)
+
     def now_us(self) -> int:
         """Return the time to note with bills: POSIX microseconds that never jump."""
         return int((time.monotonic() + self.config.realtime_offset_s) * 1_000_000)

@@ -16,7 +16,8 @@ from harness.limits import MEASURES, Limit, parse_limit
 from harness.store.errors import StoreError
 from reports.recording import BillFigures
 
-BILLS: Final = Path("billing") / "bills.parquet"
+BILLS: Final = (Path("billing") / "bills.parquet", Path("billing") / "bills.csv")
+"""Where bills are: ours are Parquet, somebody's own may be either."""
 FINISHED: Final = Path("billing") / "finished.json"
 CHECKS: Final = ("bills.wrong", "bills.missing", "bills.twice", "bills.invented")
 """What must be nothing where there is billing, unless a scenario says otherwise."""
@@ -31,7 +32,7 @@ def bill_figures(run: RecordedRun) -> BillFigures:
     assert billing is not None, "there is billing"
     try:
         truth = billing_truth(run, billing.time_zone, billing.rates, billing.base_bill)
-        delivered = DeliveredBills.read(run.folder.path / BILLS)
+        delivered = DeliveredBills.read(_bills(run.folder.path))
         with open_stores(run) as reader:
             account = check_bills(delivered, truth, reader)
         finished = json.loads((run.folder.path / FINISHED).read_text())
@@ -46,9 +47,14 @@ def bill_figures(run: RecordedRun) -> BillFigures:
         twice=account.twice,
         invented=account.invented,
         explained=account.explained,
-        made_s=float(finished["made_s"]),
+        made_s=finished["made_s"],
         examples=tuple(told(example, truth) for example in account.examples),
     )
+
+
+def _bills(run: Path) -> Path:
+    files = [run / name for name in BILLS]
+    return next((file for file in files if file.is_file()), files[0])
 
 
 def with_bill_checks(checks: Mapping[str, Limit], figures: BillFigures | None) -> dict[str, Limit]:

@@ -16,7 +16,7 @@ from harness.bal.config import BalConfig, Endpoint, Refresh
 from harness.bal.faces.config import DialectFace, SunSpecFace
 from harness.bal.tls import TlsFiles
 from harness.bal.topology_file import load_topology
-from harness.run.preparation import Prepared
+from harness.run.preparation import PERFECT, Prepared
 from harness.scenario import condition_spans, outage_spans
 from harness.scenario.bal import Bal, BalFace
 from harness.scenario.model import Scenario
@@ -35,7 +35,7 @@ def battery_fleet(scenario: Scenario, first_s: int, ports: Sequence[int]) -> Bat
     """
     assert scenario.batteries is not None, "there are batteries"
     known = load_profiles(scenario.link_profiles)
-    used = {link.profile for link in scenario.batteries.links}
+    used = {link.profile for link in scenario.batteries.links} | {PERFECT}
     return BatteryFleetConfig(
         seed=scenario.seed,
         first_s=first_s,

@@ -6,32 +6,26 @@ import json
 import secrets
 import signal
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 from typing import Any, Final
-from zoneinfo import ZoneInfo
 
 import trio
 
 from emulator.clock import ScenarioClock
-from harness.billing.calendar import month_span
 from harness.billing.config import BillingConfig
 from harness.run.api import TOKEN_OCTETS, write_private
+from harness.run.billed_months import AFTER_S, billed_months, ended_days
+from harness.run.billing_questions import asked, batched, keep_records, virtual_meters
 from harness.run.preparation import Prepared, free_ports
 from harness.run.processes import ProcessFailedError, RunProcess, python
+from harness.run.virtual_meters import Record
 from harness.scenario.billing import Billing
 
 FOLDER: Final = "billing"
 BILLS: Final = "bills.parquet"
 FINISHED: Final = "finished.json"
-ANSWER_S: Final = 1_800.0
-"""Real seconds that billing a month may take."""
-AFTER_S: Final = 60.0
-"""Scenario seconds after a month's end at which it is billed for the first time."""
+STATISTICS: Final = "statistics.parquet"
 AGAIN_S: Final = 5.0
 """Real seconds until bills that lack readings are tried again."""
 RESTART_S: Final = 1.0
@@ -77,6 +71,7 @@ class BillingSystem:
         self._process: RunProcess | None = None
         self._restart_after_s = RESTART_S
         self._stopping = False
+        self._meters: dict[str, int] = {}
         self.token_file = self._folder / "api.token"
         (port,) = free_ports(1)
         # The same port in every life: whoever asks it finds it again.
@@ -86,28 +81,17 @@ class BillingSystem:
     @property
     def months(self) -> list[str]:
         """The months that end while the run goes on, or before it."""
-        zone, fleet = ZoneInfo(self._billing.time_zone), self._prepared.fleet
-        last_s = fleet.first_s + (fleet.behaviour.steps - 1) * fleet.behaviour.step_s
-        first_s = fleet.first_s - fleet.behaviour.preloaded * fleet.behaviour.step_s
-        spans = {str(rates.month): month_span(rates.month, zone) for rates in self._billing.rates}
-        return [name for name, span in spans.items() if first_s <= span[0] and span[1] <= last_s]
-
-    def begins_s(self) -> float:
-        """Return the real seconds after the first step at which the first of `months` ends."""
-        zone, fleet = ZoneInfo(self._billing.time_zone), self._prepared.fleet
-        ends = [
-            month_span(rates.month, zone)[1]
-            for rates in self._billing.rates
-            if str(rates.month) in self.months
-        ]
-        ended_s = min(ends, default=fleet.first_s) + AFTER_S - fleet.first_s
-        return max(0.0, ended_s / self._prepared.scenario.speed)
+        return billed_months(self._prepared, self._billing)
 
     async def start(
         self, nursery: trio.Nursery, control_sockets: Sequence[Path], *, shared_store: bool
     ) -> None:
-        """Start it and wait until it listens. Raises `ProcessFailedError`."""
+        """Start it and wait until it listens.
+
+        Raises `ProcessFailedError`; `ScenarioError` if the topology of batteries cannot be read.
+        """
         self._nursery = nursery
+        self._meters = virtual_meters(self._prepared, self._billing)
         self._folder.mkdir(exist_ok=True)
         write_private(self.token_file, secrets.token_urlsafe(TOKEN_OCTETS))
         self._config = BillingConfig(
@@ -118,6 +102,7 @@ class BillingSystem:
             book=str(self._folder / "book.duckdb"),
             control_sockets=tuple(control_sockets),
             shared_store=shared_store,
+            virtual_meters=self._meters,
             folder=self._folder / "exports",
             realtime_offset_s=self._realtime_offset_s,
             after_s=AFTER_S,
@@ -136,6 +121,21 @@ class BillingSystem:
         self._restart_after_s = restart_after_s
         if self._process is not None:
             self._process.send_signal(signal.SIGKILL)
+
+    async def note_virtual_meters(self, records: Sequence[Record]) -> None:
+        """Bring it what flowed through virtual meters, and have the days noted that have ended."""
+        keep_records(self._folder, records, self._meters)
+        first, end = ended_days(self._prepared, self._billing)
+        try:
+            for batch in batched(records):
+                await self._ask("POST", "/virtual-meters", {"records": batch})
+            if first < end:
+                days = {"first": first.isoformat(), "end": end.isoformat()}
+                await self._ask("POST", "/statistics", days)
+            path = f"/export?what=statistics&day={end.isoformat()}"
+            (self._folder / STATISTICS).write_bytes(await self._ask("GET", path))
+        except OSError as error:
+            self._doubt(f"billing did not take the virtual meters: {error}")
 
     async def finish(self) -> None:
         """Have every month billed that has ended, and keep the bills in the run folder."""
@@ -212,23 +212,4 @@ class BillingSystem:
 
     async def _ask(self, method: str, path: str, body: dict[str, Any] | None = None) -> bytes:
         """Return the answer to a request. Raises `OSError`."""
-        return await trio.to_thread.run_sync(
-            partial(_asked, self.url + path, method, self.token_file.read_text().strip(), body)
-        )
-
-
-def _asked(url: str, method: str, token: str, body: dict[str, Any] | None) -> bytes:
-    data = None if body is None else json.dumps(body).encode()
-    headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
-    request = urllib.request.Request(url, data, headers, method=method)
-    try:
-        with urllib.request.urlopen(request, timeout=ANSWER_S) as answer:
-            told: bytes = answer.read()
-            return told
-    except urllib.error.HTTPError as error:
-        raise OSError(f"{method} {url}: {error.code}: {error.read(2_000).decode()}") from error
-
-
-def day_of(posix_s: int, zone: str) -> str:
-    """Return the day of a moment in a zone, as ISO 8601 has it."""
-    return datetime.fromtimestamp(posix_s, UTC).astimezone(ZoneInfo(zone)).date().isoformat()
+        return await asked(self.url + path, self.token_file, method, body)

@@ -10,8 +10,12 @@ from harness.load.clients.config import CONFIG_NAME, ClientsConfig, Operation, S
 from harness.load.clients.summary import LOAD_FOLDER
 from harness.run.batteries import BatterySystem
 from harness.run.battery_files import commanded
-from harness.run.billing import BillingSystem, day_of
+from harness.run.billed_months import billed_months, bills_begin_s
+from harness.run.billing import BillingSystem
+from harness.run.billing_questions import day_of
+from harness.run.external_billing import ExternalBillingSystem
 from harness.run.preparation import Prepared
+from harness.scenario.billing import Billing
 from harness.scenario.model import Scenario
 
 BAL: Final = "bal"
@@ -24,20 +28,15 @@ SUBJECTS_MAX: Final = 10_000
 
 def asks_systems(scenario: Scenario) -> bool:
     """Return whether Locust's users ask a system anything."""
-    asked = [0.0]
-    if scenario.bal is not None:
-        asked += scenario.bal.load_driver.status_per_s, scenario.bal.load_driver.commands_per_s
-    if scenario.billing is not None:
-        load = scenario.billing.load_driver
-        asked += load.bills_per_s, load.statistics_per_s
-    return any(asked)
+    there = [scenario.bal, scenario.billing]
+    return any(system is not None and system.load_driver.asks for system in there)
 
 
 def write_clients(
     prepared: Prepared,
     workers: int,
     batteries: BatterySystem | None,
-    billing: BillingSystem | None,
+    billing: BillingSystem | ExternalBillingSystem | None,
 ) -> None:
     """Write what the clients do, once the systems are up and their addresses known."""
     if not asks_systems(prepared.scenario):
@@ -49,11 +48,11 @@ def write_clients(
             url=batteries.url, token_file=batteries.token_file, timeout_s=ANSWER_S
         )
         operations += _of_batteries(prepared.scenario)
-    if billing is not None:
+    if billing is not None and billing.url is not None:
         systems[BILLING] = System(
             url=billing.url, token_file=billing.token_file, timeout_s=ANSWER_S
         )
-        operations += _of_billing(prepared, billing)
+        operations += _of_billing(prepared, prepared.scenario.billing)
     config = ClientsConfig(
         seed=prepared.scenario.seed,
         clients=max(1, workers),
@@ -90,20 +89,20 @@ def _of_batteries(scenario: Scenario) -> Iterator[Operation]:
         )
 
 
-def _of_billing(prepared: Prepared, billing: BillingSystem) -> Iterator[Operation]:
-    scenario, meters = prepared.scenario, prepared.grid.meters
-    assert scenario.billing is not None, "there is billing"
-    load = scenario.billing.load_driver
+def _of_billing(prepared: Prepared, billing: Billing | None) -> Iterator[Operation]:
+    assert billing is not None, "there is billing"
+    load, meters = billing.load_driver, prepared.grid.meters
+    months = billed_months(prepared, billing)
     subjects = tuple(map(str, range(0, meters, -(-meters // SUBJECTS_MAX))))
-    if load.bills_per_s and billing.months:
+    if load.bills_per_s and months:
         yield Operation(
             name="billing.bill",
             kind="bill",
             system=BILLING,
             rate_per_s=load.bills_per_s,
             subjects=subjects,
-            details={"month": billing.months[0]},
-            begins_s=billing.begins_s() + load.bills_after,
+            details={"month": months[0]},
+            begins_s=bills_begin_s(prepared, billing) + load.bills_after,
         )
     if load.statistics_per_s:
         yield Operation(
@@ -112,5 +111,13 @@ def _of_billing(prepared: Prepared, billing: BillingSystem) -> Iterator[Operatio
             system=BILLING,
             rate_per_s=load.statistics_per_s,
             subjects=subjects,
-            details={"day": day_of(prepared.fleet.first_s, scenario.billing.time_zone)},
+            details={"day": day_of(prepared.fleet.first_s, billing.time_zone)},
+        )
+    if load.exports_per_s:
+        yield Operation(
+            name="billing.export",
+            kind="export",
+            system=BILLING,
+            rate_per_s=load.exports_per_s,
+            subjects=load.exports,
         )

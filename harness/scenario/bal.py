@@ -61,6 +61,11 @@ class BalLoad(Part):
     current: Annotated[int, Field(ge=1, le=10_000_000)] = 5_000
     """Largest current that is asked for, mA; drawn evenly from charging with it to discharging."""
 
+    @property
+    def asks(self) -> bool:
+        """Whether anything is asked."""
+        return bool(self.status_per_s or self.commands_per_s)
+
 
 class Bal(Part):
     """The reference battery abstraction layer, over the emulated batteries of the scenario."""
@@ -100,6 +105,6 @@ class Bal(Part):
             raise ValueError(
                 f"the partitions take {total / 10_000:g} % of a battery: 100 % at most"
             )
-        if not self.api and (self.load_driver.status_per_s or self.load_driver.commands_per_s):
+        if not self.api and self.load_driver.asks:
             raise ValueError('the load goes through the API: leave "api" on')
         return self

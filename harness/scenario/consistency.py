@@ -22,9 +22,11 @@ from emulator.keys import KeyFileError, key_ring
 from emulator.patterns import PatternError, consumption_pattern, export_pattern
 from harness.nearest import nearest
 from harness.scenario.base import complaint
+from harness.scenario.billing import ExternalBilling
 from harness.scenario.happening import impossible_events
 from harness.scenario.spoken import contradictions
 from harness.scenario.target import READ_BACK_COLUMNS, External, ReadBackFiles
+from harness.scenario.timeline import Kill
 from netem.addresses import HEAD_END_ADDRESS, MOST_CLASSES, MOST_OF_A_CLASS
 from netem.profiles import ProfileError, TierUnfitError, load_profiles
 
@@ -195,6 +197,32 @@ def _impossible_batteries(scenario: Scenario) -> Iterator[InitErrorDetails]:
 
 
 def _impossible_billing(scenario: Scenario) -> Iterator[InitErrorDetails]:
-    if scenario.billing is not None and isinstance(scenario.target, External):
-        message = "bills are made from the store of the reference head-end"
+    billing = scenario.billing
+    if billing is None:
+        return
+    foreign = isinstance(billing.target, ExternalBilling)
+    if not foreign and isinstance(scenario.target, External):
+        message = (
+            "bills are made from the store of the reference head-end; bring a billing system of "
+            "your own with [billing.target]"
+        )
         yield complaint(("billing",), None, message)
+    for index, event in enumerate(scenario.timeline):
+        if foreign and isinstance(event, Kill) and event.part == "billing":
+            message = "an external billing system is not ours to kill"
+            yield complaint(("timeline", index, "part"), event.part, message)
+    if billing.virtual_meters:
+        yield from _impossible_virtual_meters(scenario)
+
+
+def _impossible_virtual_meters(scenario: Scenario) -> Iterator[InitErrorDetails]:
+    bal, path = scenario.bal, ("billing", "virtual_meters")
+    if bal is None or (bal.virtual is not None and not bal.partitions):
+        message = "there are no partitions to meter: say what they are in [bal]"
+        yield complaint(path, True, message)
+    elif bal.virtual is not None:
+        partitions = bal.virtual * len(bal.partitions)
+        meters = generate_grid(scenario.grid, scenario.behaviour, scenario.seed).meters
+        if partitions > meters:
+            message = f"{partitions:,} partitions cannot be behind {meters:,} meters"
+            yield complaint(path, True, message)

@@ -237,7 +237,7 @@ class Scenario(Part):
     bal: Bal | None = None
     """The battery abstraction layer over them; none when left out."""
     billing: Billing | None = None
-    """The billing back end over the head-end's store; none when left out."""
+    """The billing back end, ours or somebody's own; none when left out."""
     timeline: tuple[TimelineEvent, ...] = ()
     """What happens while the run goes on."""
     load_driver: Load = Field(default=Load(), alias="load")

@@ -41,8 +41,10 @@ async def export(
 ) -> FileResponse:
     """A table of the book, or statistics by meter over the period that ends before ``day``.
 
-    One export is made at a time; others are told 503 meanwhile.
+    Left out, ``day`` is today by the scenario clock. One export is made at a time; others are told
+    503 meanwhile.
     """
+    day = day or service.today()
     if what == "statistics" and day is None:
         raise ProblemError(
             HTTPStatus.UNPROCESSABLE_ENTITY, "say before which day the period ends", field="day"

@@ -63,5 +63,7 @@ def test_links_of_batteries_are_modelled_unless_there_are_none(scenario: Scenari
         changed = scenario.model_copy(update={"link": tier})
         tiers[tier] = battery_fleet(changed, 0, [1, 2]).link
     assert tiers == {"model": "model", "packet": "model", "netem": "model", "none": "none"}
+    bare = battery_fleet(scenario.model_copy(update={"link": "none"}), 0, [1])
+    assert "none" in bare.profiles
     fleet = battery_fleet(scenario, 0, [1, 2])
     assert [*fleet.numbers_of(0), *fleet.numbers_of(1)] == list(range(10))

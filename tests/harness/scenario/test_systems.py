@@ -9,6 +9,7 @@ import pytest
 
 from harness.bal.model.refresh import RefreshMode
 from harness.bal.model.values import Policy
+from harness.scenario.billing import ExternalBilling, ReferenceBilling
 from tests.support.scenario_files import SMALL, load, problems
 
 BATTERIES = SMALL + "[batteries]\ncount = 20\n"
@@ -18,6 +19,37 @@ BILLING = """\
 time_zone = "Europe/Berlin"
 rates = [{ month = "2026-03", peak = "0.3", off_peak = "0.2", peak_hours = "07:00-22:00" }]
 """
+FOREIGN = (
+    SMALL
+    + '[target]\nkind = "external"\npush = { host = "127.0.0.1", port = 4059 }\n'
+    + 'read_back = { kind = "files", folder = "theirs" }\n'
+)
+THEIRS = '[billing.target]\nkind = "external"\n'
+
+
+def test_a_billing_system_of_others_may_go_with_any_head_end(tmp_path: Path) -> None:
+    for head_end in (SMALL, FOREIGN):
+        text = head_end + BILLING + THEIRS + 'bills = "b.csv"\n'
+        scenario = load(tmp_path, text)
+        assert scenario.billing is not None
+        assert isinstance(scenario.billing.target, ExternalBilling)
+        assert type(scenario).from_resolved(scenario.resolved_json()) == scenario
+    ours = load(tmp_path, SMALL + BILLING).billing
+    assert ours is not None
+    assert isinstance(ours.target, ReferenceBilling)
+    assert not ours.virtual_meters
+    assert not ours.load_driver.asks
+
+
+def test_as_many_partitions_as_meters_may_be_behind_them(tmp_path: Path) -> None:
+    text = (
+        SMALL
+        + "meters = 400\n[batteries]\ncount = 500\n[bal]\nvirtual = 400\n"
+        + 'partitions = [{ name = "a", share = "60 %" }]\n'
+        + BILLING
+        + "virtual_meters = true\n"
+    )
+    assert load(tmp_path, text).billing is not None
 
 
 def test_batteries_and_their_layer_have_defaults(tmp_path: Path) -> None:
@@ -62,6 +94,38 @@ def test_what_is_written_comes_back_from_the_resolved_scenario(tmp_path: Path) -
         (SMALL + BILLING.replace('"0.3"', '"-0.3"'), "rates"),
         (SMALL + BILLING.replace("Europe/Berlin", "Europe/Berlyn"), "time_zone"),
         (SMALL + '[billing]\ntime_zone = "UTC"\nrates = []\n', "rates"),
+        (FOREIGN + BILLING, "[billing.target]"),
+        (SMALL + BILLING + THEIRS, "say where its bills will be"),
+        (
+            SMALL + BILLING + THEIRS + 'bills = "b.csv"\nbills_url = "http://h/"\n',
+            "where its bills",
+        ),
+        (SMALL + BILLING + THEIRS + 'bills = "b.txt"\n', "bills"),
+        (SMALL + BILLING + THEIRS + 'bills = "b.csv"\nurl = "ftp://h/"\n', "url"),
+        (SMALL + BILLING + THEIRS + 'bills = "b.csv"\ntoken_file = "x.toml"\n', '"token_file" is'),
+        (SMALL + BILLING + THEIRS + 'bills = "b.csv"\ntoken_file = "no"\n', "there is no file"),
+        (
+            SMALL + BILLING + THEIRS + 'bills = "b.csv"\n[billing.load]\nexports_per_s = 1\n',
+            'say its "url"',
+        ),
+        (
+            SMALL
+            + '[[timeline]]\nat = "00:01"\ndo = "kill"\npart = "billing"\n'
+            + BILLING
+            + THEIRS
+            + 'bills = "b.csv"\n',
+            "not ours to kill",
+        ),
+        (SMALL + BILLING + "virtual_meters = true\n", "no partitions to meter"),
+        (BATTERIES + BAL + BILLING + "virtual_meters = true\n", "no partitions to meter"),
+        (
+            SMALL
+            + "meters = 400\n[batteries]\ncount = 500\n[bal]\nvirtual = 401\n"
+            + 'partitions = [{ name = "a", share = "60 %" }]\n'
+            + BILLING
+            + "virtual_meters = true\n",
+            "401 partitions cannot be behind",
+        ),
     ],
 )
 def test_what_cannot_be_is_said_with_its_place(tmp_path: Path, text: str, said: str) -> None:

@@ -6,9 +6,11 @@ import io
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
+from zoneinfo import ZoneInfo
 
 import duckdb
 import pytest
@@ -207,6 +209,19 @@ def test_exports_are_files_that_leave_nothing_behind(
             for name in ("bills", "daily", "rates", "virtual_meters", "withheld")
         ]
     assert list((folder / "files").iterdir()) == []
+
+
+def test_statistics_are_exported_up_to_today_by_the_scenario_clock(
+    client: TestClient, folder: Path
+) -> None:
+    client.post("/statistics", json={"first": "2026-03-01", "end": "2026-03-03"})
+    at_s = datetime(2026, 3, 2, 1, tzinfo=ZoneInfo("Europe/Berlin")).timestamp()
+    assert client.post("/clock", json={"triple": list(clock_at(at_s))}).status_code == 200
+    path = folder / "statistics.parquet"
+    path.write_bytes(client.get("/export", params={"what": "statistics"}).content)
+    with duckdb.connect() as session:
+        query = f"SELECT DISTINCT days FROM read_parquet('{path}')"
+        assert session.execute(query).fetchall() == [(1,)]
 
 
 WRONG: Final[list[tuple[str, str, Any, int, str]]] = [

@@ -1,0 +1,88 @@
+"""What a run asks and tells a billing system over HTTP, ours or somebody's own."""
+
+from __future__ import annotations
+
+import json
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from functools import partial
+from http.client import HTTPException
+from pathlib import Path
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+import trio
+
+from harness.errors import ArgumentsError
+from harness.run.preparation import Prepared
+from harness.run.virtual_meters import Record, behind_meters
+from harness.scenario.billing import Billing
+
+ANSWER_S: Final = 1_800.0
+"""Real seconds that billing a month may take."""
+RECORDS_MAX: Final = 1_000
+"""Records of virtual meters in one request."""
+RECORDS: Final = "virtual-meters.json"
+
+
+async def asked(
+    url: str, token_file: Path | None, method: str = "GET", body: Mapping[str, Any] | None = None
+) -> bytes:
+    """Return the answer to a request. Raises `OSError`."""
+    return await trio.to_thread.run_sync(partial(_asked, url, token_file, method, body))
+
+
+def _asked(url: str, token_file: Path | None, method: str, body: Mapping[str, Any] | None) -> bytes:
+    data = None if body is None else json.dumps(body).encode()
+    headers = {"Content-Type": "application/json"}
+    if token_file is not None:
+        token = token_file.read_text().partition("\n")[0].strip()
+        headers["Authorization"] = f"Bearer {token}"
+    request = urllib.request.Request(url, data, headers, method=method)
+    try:
+        with urllib.request.urlopen(request, timeout=ANSWER_S) as answer:
+            told: bytes = answer.read()
+            return told
+    except urllib.error.HTTPError as error:
+        said = error.read(2_000).decode(errors="replace")
+        raise OSError(f"{method} {url}: {error.code}: {said}") from error
+    except (HTTPException, ValueError) as error:
+        raise OSError(f"{method} {url}: {error!r}") from error
+
+
+def virtual_meters(prepared: Prepared, billing: Billing) -> dict[str, int]:
+    """Return the meter that each partition of a battery is behind, where billing is to know.
+
+    Raises:
+        ArgumentsError: there are more partitions than meters.
+        ScenarioError: a topology of the scenario's own cannot be read.
+    """
+    scenario = prepared.scenario
+    if not billing.virtual_meters or scenario.bal is None or scenario.batteries is None:
+        return {}
+    meters = behind_meters(scenario.bal, scenario.batteries.count)
+    if len(meters) > prepared.grid.meters:
+        raise ArgumentsError(
+            f"billing.virtual_meters: {len(meters):,} partitions cannot be behind "
+            f"{prepared.grid.meters:,} meters"
+        )
+    return meters
+
+
+def keep_records(folder: Path, records: Sequence[Record], meters: Mapping[str, int]) -> None:
+    """Write what is brought to billing, and the meter of each, into ``folder``."""
+    kept = [{"meter": meters[record["name"]], **record} for record in records]
+    (folder / RECORDS).write_text(json.dumps(kept, indent=1))
+
+
+def batched(records: Sequence[Record]) -> Iterator[list[Record]]:
+    """Yield records, so many in a request as may be."""
+    for first in range(0, len(records), RECORDS_MAX):
+        yield list(records[first : first + RECORDS_MAX])
+
+
+def day_of(posix_s: int, zone: str) -> str:
+    """Return the day of a moment in a zone, as ISO 8601 has it."""
+    return datetime.fromtimestamp(posix_s, UTC).astimezone(ZoneInfo(zone)).date().isoformat()
