@@ -95,11 +95,8 @@ class Billing(Tariffs):
 
     @model_validator(mode="after")
     def _load_goes_somewhere(self) -> Self:
-        if (
-            isinstance(self.target, ExternalBilling)
-            and not self.target.url
-            and self.load_driver.asks
-        ):
+        silent = isinstance(self.target, ExternalBilling) and self.target.url is None
+        if silent and self.load_driver.asks:
             raise ValueError('the load goes through its API: say its "url" in [billing.target]')
         return self
 

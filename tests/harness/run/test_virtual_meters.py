@@ -71,17 +71,18 @@ async def test_each_local_day_has_a_record_of_its_own(monkeypatch: pytest.Monkey
     ]
 
 
+@pytest.mark.parametrize(("sign", "key"), [(1, "discharged_mwh"), (-1, "charged_mwh")])
 async def test_records_of_many_days_add_up_to_the_whole_milliwatt_hour(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, sign: int, key: str
 ) -> None:
     # 7 mA out of 3.333 V is a third of a milliwatt-hour more each minute or so, never whole.
     days, layer_end_s = 40, MIDNIGHT_S + 40 * 86_400 + 777
-    layer = Layer(layer_end_s, house=account(7, voltage_mv=3_333))
+    layer = Layer(layer_end_s, house=account(7 * sign, voltage_mv=3_333))
     records = await records_of(monkeypatch, layer, house=0)
     assert len(records) == days + 2
     flowed_uj = 7 * 3_333 * (layer_end_s - FIRST_S)
-    given = sum(record["discharged_mwh"] for record in records)
-    assert given == flowed_uj // 3_600_000
+    moved = sum(record[key] for record in records)
+    assert moved == flowed_uj // 3_600_000
     ends = [record["to_ms"] for record in records[:-1]]
     assert ends == [record["from_ms"] for record in records[1:]]
 

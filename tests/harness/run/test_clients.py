@@ -1,0 +1,72 @@
+"""What Locust's users are told to ask of billing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.load.clients.config import ClientsConfig
+from harness.run.clients import asks_systems, write_clients
+from harness.run.external_billing import ExternalBillingSystem
+from harness.scenario.billing import ExternalBilling
+from tests.support.recorded_run import RecordedFolder
+
+URL = "http://127.0.0.1:9"
+MARCH = {
+    "steps": 4,
+    "preloaded": 2971,
+    "first": "2026-03-31T23:45:00+02:00",
+}
+RATES = [
+    {"month": f"2026-{month}", "peak": "0.3", "off_peak": "0.2", "peak_hours": "07:00-22:00"}
+    for month in ("04", "03", "02")
+]
+
+
+@pytest.fixture(autouse=True)
+def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def told(folder: Path, load: Mapping[str, Any], url: str | None = URL) -> ClientsConfig | None:
+    """Return what is written for users of somebody's billing system."""
+    target = {"kind": "external", "bills": "theirs.csv", "url": url}
+    billing = {"time_zone": "Europe/Berlin", "rates": RATES, "target": target, "load": load}
+    run = RecordedFolder(folder, {"behaviour": MARCH, "billing": billing})
+    assert run.scenario.billing is not None
+    assert isinstance(run.scenario.billing.target, ExternalBilling)
+    system = ExternalBillingSystem(
+        run.prepared, run.scenario.billing, run.scenario.billing.target, doubt=print
+    )
+    assert asks_systems(run.scenario) == any(load.values())
+    write_clients(run.prepared, 0, None, system)
+    file = run.path / "load" / "clients.json"
+    return ClientsConfig.model_validate_json(file.read_text()) if file.is_file() else None
+
+
+def test_bills_statistics_and_exports_are_asked_for(tmp_path: Path) -> None:
+    load = {
+        "bills_per_s": 3,
+        "bills_after": "7 s",
+        "statistics_per_s": 2,
+        "exports_per_s": 0.5,
+        "exports": ["statistics", "bills"],
+    }
+    config = told(tmp_path, load)
+    assert config is not None
+    assert {name: system.url for name, system in config.systems.items()} == {"billing": URL}
+    bills, statistics, exports = config.operations
+    assert (bills.kind, bills.details, bills.rate_per_s) == ("bill", {"month": "2026-03"}, 3)
+    # March ends 900 s after the first step and is billed a minute later, 300 times as fast.
+    assert bills.begins_s == 960 / 300 + 7
+    assert (statistics.kind, statistics.details) == ("statistics", {"day": "2026-03-31"})
+    assert (exports.kind, exports.rate_per_s) == ("export", 0.5)
+    assert exports.subjects == ("statistics", "bills")
+
+
+def test_nobody_is_asked_anything_unless_the_scenario_says_so(tmp_path: Path) -> None:
+    assert told(tmp_path, {}) is None
+    assert told(tmp_path, {"exports_per_s": 0}, url=None) is None
