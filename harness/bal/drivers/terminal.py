@@ -90,7 +90,6 @@ def _set_raw(descriptor: int) -> None:
     rate = termios.B9600
     attributes = [0, 0, control, 0, rate, rate, characters]
     termios.tcsetattr(descriptor, termios.TCSANOW, attributes)
-    termios.tcflush(descriptor, termios.TCIOFLUSH)
 
 
 async def _fall_silent(stream: trio.lowlevel.FdStream, device: str, quiet_s: float) -> None:
