@@ -113,20 +113,32 @@ class Train:
 
 
 LEAST_ARRIVALS: Final = 10
+LEAST_GAPS: Final = 5
+AT_ONCE_NS: Final = 4_000_000
+"""Packets that arrive closer to each other have waited for one another behind the limit."""
 
 
 def arrival_rate(arrivals_ns: Sequence[int | None]) -> float | None:
     """Return packets a second of a train that was sent at once; ``None``: too few to say.
 
-    The slope of a straight line through (number, arrival) of the later half: jitter moves single
-    arrivals, not the line, and by then every burst has passed. Numbers are those at sending, so
-    neither loss nor overtaking bends it.
+    Looked at is the later half, by when every burst has passed. Numbers are those at sending, so
+    neither loss nor overtaking bends the rate.
+
+    * Where packets overtake each other, each has a delay of its own: the rate is the slope of a
+      straight line through (number, arrival), as jitter moves single arrivals and not the line.
+    * Where none does, a delay is common to packets behind each other, and a line would follow its
+      changes: the rate is that of the median gap between neighbours. Those that arrive at once,
+      because the delay has fallen and none may overtake, tell nothing of the limit.
     """
     later = range(len(arrivals_ns) // 2, len(arrivals_ns))
     found = [(number, at) for number in later if (at := arrivals_ns[number]) is not None]
     if len(found) < LEAST_ARRIVALS:
         return None
     numbers, times = np.array(found, np.float64).T
+    gaps_ns = np.diff(times)
+    telling = gaps_ns[(gaps_ns >= AT_ONCE_NS) & (np.diff(numbers) == 1)]
+    if np.all(gaps_ns >= 0) and len(telling) >= LEAST_GAPS:
+        return SECOND_NS / float(np.median(telling))
     slope_ns = float(np.polyfit(numbers - numbers[0], times - times[0], 1)[0])
     return SECOND_NS / slope_ns if slope_ns > 0 else None
 

@@ -47,6 +47,28 @@ def test_neither_loss_nor_overtaking_bends_the_rate() -> None:
     assert arrival_rate(arrivals) == pytest.approx(15.0, rel=0.02)
 
 
+def test_a_delay_that_changes_for_all_packets_does_not_bend_the_rate() -> None:
+    """A link in order: one delay for each second and a half, none overtakes, 15 a second."""
+    rates = []
+    for seed in range(200):
+        drawn = np.random.default_rng(seed).normal(1.4, 0.6, 10).clip(0)
+        arrivals, last_s = [], 0.0
+        for number in range(60):
+            sent_s = max(0, number - 4) / 15
+            last_s = max(last_s, sent_s + drawn[int(sent_s // 1.5)])
+            arrivals.append(int(last_s * SECOND))
+        rate = arrival_rate(arrivals)
+        assert rate is not None, f"seed {seed}"
+        rates.append(rate)
+    assert np.median(rates) == pytest.approx(15.0, rel=1e-3)
+    # Where the delay falls by more than the train is long, all that is left arrives at once.
+    assert np.mean(np.abs(np.array(rates) / 15 - 1) < 0.05) > 0.95
+
+
+def test_a_fast_link_has_a_rate_though_its_packets_come_close_together() -> None:
+    assert arrival_rate([number * SECOND // 2000 for number in range(60)]) == pytest.approx(2000)
+
+
 @pytest.mark.parametrize("arrivals", [[], [None] * 60, [0] * 60, [1] + [None] * 59])
 def test_no_rate_where_nothing_can_be_said(arrivals: list[int | None]) -> None:
     assert arrival_rate(arrivals) is None
