@@ -179,6 +179,8 @@ _BATTERIES: Final = {
     "twice": "orders that a battery was given more than once",
     "invented": "commands a battery was given that no order of the layer explains",
     "commands_lost": "commands that the battery layer accepted and does not know of",
+    "unconserved": "virtual meters and orders that do not add up to what flowed or was wanted",
+    "mixed_snapshots": "snapshots that clients got and that cannot be of the interval they name",
 }
 _BILLS: Final = {
     "wrong": "bills that are not right to the cent",

@@ -29,6 +29,11 @@ _FOUND: Final = (
     ("invented", "invented", "a command that no order explains"),
 )
 """What must not be on the batteries' own record."""
+_TOLD: Final = (
+    ("unconserved", "unconserved", "virtual meters and orders that do not add up"),
+    ("mixed snapshots", "mixed_snapshots", "a charge that was not there at the times they name"),
+)
+"""What must not be among the things that the layer told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +109,7 @@ def _batteries(figures: BatteryFigures) -> SystemPart:
         "writes a command into its journal before it accepts it, and before it orders anything of "
         "a battery. Here that journal is held against what each battery has on its own record.",
         sentence=_battery_sentence(figures),
-        tables=(_commands(figures), _orders(figures), _record(figures)),
+        tables=(_commands(figures), _orders(figures), _record(figures), _said(figures)),
         examples=figures.examples,
     )
 
@@ -159,6 +164,18 @@ def _record(figures: BatteryFigures) -> SystemTable:
     )
 
 
+def _said(figures: BatteryFigures) -> SystemTable:
+    meters = "no" if figures.accounts is None else count(figures.accounts)
+    return SystemTable(
+        "What the layer told, against the batteries' record and its orders",
+        _count("Snapshots", figures.snapshots, f"that clients got; {meters} virtual meters"),
+        tuple(
+            _count(label, getattr(figures, name), meaning, Tone.BAD)
+            for label, name, meaning in _TOLD
+        ),
+    )
+
+
 def _virtual(figures: BatteryFigures) -> str:
     return counted(figures.virtual, "virtual battery", "virtual batteries")
 
@@ -170,6 +187,8 @@ def _battery_sentence(figures: BatteryFigures) -> str:
         taken += f", {count(figures.commands_lost)} of them lost"
     found = [f"{count(n)} {label}" for label, name, _ in _FOUND if (n := getattr(figures, name))]
     fate = ", ".join(found) if found else "each as ordered"
+    told = [f"{count(n)} {label}" for label, name, _ in _TOLD if (n := getattr(figures, name))]
+    fate = "; ".join([fate, ", ".join(told)]) if told else fate
     return (
         f"{counted(figures.batteries, 'battery', 'batteries')}, "
         f"{counted(figures.virtual, 'virtual one')} commanded: "

@@ -29,6 +29,8 @@ BATTERIES_A_PROCESS: Final = 4_000
 """Listeners of one process share a socket; its lines are what costs."""
 ANSWER_S: Final = 60.0
 COUNTS: Final = "counts.json"
+FLOWS: Final = "flows.json"
+"""What the virtual meters registered, from the begin to the end of the run."""
 RESTART_S: Final = 1.0
 """Real seconds after which a layer that died unasked is started again."""
 STARTS_MAX: Final = 5
@@ -119,6 +121,7 @@ class BatterySystem:
             self.token_file.unlink(missing_ok=True)
         if self._layer is not None:
             await self._note_counts()
+            await self._note_flows()
             await self._layer.stop()
         for park, messages in self._parks:
             await self._stop_park(park, messages)
@@ -223,6 +226,14 @@ class BatterySystem:
             self._keep("bal", await ask(self._socket, "counts"))
         except NoAnswerError as error:
             self._note(f"bal does not say what it has counted: {error}")
+
+    async def _note_flows(self) -> None:
+        try:
+            flows = await ask(self._socket, "flows", from_ms=0)
+        except NoAnswerError as error:
+            self._doubt(f"bal does not say what its virtual meters registered: {error}")
+        else:
+            (self._folder / FLOWS).write_text(json.dumps(flows))
 
     def _keep(self, name: str, counts: dict[str, Any]) -> None:
         path = self._folder / COUNTS

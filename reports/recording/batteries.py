@@ -18,7 +18,12 @@ class BatteryFigures:
     does not know. ``orders`` counts what the layer told batteries by what became of it. The rest
     are findings of the batteries' own records: entries ``beyond_limits`` of a battery or
     ``unaccounted``, whose charge does not follow from the one before; orders ``lost`` that were
-    said to be executed, executed ``twice``, or ``invented`` by nobody. ``examples`` are sentences.
+    said to be executed, executed ``twice``, or ``invented`` by nobody.
+
+    ``accounts`` are the virtual meters whose records were held against the orders, and
+    ``unconserved`` what does not add up; None accounts: the layer did not say what they
+    registered. ``snapshots`` that clients got were held against the batteries' records, and
+    ``mixed_snapshots`` cannot be of the interval that they name. ``examples`` are sentences.
     """
 
     __pydantic_config__ = _STRICT
@@ -36,4 +41,8 @@ class BatteryFigures:
     lost: int = 0
     twice: int = 0
     invented: int = 0
+    accounts: int | None = None
+    unconserved: int = 0
+    snapshots: int = 0
+    mixed_snapshots: int = 0
     examples: tuple[str, ...] = ()

@@ -115,6 +115,15 @@ def test_examples_belong_to_their_check() -> None:
     assert examples_of(passed_verdict(), "batteries.invented") == ()
 
 
+def test_what_the_layer_told_is_a_table_of_its_own() -> None:
+    part = of_batteries(snapshots=600, accounts=60, unconserved=2, mixed_snapshots=1)
+    told = part.tables[-1]
+    assert (told.whole.value, told.whole.meaning) == (600, "that clients got; 60 virtual meters")
+    assert [(line.value, line.tone) for line in told.lines] == [(2, Tone.BAD), (1, Tone.BAD)]
+    assert part.sentence.endswith("each as ordered; 2 unconserved, 1 mixed snapshots")
+    assert of_batteries().tables[-1].whole.meaning == "that clients got; no virtual meters"
+
+
 def test_facts_for_machines_have_a_name_each() -> None:
     facts = battery_facts(BatteryFigures(batteries=2, executed=5, orders={"in force": 1}))
     assert (facts["batteries"], facts["batteries.executed"]) == ("2", "5")

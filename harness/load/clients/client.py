@@ -15,7 +15,8 @@ from emulator.tally import Tally
 from harness.load.clients.arrivals import MICROSECONDS, Arrival, arrivals
 from harness.load.clients.commanded import Commanded
 from harness.load.clients.config import UNSENT, ClientsConfig, System
-from harness.load.clients.operations import Request, request_of
+from harness.load.clients.operations import SNAPSHOT, Request, request_of
+from harness.load.clients.seen import Seen
 
 RETRY_S: Final = 0.5
 """Real seconds between attempts of a command whose outcome is not known."""
@@ -25,10 +26,13 @@ _AGAIN: Final = frozenset({429, 502, 503, 504})
 
 
 class Notes(Protocol):
-    """Where commands are noted, once their outcome is known or given up."""
+    """Where commands are noted, once their outcome is known or given up, and snapshots."""
 
     def command(self, commanded: Commanded) -> None:
         """Note the end of a command."""
+
+    def seen(self, seen: Seen) -> None:
+        """Note a snapshot of a battery."""
 
 
 class Client:
@@ -39,7 +43,7 @@ class Client:
         number: which of them this is, from 0.
         tally: takes latencies, failures and lag; a series for each operation, a link for each
             system.
-        notes: takes commands.
+        notes: takes commands and snapshots.
     """
 
     def __init__(self, config: ClientsConfig, number: int, tally: Tally, notes: Notes) -> None:
@@ -76,7 +80,8 @@ class Client:
         operation = self._config.operations[arrival.operation]
         caller = self._systems[operation.system]
         request = request_of(operation, arrival)
-        until_s = time.monotonic() + caller.system.timeout_s
+        asked_s = time.monotonic()
+        until_s = asked_s + caller.system.timeout_s
         attempts = 0
         while True:
             attempts += 1
@@ -92,6 +97,8 @@ class Client:
             )
         else:
             self._tally.failed(operation.name, operation.system, cause, "http")
+        if operation.kind == SNAPSHOT and cause is None:
+            self._see(request.subject, asked_s, now_s, answer)
         if request.command is not None:
             self._notes.command(
                 Commanded(
@@ -101,11 +108,20 @@ class Client:
                     body=request.body or {},
                     due_us=arrival.due_us,
                     attempts=attempts,
-                    answered_us=round((now_s - self._start_s) * MICROSECONDS),
+                    answered_us=self._us(now_s),
                     status=status,
                     answer=_decoded(answer),
                 )
             )
+
+    def _see(self, subject: str, asked_s: float, answered_s: float, answer: bytes) -> None:
+        """Note a snapshot; an answer that is none shows in no other place, nor needs to."""
+        seen = Seen.of(subject, self._us(asked_s), self._us(answered_s), _decoded(answer))
+        if seen is not None:
+            self._notes.seen(seen)
+
+    def _us(self, moment_s: float) -> int:
+        return round((moment_s - self._start_s) * MICROSECONDS)
 
 
 class _Caller:

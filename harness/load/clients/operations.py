@@ -77,6 +77,8 @@ KINDS: Final[Mapping[str, Callable[[Operation, Arrival], Request]]] = {
     "export": _Reading("/export?what={subject}"),
 }
 """What `Operation.kind` may say."""
+SNAPSHOT: Final = "bal-status"
+"""The kind whose answers are noted, as far as there is room."""
 
 
 def request_of(operation: Operation, arrival: Arrival) -> Request:

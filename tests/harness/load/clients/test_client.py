@@ -16,14 +16,22 @@ from emulator.tally import Tally
 from harness.load.clients.client import Client
 from harness.load.clients.commanded import Commanded
 from harness.load.clients.config import ClientsConfig, Operation, System
+from harness.load.clients.seen import Seen
 
 Answer = tuple[str, bytes]
 Handler = Callable[[str, str, dict[str, str], bytes], Answer]
 
 
 class Notes(list[Commanded]):
+    def __init__(self) -> None:
+        super().__init__()
+        self.snapshots: list[Seen] = []
+
     def command(self, commanded: Commanded) -> None:
         self.append(commanded)
+
+    def seen(self, seen: Seen) -> None:
+        self.snapshots.append(seen)
 
 
 @contextmanager
@@ -91,6 +99,39 @@ def test_every_request_is_made_once_and_its_answer_counted(tmp_path: Path) -> No
     (batch,) = tally.take_batches()
     assert (batch["method"], batch["name"]) == ("HTTP", "bal status over bal")
     assert batch["octets"] == 10 * len(b'{"voltage_mv": 1}')
+
+
+def test_snapshots_are_noted_with_their_times_and_other_answers_are_not() -> None:
+    snapshot = {
+        "current": {"charge_ma_ms": 12},
+        "oldest_ms": 5,
+        "newest_ms": None,
+        "sources": 3,
+        "sources_online": 2,
+    }
+    answers = iter([snapshot, {"current": 7}, ["no snapshot"], *[snapshot] * 7])
+
+    def answer(method: str, path: str, headers: dict[str, str], body: bytes) -> Answer:
+        return "200 OK", json.dumps(next(answers)).encode()
+
+    with served(answer) as url:
+        _, notes = lived(config(url, "bal-status"))
+    assert len(notes.snapshots) == 8
+    for seen in notes.snapshots:
+        assert 0 <= seen.asked_us <= seen.answered_us
+        assert (seen.subject, seen.charge_ma_ms, seen.oldest_ms, seen.newest_ms) == (
+            "home",
+            12,
+            5,
+            None,
+        )
+        assert (seen.sources, seen.sources_online) == (3, 2)
+
+
+def test_what_is_refused_is_no_snapshot() -> None:
+    with served(lambda *_: ("404 Not Found", b'{"current": {"charge_ma_ms": 1}}')) as url:
+        _, notes = lived(config(url, "bal-status"))
+    assert not notes.snapshots
 
 
 def test_commands_are_noted_with_what_the_system_said() -> None:

@@ -1,0 +1,144 @@
+"""What a run with batteries is judged by, from its folder."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from emulator.batteries.config import FOLDER as RECORDS
+from emulator.batteries.record import BatteryRecord, Begun
+from harness.bal.happenings import SET_CURRENT
+from harness.bal.journal import Entry, Event, Journal, Order
+from harness.check.bal import (
+    CHECKS,
+    TOLD_CHECKS,
+    UnreadableError,
+    battery_figures,
+    battery_measurements,
+    with_battery_checks,
+)
+from harness.limits import MEASURES, parse_limit
+from harness.load.clients.seen import Seen
+from harness.load.clients.summary import LOAD_FOLDER, CommandNotes
+
+TOPOLOGY = """
+battery = [{ name = "a", voltage_mv = 50_000 }]
+
+[[splitter]]
+source = "a"
+partitions = [{ name = "homes", share = "100 %" }]
+"""
+FLOW = {
+    "name": "homes",
+    "source": "a",
+    "from_ms": 0,
+    "to_ms": 3_000,
+    "opening_ma_ms": 10**9,
+    "charged_ma_ms": 0,
+    "discharged_ma_ms": 200_000,
+    "adjusted_ma_ms": 0,
+    "closing_ma_ms": 10**9 - 200_000,
+    "charged_nj": 0,
+    "discharged_nj": 200_000 * 50_000,
+}
+SEEN = Seen(
+    subject="homes",
+    asked_us=0,
+    answered_us=1,
+    charge_ma_ms=10**9,
+    oldest_ms=1_000,
+    newest_ms=1_000,
+    sources=1,
+    sources_online=1,
+)
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    """Return a run in which one partition gave 100 mA for two seconds and was seen once."""
+    for folder in (RECORDS, "bal", LOAD_FOLDER):
+        (tmp_path / folder).mkdir()
+    with closing(BatteryRecord(tmp_path / RECORDS / "process-0.ndjson")) as record:
+        record.write(Begun(0, "a", "jbd", 0, 10**9, 10**10, 1_000, 1_000, 1_000_000))
+    with closing(Journal(tmp_path / "bal" / "journal.sqlite")) as journal:
+        command = {"name": "homes", "current_ma": 100}
+        journal.append(
+            Entry(
+                events=[
+                    Event(1, 1_000, "time passed", {}),
+                    Event(2, 1_000, SET_CURRENT, command, "one"),
+                ],
+                orders=[Order(1, 2, "a", 100, "lost", 1_000)],
+            )
+        )
+    (tmp_path / "bal" / "topology.toml").write_text(TOPOLOGY)
+    (tmp_path / "bal" / "flows.json").write_text(json.dumps([FLOW]))
+    (tmp_path / "bal" / "bal.json").write_text(
+        json.dumps({"refresh": {"max_staleness_ms": 1_000}, "timeout_s": 1.0})
+    )
+    (tmp_path / "resolved.json").write_text(json.dumps({"speed": 2.0}))
+    with closing(CommandNotes(tmp_path, 0)) as notes:
+        notes.seen(SEEN)
+    return tmp_path
+
+
+def test_a_run_that_adds_up_is_measured_by_all_checks(run: Path) -> None:
+    figures = battery_figures(run)
+    assert (figures.accounts, figures.snapshots) == (1, 1)
+    assert battery_measurements(figures) == dict.fromkeys((*CHECKS, *TOLD_CHECKS), 0)
+    assert with_battery_checks({}, figures).keys() == {*CHECKS, *TOLD_CHECKS}
+    assert not figures.examples
+
+
+@pytest.mark.parametrize(
+    ("change", "check", "example"),
+    [
+        (
+            lambda run: (run / "bal" / "flows.json").write_text(
+                json.dumps([FLOW | {"discharged_ma_ms": 200_001}])
+            ),
+            "batteries.unconserved",
+            "unconserved: homes at 3000 ms: its account closes with",
+        ),
+        (
+            lambda run: (run / LOAD_FOLDER / "client-0.statuses.ndjson").write_text(
+                '{"subject": "homes", "asked_us": 0, "answered_us": 1, "oldest_ms": 1000,'
+                ' "charge_ma_ms": 2000000000, "newest_ms": 1000, "sources": 1,'
+                ' "sources_online": 1}\n'
+            ),
+            "batteries.mixed_snapshots",
+            "mixed_snapshots: homes at 1000 ms: 2000000000 mA ms from 1000 to 1000 ms",
+        ),
+    ],
+)
+def test_what_does_not_add_up_is_counted_and_told(
+    run: Path, change: Callable[[Path], object], check: str, example: str
+) -> None:
+    change(run)
+    figures = battery_figures(run)
+    assert battery_measurements(figures)[check] >= 1
+    assert figures.examples[0].startswith(example)
+
+
+def test_where_nobody_told_the_flows_that_check_is_left_out(run: Path) -> None:
+    (run / "bal" / "flows.json").unlink()
+    figures = battery_figures(run)
+    assert figures.accounts is None
+    left = {*CHECKS, "batteries.mixed_snapshots"}
+    assert battery_measurements(figures).keys() == left
+    assert with_battery_checks({}, figures).keys() == left
+    # Asked for, it is not measured, and the run proves nothing.
+    limit = parse_limit("== 0", MEASURES["batteries.unconserved"])
+    asked = with_battery_checks({"batteries.unconserved": limit}, figures)
+    assert "batteries.unconserved" in asked
+
+
+@pytest.mark.parametrize("content", ["[{}]", "{", '[{"name": 1}]'])
+def test_flows_that_are_none_cannot_be_judged(run: Path, content: str) -> None:
+    (run / "bal" / "flows.json").write_text(content)
+    with pytest.raises(UnreadableError):
+        battery_figures(run)
