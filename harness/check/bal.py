@@ -31,6 +31,8 @@ JOURNAL: Final = FOLDER / "journal.sqlite"
 TOPOLOGY: Final = FOLDER / "topology.toml"
 REQUESTS_MAX: Final = 4
 """Requests that one reading of a battery is made of, each of which may take as long as allowed."""
+UNSEEN_S: Final = 1.0
+"""Real seconds in which a layer that is not overloaded looks at what time has brought about."""
 MILLISECONDS: Final = 1_000
 CHECKS: Final = (
     "batteries.beyond_limits",
@@ -128,7 +130,13 @@ def _conserved(run: Path, events: Sequence[Event], orders: Sequence[Order]) -> C
     if not path.is_file():
         return None
     flows = [FlowRecord(**one) for one in json.loads(path.read_text())]
-    return conservation_of(read_parts(run / TOPOLOGY), events, orders, flows)
+    unseen_ms = round(UNSEEN_S * _speed(run) * MILLISECONDS)
+    parts = read_parts(run / TOPOLOGY)
+    return conservation_of(parts, events, orders, flows, unseen_ms=unseen_ms)
+
+
+def _speed(run: Path) -> float:
+    return float(json.loads((run / "resolved.json").read_text())["speed"])
 
 
 def _snapshots(run: Path, events: Sequence[Event], entries: Iterable[Entry]) -> Snapshots:
@@ -136,7 +144,7 @@ def _snapshots(run: Path, events: Sequence[Event], entries: Iterable[Entry]) -> 
     if not seen:
         return Snapshots()
     layer = json.loads((run / FOLDER / "bal.json").read_text())
-    speed = float(json.loads((run / "resolved.json").read_text())["speed"])
+    speed = _speed(run)
     rules = Rules(
         staleness_ms=int(layer["refresh"]["max_staleness_ms"]),
         reading_ms=round(float(layer["timeout_s"]) * REQUESTS_MAX * speed * MILLISECONDS),

@@ -56,6 +56,8 @@ def conservation_of(
     events: Sequence[Event],
     orders: Iterable[Order],
     flows: Sequence[FlowRecord],
+    *,
+    unseen_ms: int,
 ) -> Conservation:
     """Return what does not add up.
 
@@ -64,6 +66,8 @@ def conservation_of(
         events: all of the journal, in order.
         orders: all of the journal, in order.
         flows: the virtual meters' records from the begin to one moment, the rests' included.
+        unseen_ms: how long before that moment something may have happened by itself that the
+            journal does not have, because nothing came after it.
     """
     found = Conservation()
     settled = any(event.kind in (SETTLE, REMOVE) for event in events)
@@ -89,7 +93,7 @@ def conservation_of(
         _happen(of_member, event, of_event[event.sequence], before_ms)
         before_ms = event.at_ms
     for course in courses:
-        course.end(events[-1].at_ms if events else 0, voltages)
+        course.end(events[-1].at_ms if events else 0, unseen_ms, voltages)
     return found
 
 
@@ -133,7 +137,7 @@ def _happen(
         course.order(event, currents_ma, before_ms)
 
 
-class _Wants:
+class Wants:
     """What is wanted of one battery that is commanded, by time."""
 
     def __init__(self) -> None:
@@ -151,12 +155,15 @@ class _Wants:
         ]
 
     def add(self, start_ms: int, end_ms: int, current_ma: int) -> None:
-        """Take a window, which wins over those taken before."""
-        self._windows.append((start_ms, end_ms, current_ma))
+        """Take a window, which wins over those taken before; what they have behind it stays."""
+        pieces = [(start_ms, end_ms, current_ma)]
+        for start, end, current in self._windows:
+            pieces += [(start, min(end, start_ms), current), (max(start, end_ms), end, current)]
+        self._windows = [piece for piece in pieces if piece[0] < piece[1]]
 
     def at(self, at_ms: int) -> int:
         """Return what is wanted at a moment."""
-        for start, end, current in reversed(self._windows):
+        for start, end, current in self._windows:
             if start <= at_ms < end:
                 return current
         stands = bisect_right(self._since_ms, at_ms)
@@ -216,7 +223,7 @@ class _Course:
         self._found = found
         self._parts = parts
         self._ordered = dict.fromkeys(component.leaves, 0)
-        self._wants = {top: _Wants() for top in component.tops}
+        self._wants = {top: Wants() for top in component.tops}
         self._flows = {
             source: flows[source] for source in parts.splitters if source in component.members
         }
@@ -264,11 +271,12 @@ class _Course:
             what = f"{ordered_ma} mA was ordered of its batteries, and {wanted} mA wanted"
             self._found.note(", ".join(tops), event.at_ms, what)
 
-    def end(self, last_ms: int, voltages: Mapping[str, tuple[int, int]]) -> None:
+    def end(self, last_ms: int, unseen_ms: int, voltages: Mapping[str, tuple[int, int]]) -> None:
         """Hold what the virtual meters say against what was ordered and wanted."""
         nets = {flow.name: _net(flow) for own in self._flows.values() for flow in own if flow.name}
         for source, one in self._sums.items():
-            one.change(one.to_ms, one.to_ms, one.now_ma, (0, 0))
+            since_ms = max(last_ms, one.to_ms - unseen_ms)
+            one.change(since_ms, one.to_ms, one.now_ma, self._around(since_ms, one.to_ms))
             self._found.divided += 1
             flowed = sum(map(_net, self._flows[source]))
             through = sum(nets.get(name, 0) for name in one.through)
@@ -283,10 +291,11 @@ class _Course:
         for flow in (flow for own in self._flows.values() for flow in own):
             self._look_at_energy(flow, bounds)
             if (wants := self._wants.get(flow.name)) is not None:
-                self._look_at_wants(flow, wants, min(last_ms, flow.to_ms))
+                since_ms = max(last_ms, flow.to_ms - unseen_ms)
+                self._look_at_wants(flow, wants, min(since_ms, flow.to_ms))
 
-    def _look_at_wants(self, flow: FlowRecord, wants: _Wants, last_ms: int) -> None:
-        """Hold a partition against its commands; what came after the last event, nobody saw."""
+    def _look_at_wants(self, flow: FlowRecord, wants: Wants, last_ms: int) -> None:
+        """Hold a partition against its commands, of which the last may have taken no effect yet."""
         given = taken = 0
         for length, current_ma in wants.stretches(0, last_ms):
             given += length * max(0, current_ma)

@@ -13,7 +13,7 @@ from harness.bal.journal import Event, Order
 from harness.bal.model.batteries import Batteries
 from harness.bal.model.values import FlowRecord, Kind, Nameplate, Policy, Reading, Share, Values
 from harness.check.battery_parts import Parts, read_parts
-from harness.check.conservation import Conservation, conservation_of
+from harness.check.conservation import Conservation, Wants, conservation_of
 
 TOPOLOGY = """
 [[battery]]
@@ -104,8 +104,9 @@ def found(
     flows: Sequence[FlowRecord] = FLOWS,
     events: Sequence[Event] = EVENTS,
     orders: Sequence[Order] = ORDERS,
+    unseen_ms: int = 0,
 ) -> Conservation:
-    return conservation_of(parts, events, orders, flows)
+    return conservation_of(parts, events, orders, flows, unseen_ms=unseen_ms)
 
 
 def test_what_was_ordered_is_what_flowed(parts: Parts) -> None:
@@ -233,6 +234,29 @@ def test_windows_count_while_they_last_and_a_command_ends_them(parts: Parts) -> 
 
     assert gave(100 * 1_000 + 500 * 2_000) == []
     assert "homes" in gave(100 * 1_000 + 500 * 2_000 + 1)
+
+
+def test_what_a_later_window_covers_is_back_after_it_whatever_was_commanded_before() -> None:
+    wants = Wants()
+    wants.add(1_000, 9_000, 700)
+    wants.add(3_000, 5_000, -200)
+    wants.stand(2_000, 50)
+    assert list(wants.stretches(0, 10_000)) == [
+        (1_000, 0),
+        (1_000, 700),
+        (1_000, 50),
+        (2_000, -200),
+        (4_000, 700),
+        (1_000, 50),
+    ]
+    assert wants.range(2_500, 3_500) == (-200, 50)
+
+
+def test_what_happened_at_the_very_end_may_not_be_in_the_journal(parts: Parts) -> None:
+    """Homes run empty 400 ms before the meters are asked, and nothing happens after that."""
+    flows = [flow("homes", discharged=300 * 8_600), flow("grid"), flow("")]
+    assert not found(parts, flows, EVENTS[:2], ORDERS[:2], unseen_ms=400).findings
+    assert found(parts, flows, EVENTS[:2], ORDERS[:2], unseen_ms=399).findings
 
 
 def test_what_was_made_or_removed_meanwhile_is_left_out(parts: Parts) -> None:
