@@ -17,6 +17,7 @@ from emulator.batteries.grid import generate_batteries
 from emulator.clock import ScenarioClock
 from emulator.messages import MessageStream
 from harness.bal.api.config import BalApiConfig
+from harness.bal.happenings import SCHEDULE
 from harness.run.api import TOKEN_OCTETS, write_private
 from harness.run.battery_files import FOLDER as BAL_FOLDER
 from harness.run.battery_files import bal_config, battery_fleet
@@ -106,6 +107,29 @@ class BatterySystem:
         for _, messages in self._parks:
             await messages.send({"do": "start", "clock": list(clock.triple)})
         await self._give_clock()
+        if self._bal.schedule and self._nursery is not None:
+            self._nursery.start_soon(self._give_set_points)
+
+    async def _give_set_points(self) -> None:
+        """Schedule what the scenario says; a set point that is not taken is in doubt."""
+        first_s = self._prepared.fleet.first_s
+        for number, point in enumerate(self._bal.schedule):
+            details = {
+                "name": point.battery,
+                "current_ma": point.current,
+                "start_ms": round((first_s + point.at) * 1_000),
+                "end_ms": round((first_s + point.at + point.lasts) * 1_000),
+            }
+            try:
+                await ask(
+                    self._socket,
+                    "command",
+                    kind=SCHEDULE,
+                    details=details,
+                    id=f"set-point-{number}",
+                )
+            except NoAnswerError as error:
+                self._doubt(f"set point {number} of {point.battery} was not scheduled: {error}")
 
     async def kill(self, restart_after_s: float) -> None:
         """Kill the layer with SIGKILL; it lives again after ``restart_after_s`` real seconds."""

@@ -67,6 +67,19 @@ class BalLoad(Part):
         return bool(self.status_per_s or self.commands_per_s)
 
 
+class BalSetPoint(Part):
+    """A current that a battery is to do in a window of time, told as the run begins."""
+
+    battery: Annotated[str, Field(min_length=1)]
+    """Whose: the name of a battery that no other is made of."""
+    current: Annotated[int, Field(ge=-10_000_000, le=10_000_000)]
+    """In mA; positive discharges."""
+    at: ScenarioTime
+    """Scenario time since the start at which it begins."""
+    lasts: Duration = Field(alias="for", gt=0)
+    """Scenario time it lasts. Of windows that overlap, the later one in the list wins."""
+
+
 class Bal(Part):
     """The reference battery abstraction layer, over the emulated batteries of the scenario."""
 
@@ -88,6 +101,8 @@ class Bal(Part):
     """Whether its HTTP API is served; the load needs it."""
     faces: tuple[BalFace, ...] = ()
     """How else other systems reach its batteries."""
+    schedule: tuple[BalSetPoint, ...] = Field(default=(), max_length=1_000)
+    """Set points that the layer is given as the run begins."""
     load_driver: BalLoad = Field(default=BalLoad(), alias="load")
     """Who asks it what."""
 

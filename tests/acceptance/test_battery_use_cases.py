@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import json
-import re
 import shutil
-import subprocess
-import urllib.request
 from collections.abc import Iterator
-from datetime import datetime, time
+from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
 from typing import Final
@@ -25,7 +21,7 @@ from harness.bal.model.batteries import Batteries
 from harness.bal.topology_file import load_topology
 from harness.check.bal import CHECKS
 from harness.scenario import Scenario
-from tests.support.command_line import ROOT, WholeRun, finish, run_scenario, start, whole_run
+from tests.support.command_line import ROOT, WholeRun, run_scenario
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
@@ -35,9 +31,7 @@ QUARTER_MS: Final = 900_000
 TRANSFORMER_W: Final = 40_000
 CELLS_MV: Final = 48_000
 """What sixteen cells show at least while they are not empty, discharged as here."""
-AT_URL: Final = re.compile(r"battery layer at (http://127\.0\.0\.1:\d+)")
 FIRST: Final = datetime.fromisoformat("2026-01-14T17:15:00+01:00")
-SET_POINTS: Final = (("evening", 100_000, "17:45", "20:00"), ("peak", 140_000, "18:45", "19:15"))
 
 
 def copy_of(name: str, folder: Path, *changes: tuple[str, str]) -> Path:
@@ -149,43 +143,14 @@ def test_critical_loads_do_not_notice_that_half_of_the_batteries_are_away(tmp_pa
 
 def test_a_transformer_is_spared_at_set_points_scheduled_beforehand(tmp_path: Path) -> None:
     scenario = copy_of("transformer", tmp_path, ("speed = 180.0", "speed = 450.0"))
-    process = start("harness.cli", "run", scenario.name, "--out", "runs", cwd=tmp_path)
-    try:
-        scheduled(process, tmp_path)
-    finally:
-        ended = finish(process)
-    run = whole_run(ended, tmp_path)
+    run = run_scenario(scenario)
     passed(run, 4)
-    assert [event.command for event in events(run) if event.kind == SCHEDULE] == ["evening", "peak"]
+    assert sum(event.kind == SCHEDULE for event in events(run)) == 2
     taken_w, given_w = homes_w(scenario), batteries_w(run)
     over = [quarter for quarter, watts in enumerate(taken_w) if watts > TRANSFORMER_W]
     assert len(over) > 3, "it would have been overloaded"
     spared = [taken - given for taken, given in zip(taken_w, given_w, strict=True)]
     assert max(spared) < TRANSFORMER_W
-
-
-def scheduled(process: subprocess.Popen[str], folder: Path) -> None:
-    """Give the set points, once the layer says where it is."""
-    assert process.stdout is not None
-    said = ""
-    while (found := AT_URL.search(" ".join(said.split()))) is None:
-        line = process.stdout.readline()
-        assert line, said
-        said += line
-    token = (folder / "runs" / "latest" / "bal" / "api.token").read_text().strip()
-    for name, current_ma, *window in SET_POINTS:
-        start_ms, end_ms = (
-            round(datetime.combine(FIRST, hour, FIRST.tzinfo).timestamp() * 1_000)
-            for hour in map(time.fromisoformat, window)
-        )
-        body = {"id": name, "current_ma": current_ma, "start_ms": start_ms, "end_ms": end_ms}
-        request = urllib.request.Request(
-            f"{found[1]}/batteries/feeder/schedule",
-            json.dumps(body).encode(),
-            {"Authorization": f"Bearer {token}", "Content-Type": "application/json"},
-        )
-        with urllib.request.urlopen(request, timeout=60) as answer:
-            assert answer.status == 200
 
 
 def homes_w(file: Path) -> list[float]:
