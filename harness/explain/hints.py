@@ -49,6 +49,10 @@ HINTS: Final[Mapping[str, str]] = {
     "another order, or believed without an answer.",
     "batteries.twice": "A battery was given one order again: after an answer that got lost the "
     "layer must ask what is in force before it repeats itself.",
+    "batteries.unconserved": "Virtual meters, orders and commands do not add up: look at the "
+    "command and the orders before the moment that is named, in the journal.",
+    "batteries.mixed_snapshots": "A snapshot tells a charge that was not there in its interval: "
+    "look at the readings of the batteries behind it in the journal, and when they came.",
     "batteries.invented": "A battery was told something that is in no order: something left before "
     "it was in the journal, or somebody else commands the battery.",
     "batteries.commands_lost": "A client was told that its command is accepted, and the journal "

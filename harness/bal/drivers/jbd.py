@@ -36,9 +36,11 @@ class JbdDriver(Driver):
         """Do nothing: every register can be asked for at once."""
 
     async def read(self) -> Reading:
-        """Return a reading: register 03, one moment. Raises `DriverError`."""
+        """Return a reading: register 03, at some moment until its answer. Raises `DriverError`."""
+        began_ms = self._now_ms()
         self._client.read(STATUS, now=trio.current_time())
-        return Reading.at(self._now_ms(), self._values(await self._answer()))
+        values = self._values(await self._answer())
+        return Reading(values, began_ms, self._now_ms())
 
     async def in_force(self, current_ma: int) -> bool:
         """Return whether that is what the regulator was set to. Raises `DriverError`."""
