@@ -19,6 +19,7 @@ from psycopg import ProgrammingError
 from psycopg.conninfo import conninfo_to_dict
 
 from emulator.fleet_config import LAB_TIERS
+from harness import probes
 from harness.errors import ArgumentsError, Problem, ScenarioError, links_unfit
 from harness.run.congestion import check_congestion
 from harness.scenario import External, PostgreSqlStore, Reference, Scenario
@@ -59,7 +60,20 @@ def become_able(
     if scenario.link in LAB_TIERS and not is_capable():
         refuse_out_of_reach(scenario, scenario_file, ui=ui, attached=attached, serves=serves)
         _start_anew(scenario.link, arguments)
+    _try_the_kernel(scenario.link)
     check_congestion(scenario.links.congestion)
+
+
+def _try_the_kernel(tier: str) -> None:
+    """Find out, before there is a run, whether this kernel has what links of ``tier`` are made of.
+
+    Only those of the kernel need parts that kernels are built without.
+
+    Raises `EnvironmentUnfitError`: it has not; says what mends that.
+    """
+    refused = probes.links(tier) if tier == "netem" else None
+    if refused is not None:
+        raise links_unfit(tier, *refused)
 
 
 def entrance(pid: int) -> str:

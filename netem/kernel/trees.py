@@ -243,7 +243,7 @@ def _summed(parts: Sequence[tuple[int, int, int, int]]) -> DirectionCounters:
 def _lab_error(number: int, text: str) -> LabError:
     if number == _NO_SUCH_FILE:
         return LabError(
-            f"this kernel lacks a queueing discipline or filter ({text})",
+            "this kernel lacks a queueing discipline or filter",
             "load or install the modules sch_netem, sch_htb, cls_u32 and cls_flow (Debian, Ubuntu:"
             " in linux-modules-extra or linux-image), or use the packet tier",
         )

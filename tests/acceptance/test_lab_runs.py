@@ -382,6 +382,7 @@ def test_a_kernel_without_netem_is_told_with_the_mend(site: Site) -> None:
     assert ended.status == 4, ended.output
     assert 'link = "netem" does not work here: ' in ended.output
     assert "packet" in ended.output.split("does not work here")[1]
+    assert not (site.folder / "runs").exists(), "nothing was run"
 
 
 def test_a_congestion_control_that_is_not_there_is_named(site: Site) -> None:
