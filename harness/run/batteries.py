@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import secrets
-import signal
 import socket
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,6 +24,7 @@ from harness.run.battery_files import bal_config, battery_fleet
 from harness.run.preparation import Prepared, free_ports
 from harness.run.processes import ProcessFailedError, RunProcess, python
 from harness.run.questions import NoAnswerError, ask
+from harness.run.revived import RevivedProcess
 from harness.scenario.bal import Bal
 
 BATTERIES_A_PROCESS: Final = 4_000
@@ -32,10 +33,6 @@ ANSWER_S: Final = 60.0
 COUNTS: Final = "counts.json"
 FLOWS: Final = "flows.json"
 """What the virtual meters registered, from the begin to the end of the run."""
-RESTART_S: Final = 1.0
-"""Real seconds after which a layer that died unasked is started again."""
-STARTS_MAX: Final = 5
-"""Attempts to start a layer that has died before the run ends with an error."""
 
 
 class BatterySystem:
@@ -72,13 +69,18 @@ class BatterySystem:
         self._say = say
         self._nursery: trio.Nursery | None = None
         self._parks: list[tuple[RunProcess, MessageStream]] = []
-        self._layer: RunProcess | None = None
+        self._layer = RevivedProcess(
+            "bal",
+            partial(python, "harness.bal", str(prepared.folder.path / BAL_FOLDER / "bal.json")),
+            prepared.folder.logs / "bal.log",
+            started=started,
+            note=note,
+            begun=self._give_clock,
+        )
         self._api: RunProcess | None = None
         self._socket = sockets / "bal.sock"
         self._folder = prepared.folder.path / BAL_FOLDER
         self._clock: ScenarioClock | None = None
-        self._stopping = False
-        self._restart_after_s: float | None = None
         self.url: str | None = None
         self.token_file = self._folder / "api.token"
         count = -(-scenario.batteries.count // BATTERIES_A_PROCESS)
@@ -97,7 +99,7 @@ class BatterySystem:
             await self._start_park(process, nursery)
         config = bal_config(self._prepared, self._bal, self._grid, self._fleet, self._socket)
         (self._folder / "bal.json").write_text(config.model_dump_json(indent=1))
-        await self._start_layer()
+        await self._layer.start(nursery)
         if self._bal.api:
             await self._start_api(nursery)
 
@@ -133,27 +135,25 @@ class BatterySystem:
 
     async def kill(self, restart_after_s: float) -> None:
         """Kill the layer with SIGKILL; it lives again after ``restart_after_s`` real seconds."""
-        self._restart_after_s = restart_after_s
-        if self._layer is not None:
-            self._layer.send_signal(signal.SIGKILL)
+        self._layer.kill(restart_after_s)
 
     async def stop(self) -> None:
         """End the API, the layer and then the batteries, whose records are then complete."""
-        self._stopping = True
         if self._api is not None:
             await self._api.stop()
             self.token_file.unlink(missing_ok=True)
-        if self._layer is not None:
-            await self._note_counts()
-            await self._note_flows()
-            await self._layer.stop()
+        await self._note_counts()
+        await self._note_flows()
+        await self._layer.stop()
         for park, messages in self._parks:
             await self._stop_park(park, messages)
 
     def pids(self) -> dict[str, int]:
         """Return the process ids by name."""
-        processes = [*(park for park, _ in self._parks), self._layer, self._api]
-        return {one.name: one.pid for one in processes if one is not None and one.has_pid}
+        others = [*(park for park, _ in self._parks), self._api]
+        return self._layer.pids() | {
+            one.name: one.pid for one in others if one is not None and one.has_pid
+        }
 
     # Batteries
 
@@ -203,38 +203,6 @@ class BatterySystem:
         await park.stop(ask=lambda: None)
 
     # The layer
-
-    async def _start_layer(self) -> None:
-        assert self._nursery is not None, "it was started"
-        layer = RunProcess(
-            "bal",
-            python("harness.bal", str(self._folder / "bal.json")),
-            self._prepared.folder.logs / "bal.log",
-            ended=self._layer_died,
-        )
-        await self._nursery.start(layer.run)
-        self._layer = layer
-        self._started("bal", layer.pid)
-        await self._give_clock()
-
-    def _layer_died(self, process: RunProcess, status: int) -> None:
-        self._note(f"bal ended with status {status}")
-        if not self._stopping and self._nursery is not None:
-            self._nursery.start_soon(self._resurrect)
-
-    async def _resurrect(self) -> None:
-        """Start the layer that has died until it is up again, or the run stops."""
-        for last in (*(False,) * (STARTS_MAX - 1), True):
-            await trio.sleep(self._restart_after_s or RESTART_S)
-            if self._stopping:
-                return
-            try:
-                await self._start_layer()
-            except ProcessFailedError:
-                if last:
-                    raise
-            else:
-                return
 
     async def _give_clock(self) -> None:
         if self._clock is None:

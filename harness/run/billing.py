@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import secrets
-import signal
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -18,7 +17,8 @@ from harness.run.api import TOKEN_OCTETS, write_private
 from harness.run.billed_months import AFTER_S, billed_months, ended_days
 from harness.run.billing_questions import asked, batched, keep_records, virtual_meters
 from harness.run.preparation import Prepared, free_ports
-from harness.run.processes import ProcessFailedError, RunProcess, python
+from harness.run.processes import python
+from harness.run.revived import RevivedProcess
 from harness.run.virtual_meters import Record
 from harness.scenario.billing import Billing
 
@@ -28,9 +28,6 @@ FINISHED: Final = "finished.json"
 STATISTICS: Final = "statistics.parquet"
 AGAIN_S: Final = 5.0
 """Real seconds until bills that lack readings are tried again."""
-RESTART_S: Final = 1.0
-STARTS_MAX: Final = 5
-"""Attempts to start billing that has died before the run ends with an error."""
 
 
 class BillingSystem:
@@ -60,17 +57,19 @@ class BillingSystem:
         self._prepared = prepared
         self._billing = billing
         self._realtime_offset_s = realtime_offset_s
-        self._started = started
         self._note = note
         self._doubt = doubt
         self._say = say
         self._folder = prepared.folder.path / FOLDER
         self._config: BillingConfig | None = None
         self._clock: ScenarioClock | None = None
-        self._nursery: trio.Nursery | None = None
-        self._process: RunProcess | None = None
-        self._restart_after_s = RESTART_S
-        self._stopping = False
+        self._process = RevivedProcess(
+            "billing",
+            self._command,
+            prepared.folder.logs / "billing.log",
+            started=started,
+            note=note,
+        )
         self._meters: dict[str, int] = {}
         self.token_file = self._folder / "api.token"
         (port,) = free_ports(1)
@@ -90,7 +89,6 @@ class BillingSystem:
 
         Raises `ProcessFailedError`; `ScenarioError` if the topology of batteries cannot be read.
         """
-        self._nursery = nursery
         self._meters = virtual_meters(self._prepared, self._billing)
         self._folder.mkdir(exist_ok=True)
         write_private(self.token_file, secrets.token_urlsafe(TOKEN_OCTETS))
@@ -108,7 +106,7 @@ class BillingSystem:
             after_s=AFTER_S,
             again_s=AGAIN_S,
         )
-        await self._live()
+        await self._process.start(nursery)
         self._say(f"billing at {self.url}/docs, its token in {self.token_file}")
 
     async def start_clock(self, clock: ScenarioClock) -> None:
@@ -118,9 +116,7 @@ class BillingSystem:
 
     async def kill(self, restart_after_s: float) -> None:
         """Kill it with SIGKILL; it lives again after ``restart_after_s`` real seconds."""
-        self._restart_after_s = restart_after_s
-        if self._process is not None:
-            self._process.send_signal(signal.SIGKILL)
+        self._process.kill(restart_after_s)
 
     async def note_virtual_meters(self, records: Sequence[Record]) -> None:
         """Bring it what flowed through virtual meters, and have the days noted that have ended."""
@@ -154,52 +150,22 @@ class BillingSystem:
 
     async def stop(self) -> None:
         """End it."""
-        self._stopping = True
-        if self._process is not None:
-            await self._process.stop()
+        await self._process.stop()
         self.token_file.unlink(missing_ok=True)
 
     def pids(self) -> dict[str, int]:
         """Return the process ids by name."""
-        process = self._process
-        return {process.name: process.pid} if process is not None and process.has_pid else {}
+        return self._process.pids()
 
-    async def _live(self) -> None:
-        assert self._nursery is not None, "it was started"
+    def _command(self) -> list[str]:
+        """Return how it is started, told all that is known by now."""
         assert self._config is not None, "it was started"
         config = self._config
         if self._clock is not None:
             config = config.model_copy(update={"clock": self._clock.triple})
         file = self._folder / "billing.json"
         file.write_text(config.model_dump_json(indent=1))
-        process = RunProcess(
-            "billing",
-            python("harness.billing", str(file)),
-            self._prepared.folder.logs / "billing.log",
-            ended=self._died,
-        )
-        await self._nursery.start(process.run)
-        self._process = process
-        self._started("billing", process.pid)
-
-    def _died(self, process: RunProcess, status: int) -> None:
-        self._note(f"billing ended with status {status}")
-        if not self._stopping and self._nursery is not None:
-            self._nursery.start_soon(self._resurrect)
-
-    async def _resurrect(self) -> None:
-        """Start it again until it is up, or the run stops."""
-        for last in (*(False,) * (STARTS_MAX - 1), True):
-            await trio.sleep(self._restart_after_s)
-            if self._stopping:
-                return
-            try:
-                await self._live()
-            except ProcessFailedError:
-                if last:
-                    raise
-            else:
-                return
+        return python("harness.billing", str(file))
 
     async def _give_clock(self) -> None:
         if self._clock is None:
