@@ -22,8 +22,8 @@ from harness.scenario.billing import Billing
 
 ANSWER_S: Final = 1_800.0
 """Real seconds that billing a month may take."""
-RECORDS_MAX: Final = 1_000
-"""Records of virtual meters in one request."""
+REQUEST_OCTETS: Final = 32 * 1024
+"""Octets of records of virtual meters in one request: half of what our API takes in a body."""
 RECORDS: Final = "virtual-meters.json"
 
 
@@ -78,9 +78,18 @@ def keep_records(folder: Path, records: Sequence[Record], meters: Mapping[str, i
 
 
 def batched(records: Sequence[Record]) -> Iterator[list[Record]]:
-    """Yield records, so many in a request as may be."""
-    for first in range(0, len(records), RECORDS_MAX):
-        yield list(records[first : first + RECORDS_MAX])
+    """Yield records, so many in a request as may be, and at least one."""
+    batch: list[Record] = []
+    octets = 0
+    for record in records:
+        more = len(json.dumps(record)) + len(", ")
+        if batch and octets + more > REQUEST_OCTETS:
+            yield batch
+            batch, octets = [], 0
+        batch.append(record)
+        octets += more
+    if batch:
+        yield batch
 
 
 def day_of(posix_s: int, zone: str) -> str:
