@@ -7,9 +7,9 @@ from typing import Annotated, Final
 
 from fastapi import Depends, Query, Request
 
+from harness.api.problems import ProblemError
 from harness.billing.calendar import Month
 from harness.billing.service import BillingService
-from harness.headend.api.problems import ProblemError
 
 PAGE: Final = 100
 PAGE_MAX: Final = 1000

@@ -13,13 +13,13 @@ from typing import Annotated, Final, Literal
 from fastapi import APIRouter, Query
 from fastapi.responses import FileResponse
 
+from harness.api.problems import RETRY_AFTER, ProblemError
 from harness.billing.api.asked import Asked
 from harness.billing.api.statistics import FIRST_DAY, LAST_DAY
 from harness.billing.book import Book
 from harness.billing.calendar import Period, past
 from harness.billing.tables import EXPORTED
 from harness.headend.api.exporting import MARK, MEDIA_TYPES, ZIP, PassingFile
-from harness.headend.api.problems import RETRY_AFTER, ProblemError
 from harness.store.interface import ExportFormat
 
 What = Literal["statistics", "bills", "withheld", "rates", "daily", "virtual_meters", "everything"]

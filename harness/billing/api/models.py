@@ -11,13 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
+from harness.api.times import moment_text, moment_us_text
 from harness.billing.calendar import Month, Period
 from harness.billing.engine import Outcome
 from harness.billing.errors import Reason, WithheldError
 from harness.billing.service import VirtualMeterRecord
 from harness.billing.tariffs import PRICE_PLACES, MonthText
 from harness.headend.api.directory import Directory
-from harness.headend.api.times import moment_text, moment_us_text
 from harness.store.usage import NEVER
 
 RECORDS_MAX: Final = 1000

@@ -10,12 +10,12 @@ from typing import Final
 
 from fastapi import APIRouter
 
+from harness.api.problems import ProblemError
+from harness.api.times import moment_text
 from harness.billing.api.asked import Asked, MonthName, month_of
 from harness.billing.api.models import BillingStatus, MonthStanding, Recovery, Triple
 from harness.billing.calendar import Month, month_span
 from harness.billing.service import BillingService
-from harness.headend.api.problems import ProblemError
-from harness.headend.api.times import moment_text
 
 router: Final = APIRouter(tags=["operation"])
 

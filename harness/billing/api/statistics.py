@@ -9,6 +9,7 @@ from typing import Annotated, Final
 
 from fastapi import APIRouter, Query
 
+from harness.api.problems import ProblemError
 from harness.billing.api.asked import Asked
 from harness.billing.api.models import (
     DaysAsked,
@@ -20,7 +21,6 @@ from harness.billing.api.models import (
 )
 from harness.billing.calendar import Period, past
 from harness.headend.api.models import MeterText
-from harness.headend.api.problems import ProblemError
 
 DAYS_MAX: Final = 366
 FIRST_DAY: Final = date(1980, 1, 1)

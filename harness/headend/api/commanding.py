@@ -9,9 +9,9 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Path, Query, Response
 from structlog import get_logger
 
+from harness.api.problems import ProblemError, away
 from harness.headend.api.client import RefusedError, ShardAwayError
 from harness.headend.api.models import CommandPage, CommandStanding, Order, Taken
-from harness.headend.api.problems import ProblemError, away
 from harness.headend.api.queries import PAGE, Asked, Count
 from harness.headend.api.shards import HeadEnd
 

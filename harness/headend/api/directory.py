@@ -11,13 +11,16 @@ from typing import Final
 
 from emulator.fleet_config import part_holding, part_of
 from emulator.identity import METER_PREFIX, NAME_DIGITS, meter_name
+from harness.api.problems import NotThereError
 
 METER_PATTERN: Final = rf"^({METER_PREFIX.decode()}[0-9]{{{NAME_DIGITS}}}|[0-9]{{1,10}})$"
 """A meter: its logical device name, or its number."""
 
 
-class UnknownMeterError(LookupError):
+class UnknownMeterError(NotThereError):
     """There is no such meter."""
+
+    field = "meter"
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Query
 
+from harness.api.times import Moment
 from harness.headend.api.models import (
     SEVERITIES,
     SOURCES,
@@ -19,7 +20,6 @@ from harness.headend.api.models import (
     SourceName,
 )
 from harness.headend.api.queries import NUMBER_MAX, PAGE, Asked, Count, span
-from harness.headend.api.times import Moment
 
 CODE_MAX: Final = 0xFFFF
 PLACE: Final = ("raised_at_s", "meter", "source", "code", "sequence")

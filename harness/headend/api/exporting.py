@@ -14,7 +14,7 @@ from fastapi import APIRouter, Query
 from fastapi.responses import FileResponse
 from starlette.types import Receive, Scope, Send
 
-from harness.headend.api.problems import RETRY_AFTER, ProblemError
+from harness.api.problems import RETRY_AFTER, ProblemError
 from harness.headend.api.queries import Asked, From, To, span
 from harness.headend.api.shards import HeadEnd
 from harness.store.interface import ExportedTable, ExportFormat

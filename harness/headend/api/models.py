@@ -8,9 +8,9 @@ from typing import Annotated, Any, Final, Literal, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictInt, field_validator
 from pydantic import ValidationInfo as Info
 
+from harness.api.times import MOMENT_MAX_S, moment_text, moment_us_text
 from harness.headend.alarms import describe_alarm
 from harness.headend.api.directory import METER_PATTERN, Directory
-from harness.headend.api.times import MOMENT_MAX_S, moment_text, moment_us_text
 from harness.store.commands import CommandState
 from protocols.plugin import CommandKind
 
@@ -306,12 +306,6 @@ class Status(BaseModel):
     steps: int
     meters: int
     registers: list[str]
-
-
-class Health(BaseModel):
-    """The API itself is up; `Status` says how the shards are."""
-
-    status: Literal["ok"] = "ok"
 
 
 def _if_known(posix_us: int | None) -> str | None:

@@ -7,6 +7,8 @@ from typing import Annotated, Final
 
 from fastapi import APIRouter, Depends, Query, Request
 
+from harness.api.problems import ProblemError
+from harness.api.times import MOMENT_MAX_S, Moment, moment_text
 from harness.headend.api.models import (
     Device,
     Devices,
@@ -17,9 +19,7 @@ from harness.headend.api.models import (
     ShardStanding,
     Status,
 )
-from harness.headend.api.problems import ProblemError
 from harness.headend.api.shards import HeadEnd
-from harness.headend.api.times import MOMENT_MAX_S, Moment, moment_text
 
 CAPTURES_MAX: Final = 10_000
 """Captures that one question for readings may span: 104 days of quarter-hours."""

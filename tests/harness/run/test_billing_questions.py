@@ -6,8 +6,8 @@ import json
 
 import pytest
 
+from harness.api.access import BODY_MAX
 from harness.billing.api.models import RECORDS_MAX
-from harness.headend.api.access import BODY_MAX
 from harness.run.billing_questions import batched
 from harness.run.virtual_meters import Record
 

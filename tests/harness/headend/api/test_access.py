@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 from starlette.testclient import TestClient
 
-from harness.headend.api.access import BODY_MAX
+from harness.api.access import BODY_MAX
 from harness.headend.api.config import ApiConfig
 from tests.harness.headend.api.conftest import TOKEN
 from tests.support.shard_socket import FakeShard

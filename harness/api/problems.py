@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -13,8 +13,7 @@ from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from structlog import get_logger
 
-from harness.headend.api.client import RefusedError, ShardAwayError
-from harness.headend.api.directory import UnknownMeterError
+from harness.api.asking import AwayError, RefusedError
 
 MEDIA_TYPE: Final = "application/problem+json"
 RETRY_AFTER: Final = {"Retry-After": "2"}
@@ -36,6 +35,12 @@ class Problem(BaseModel):
     status: int
     detail: str
     errors: list[FieldProblem] = []
+
+
+class NotThereError(LookupError):
+    """What was named is not there; ``field`` is the part of the question that names it."""
+
+    field: ClassVar[str]
 
 
 class ProblemError(Exception):
@@ -79,14 +84,14 @@ def tell_problems(app: FastAPI) -> None:
     app.exception_handler(ProblemError)(_told)
     app.exception_handler(RequestValidationError)(_invalid)
     app.exception_handler(HTTPException)(_http)
-    app.exception_handler(UnknownMeterError)(_unknown_meter)
-    app.exception_handler(ShardAwayError)(_away)
+    app.exception_handler(NotThereError)(_not_there)
+    app.exception_handler(AwayError)(_away)
     app.exception_handler(RefusedError)(_refused)
     app.exception_handler(Exception)(_our_mistake)
 
 
 def away(error: Exception, **extra: object) -> ProblemError:
-    """Return the problem of a shard, or a shard's store, that is not there now."""
+    """Return the problem of a process, or its store, that is away now."""
     return ProblemError(
         HTTPStatus.SERVICE_UNAVAILABLE, str(error), headers=RETRY_AFTER, extra=extra
     )
@@ -119,12 +124,12 @@ async def _http(request: Request, error: HTTPException) -> JSONResponse:
     return problem(error.status_code, str(error.detail), headers=error.headers)
 
 
-async def _unknown_meter(request: Request, error: UnknownMeterError) -> JSONResponse:
-    errors = [FieldProblem(field="meter", message=str(error))]
+async def _not_there(request: Request, error: NotThereError) -> JSONResponse:
+    errors = [FieldProblem(field=error.field, message=str(error))]
     return problem(HTTPStatus.NOT_FOUND, str(error), errors=errors)
 
 
-async def _away(request: Request, error: ShardAwayError) -> JSONResponse:
+async def _away(request: Request, error: AwayError) -> JSONResponse:
     return await _told(request, away(error))
 
 

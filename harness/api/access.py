@@ -11,10 +11,10 @@ from fastapi import HTTPException
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from harness.headend.api.problems import problem
+from harness.api.problems import problem
 
 OPEN_PATHS: Final = frozenset({"/health", "/openapi.json", "/docs"})
-"""What tells nothing of the head-end, and so asks for no token."""
+"""What tells nothing of what is behind, and so asks for no token."""
 BODY_MAX: Final = 64 * 1024
 _TOO_LARGE: Final = f"a body has at most {BODY_MAX:,} octets"
 CHALLENGE: Final = 'Bearer realm="meterstorm"'
