@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from collections import Counter
 from collections.abc import Mapping
 from typing import Final
@@ -10,22 +9,17 @@ from typing import Final
 import trio
 
 from emulator.clock import ScenarioClock
-from harness.errors import EnvironmentUnfitError
 from harness.provisioning import export_plan
+from harness.run.listening import address_listens
 from harness.run.monitor import Monitor
 from harness.run.preparation import Prepared
 from harness.run.watching import LogFollower, Scraper
 from harness.scenario import External
-from harness.scenario.target import Address
 
 SOURCE: Final = "target"
 """What the record calls it; its processes are ``target-<process id>``."""
 MATCHES: Final = "log_lines_matched_total"
 FAILED: Final = "scrapes_failed_total"
-ANSWERS_WITHIN_S: Final = 30.0
-"""Real seconds that it gets to listen: it may start on what the run exports."""
-TRY_EVERY_S: Final = 0.25
-TRY_S: Final = 5.0
 
 
 class ExternalTarget:
@@ -58,7 +52,8 @@ class ExternalTarget:
             export_plan, prepared.provisioning, prepared.schedule, prepared.truth
         )
         if prepared.fleet.behaviour.mode == "push" and self._target.push is not None:
-            await _accepts(self._target.push)
+            push = self._target.push
+            await address_listens(push.host, push.port, who="head-end", key="target.push")
         if self._scraper is not None:
             nursery.start_soon(self._scraper.run)
 
@@ -104,24 +99,3 @@ class ExternalTarget:
             failures = self._scraper.failures.items()
             counts.update({f"scrapes failed: {reason}": count for reason, count in failures})
         return counts
-
-
-async def _accepts(address: Address) -> None:
-    """Return once somebody accepts a connection. Raises `EnvironmentUnfitError`."""
-    reason = "it does not answer"
-    with trio.move_on_after(ANSWERS_WITHIN_S) as waiting:
-        while True:
-            try:
-                with trio.fail_after(TRY_S), trio.socket.socket(socket.AF_INET) as probe:
-                    # IPv4, as the fleet dials.
-                    await probe.connect((address.host, address.port))
-            except (OSError, trio.TooSlowError) as error:
-                reason = str(error) or reason
-                await trio.sleep(TRY_EVERY_S)
-            else:
-                return
-    if waiting.cancelled_caught:
-        raise EnvironmentUnfitError(
-            f"no head-end listens at {address.host}:{address.port} (target.push): {reason}; "
-            f"it was tried for {ANSWERS_WITHIN_S:g} s"
-        )

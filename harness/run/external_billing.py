@@ -4,28 +4,22 @@ from __future__ import annotations
 
 import csv
 import json
-import socket
 import time
 from collections.abc import Callable, Sequence
 from typing import Final
-from urllib.parse import urlsplit
 
 import trio
 
-from harness.errors import EnvironmentUnfitError
 from harness.run.billed_months import billed_months
 from harness.run.billing import BILLS, FINISHED, FOLDER
 from harness.run.billing_questions import asked, batched, keep_records, virtual_meters
+from harness.run.listening import url_listens
 from harness.run.preparation import Prepared
 from harness.run.virtual_meters import Record
 from harness.scenario.billing import Billing, ExternalBilling
 
 TARIFFS_FILE: Final = "tariffs.json"
 VIRTUAL_METERS_FILE: Final = "virtual-meters.csv"
-LISTENS_WITHIN_S: Final = 30.0
-"""Real seconds that its API gets to listen: it may start on what the run exports."""
-TRY_EVERY_S: Final = 0.25
-TRY_S: Final = 5.0
 
 
 class ExternalBillingSystem:
@@ -69,7 +63,7 @@ class ExternalBillingSystem:
         with (folder / VIRTUAL_METERS_FILE).open("w", newline="") as file:
             csv.writer(file).writerows([("name", "meter"), *self._meters.items()])
         if self.url is not None:
-            await _listens(self.url)
+            await url_listens(self.url, who="billing system", key="billing.target.url")
 
     async def note_virtual_meters(self, records: Sequence[Record]) -> None:
         """Keep what flowed through virtual meters, and bring it to its API if there is one."""
@@ -104,25 +98,3 @@ class ExternalBillingSystem:
         if source.stat().st_mtime < self._began_s:
             raise OSError(f"{source} was not written since the run began")
         kept.with_suffix(source.suffix).write_bytes(source.read_bytes())
-
-
-async def _listens(url: str) -> None:
-    """Return once somebody accepts a connection. Raises `EnvironmentUnfitError`."""
-    parts = urlsplit(url)
-    port = parts.port or {"http": 80, "https": 443}[parts.scheme]
-    reason = "it does not answer"
-    with trio.move_on_after(LISTENS_WITHIN_S):
-        while True:
-            try:
-                with trio.fail_after(TRY_S):
-                    stream = await trio.open_tcp_stream(parts.hostname or "", port)
-                await stream.aclose()
-            except (OSError, trio.TooSlowError, socket.gaierror) as error:
-                reason = str(error) or reason
-                await trio.sleep(TRY_EVERY_S)
-            else:
-                return
-    raise EnvironmentUnfitError(
-        f"no billing system listens at {url} (billing.target.url): {reason}; "
-        f"it was tried for {LISTENS_WITHIN_S:g} s"
-    )
