@@ -1,8 +1,9 @@
 """The emulated concentrator: its buffer, its meters' switches, its counters.
 
 Little is kept per concentrator: what it measured follows from the truth, what it has heard from
-the plan, what it has handed over from the delivery record. Only what a head-end changes (switches,
-rates, clocks) and what must never repeat (invocation counters) is state.
+the plan, what it has handed over from the delivery record. History, the captures of before the
+first step, it has heard long ago, all of it, and whoever asks gets it. Only what a head-end changes
+(switches, rates, clocks) and what must never repeat (invocation counters) is state.
 
 The emulated load does not follow the switches: a disconnected meter still registers its planned
 consumption, so that the truth stays a pure function of the seed (docs/explanation/fidelity.md).
@@ -30,7 +31,8 @@ from emulator.world import NEVER, World
 from protocols.plugin import Command, CommandKind, Execution, MeterMode, MeterState
 from protocols.readings import ReadingBatch
 
-BUFFER_INTERVALS: Final = 10_000
+BUFFER_INTERVALS: Final = 20_000
+"""Captures it keeps of each meter: six months of quarter-hours, and 24 days."""
 CONTROL_LOG_ROWS: Final = 1_000
 """Entries a meter keeps; the oldest go first."""
 SEGMENTS: Final = 8
@@ -143,8 +145,8 @@ class Concentrator:
     def buffer_span(self) -> tuple[int, int]:
         """Return oldest and newest capture time in the buffer."""
         newest = self._world.step()
-        oldest = max(0, newest - BUFFER_INTERVALS + 1)
-        first, last = self._world.plan.captured_at(np.array([oldest, newest]))
+        bounds = np.array([self._oldest(newest), newest])
+        first, last = self._world.plan.captured_at(bounds)
         return int(first), int(last)
 
     def buffer(self, from_s: int, to_s: int, meters: range | None = None) -> ReadingBatch:
@@ -154,13 +156,19 @@ class Concentrator:
         closed is left out: that is due when the next one opens.
         """
         plan, step = self._world.plan, self._last_open_step()
-        first = max(0, step - BUFFER_INTERVALS + 1, -((plan.first_s - from_s) // plan.step_s))
+        first = max(self._oldest(step), -((plan.first_s - from_s) // plan.step_s))
         last = min(step, (to_s - plan.first_s) // plan.step_s)
         chosen = self._meters if meters is None else self._meters[meters.start : meters.stop]
         intervals, numbers = np.arange(first, last + 1), np.array(chosen, np.int64)
         column, row = np.tile(numbers, len(intervals)), np.repeat(intervals, len(numbers))
-        heard = plan.available_step(column, row) <= step
+        heard = row < 0
+        lived = ~heard
+        heard[lived] = plan.available_step(column[lived], row[lived]) <= step
         return self._world.read(column[heard], row[heard], self.name)
+
+    def _oldest(self, newest: int) -> int:
+        """Return the oldest interval in the buffer, negative in history."""
+        return max(self._world.truth.intervals.start, newest - BUFFER_INTERVALS + 1)
 
     def _last_open_step(self) -> int:
         """Return the newest step at which the plan has it reachable, -1 before the first."""
@@ -173,10 +181,11 @@ class Concentrator:
         return self._open_step
 
     def handed_over(self, readings: ReadingBatch) -> None:
-        """Mark readings of the buffer as handed to the link."""
+        """Mark readings of the buffer as handed to the link; those of history nobody owes."""
         intervals = (readings.captured_at_s - self._world.plan.first_s) // self.capture_period_s
-        meters = meter_numbers(readings.meter_ids)
-        self._world.record.mark(Mark.SENT, self.number, meters, intervals)
+        owed = intervals >= 0
+        meters = meter_numbers(readings.meter_ids[owed])
+        self._world.record.mark(Mark.SENT, self.number, meters, intervals[owed])
 
     def is_connected(self, meter: int, segment: int) -> bool:
         """Tell whether a meter's breaker (0) or consumption segment (1..8) is closed."""

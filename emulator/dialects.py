@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any, Final
 
 from emulator.capture import capture_profile
+from emulator.device import BUFFER_INTERVALS
 from emulator.fleet_config import FleetConfig, part_holding
 from emulator.grid import PROTOCOLS, Grid
 from emulator.identity import head_end_name
+from emulator.parameters import BehaviourParameters
 from protocols.plugin import ProtocolPlugin, SessionOptions, load_protocol
 
 MIX: Final = "mix"
@@ -22,10 +24,24 @@ def spoken(protocol: str) -> tuple[str, ...]:
 def particular(config: FleetConfig) -> dict[str, Any]:
     """Return what only single protocols need to know of a fleet, for both ends of its sessions."""
     registers = capture_profile(config.grid).registers
-    return config.c12.model_dump() | {
-        "capture_period_s": config.behaviour.step_s,
-        "logical_names": " ".join(register.logical_name for register in registers),
-    }
+    return (
+        config.c12.model_dump()
+        | {
+            "capture_period_s": config.behaviour.step_s,
+            "logical_names": " ".join(register.logical_name for register in registers),
+        }
+        | _load_profile(config.behaviour)
+    )
+
+
+def _load_profile(behaviour: BehaviourParameters) -> dict[str, int]:
+    """Return how many captures an ANSI meter keeps, where it has a history to keep.
+
+    Others have the list of the emulated model, which is shorter than a concentrator's buffer.
+    """
+    if not behaviour.preloaded:
+        return {}
+    return {"load_profile_blocks": min(behaviour.preloaded + behaviour.steps, BUFFER_INTERVALS)}
 
 
 class Dialects:

@@ -22,6 +22,7 @@ from emulator.fleet_config import FleetConfig
 from emulator.keys import KeyFileError, key_ring
 from netem.draws import generator
 from protocols.c12.meter import Meter, Passwords
+from protocols.c12.plugin import C12Options
 from protocols.c12.psem import C12_18_DEVICE, PsemServer
 from protocols.c12.services import Dialect
 from protocols.framing import Message
@@ -59,9 +60,10 @@ def meter_line(
     draws = generator(config.seed, "optical port", concentrator, meter)
     # On a terminal nobody sees a client leave, and the next one must not find its session.
     options = replace(C12_18_DEVICE, identify_restarts=True)
+    settings = C12Options.of(concentrators.dialects.options(concentrator)).settings
 
     def line() -> PsemServer:
-        application = Meter(model, meter, passwords, dialect=Dialect.C12_18)
+        application = Meter(model, meter, passwords, dialect=Dialect.C12_18, settings=settings)
         return PsemServer(application, random_bytes=draws.bytes, options=options)
 
     return line

@@ -16,6 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from emulator import device
 from emulator.clock import ScenarioClock
 from emulator.delivery_record import DeliveryRecord, Mark
 from emulator.device import CONTROL_LOG_ROWS, Concentrator, DeviceCounters, ExecutionLog
@@ -154,6 +155,47 @@ def test_what_leaves_the_buffer_is_marked_sent_and_nothing_else(place: Place) ->
     assert np.argwhere(sent).tolist() == [[at, 0] for at in heard]
     assert place.record.total(Mark.SENT) == len(batch) > 0
     assert place.record.total(Mark.ACKNOWLEDGED) == 0
+
+
+@pytest.fixture
+def aged(tmp_path: Path) -> Iterator[Place]:
+    """A place with a history of fifty captures before the first step."""
+    with closing(Place(tmp_path, preloaded=50)) as made:
+        yield made
+
+
+def test_history_is_answered_from_the_truth_whoever_could_be_heard_since(aged: Place) -> None:
+    batch = aged.device.buffer(0, aged.captured_s(-1))
+    expected = [(meter, at) for at in range(-50, 0) for meter in aged.meters]
+    meters, intervals = np.array(expected, np.int64).T
+    assert batch.captured_at_s.tolist() == aged.plan.captured_at(intervals).tolist()
+    np.testing.assert_array_equal(batch.values, aged.truth.registers(meters, intervals)[0])
+    assert aged.device.buffer_span() == (aged.captured_s(-50), aged.captured_s(10))
+    everything = aged.device.buffer(0, 2**40)
+    since = aged.device.buffer(aged.captured_s(0), 2**40)
+    assert len(everything) == len(batch) + len(since)
+
+
+def test_history_is_there_before_the_first_step(aged: Place) -> None:
+    aged.at(-3.5)
+    assert len(aged.device.buffer(0, 2**40)) == 50 * len(aged.meters)
+    assert aged.device.buffer_span() == (aged.captured_s(-50), aged.captured_s(-1))
+
+
+def test_history_that_leaves_the_buffer_is_nothing_that_was_owed(aged: Place) -> None:
+    batch = aged.device.buffer(aged.captured_s(-2), aged.captured_s(1))
+    aged.device.handed_over(batch)
+    sent = aged.record.of_concentrator(Mark.SENT, NUMBER, 0, STEPS)
+    owed = int(np.count_nonzero(batch.captured_at_s >= FIRST_S))
+    assert 0 < owed == len(batch) - 2 * len(aged.meters)
+    assert int(sent.sum()) == owed
+    assert not sent[2:].any()
+
+
+def test_the_buffer_has_an_end(aged: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(device, "BUFFER_INTERVALS", 30)
+    assert aged.device.buffer_span() == (aged.captured_s(-19), aged.captured_s(10))
+    assert aged.device.buffer(0, 2**40).captured_at_s.min() == aged.captured_s(-19)
 
 
 def do(place: Place, kind: CommandKind, parameter: int = 0, meter: int = 0) -> bool:

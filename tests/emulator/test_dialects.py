@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from emulator.dialects import Dialects, spoken
+from emulator.device import BUFFER_INTERVALS
+from emulator.dialects import Dialects, particular, spoken
 from tests.support.fleets import fleet_config, grid_of
 
 
@@ -25,3 +26,12 @@ def test_an_unknown_protocol_names_those_there_are() -> None:
     config = fleet_config(protocol="dlsm")
     with pytest.raises(LookupError, match="dlms"):
         Dialects(config, grid_of(config))
+
+
+def test_ansi_meters_keep_their_history_as_far_as_a_buffer_goes() -> None:
+    def blocks(**behaviour: int) -> object:
+        return particular(fleet_config(behaviour=behaviour)).get("load_profile_blocks")
+
+    assert blocks() is None
+    assert blocks(preloaded=2971) == 2975
+    assert blocks(preloaded=30_000) == BUFFER_INTERVALS

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Final, Literal, TypeVar
 
 from protocols.c12.epsem import ResponseControl, SecurityMode
 from protocols.c12.initialization_vectors import ReplayRule
-from protocols.c12.meter import MeterSchema, meter_schema
+from protocols.c12.meter import DEFAULT_SETTINGS, MeterSchema, MeterSettings, meter_schema
 from protocols.c12.options import ChannelOptions
 from protocols.c12.plugin.naming import title_of
 from protocols.errors import LocalProtocolError
@@ -35,7 +35,8 @@ class C12Options:
     whether nodes register; ``registration_period_s`` for how long, in real seconds (u24), which is
     also the most that a head-end grants. ``head_end``: the device name of the head-end that a
     relay reports to. ``capture_period_s`` and ``logical_names`` (OBIS codes, parted by blanks) say
-    what meters capture, and so how their tables look.
+    what meters capture, and ``load_profile_blocks`` (u16) how many captures they keep, and so how
+    their tables look.
 
     ``sessionless``, ``authentication`` and ``security_answer``: how head-ends read meters.
     """
@@ -50,6 +51,7 @@ class C12Options:
     head_end: bytes = b"MSH0000000000001"
     capture_period_s: int = 900
     logical_names: str = DEFAULT_LOGICAL_NAMES
+    load_profile_blocks: int = DEFAULT_SETTINGS.blocks
     authentication: Literal["none", "password"] = "password"
     sessionless: bool = True
     security_answer: bool = True
@@ -74,6 +76,7 @@ class C12Options:
             _device(given, "head_end", b"MSH0000000000001"),
             _number(given, "capture_period_s", 900, 0xFFFF_FFFF),
             str(given.get("logical_names", DEFAULT_LOGICAL_NAMES)),
+            _number(given, "load_profile_blocks", DEFAULT_SETTINGS.blocks, 0xFFFF),
             _word(given, "authentication", "password", "none"),
             _flag(given, "sessionless", True),
             _flag(given, "security_answer", True),
@@ -90,6 +93,11 @@ class C12Options:
         return ChannelOptions(replay=self.replay, required_security=self.security)
 
     @cached_property
+    def settings(self) -> MeterSettings:
+        """How long the lists of meters are."""
+        return replace(DEFAULT_SETTINGS, blocks=self.load_profile_blocks)
+
+    @cached_property
     def schema(self) -> MeterSchema:
         """How the tables of meters look. Raises `LocalProtocolError`: no OBIS codes.
 
@@ -101,6 +109,7 @@ class C12Options:
                 for name in self.logical_names.split()
             ],
             self.capture_period_s,
+            self.settings,
         )
 
 

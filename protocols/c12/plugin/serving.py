@@ -233,7 +233,14 @@ class C12ServedSession:
         open_to_all = self._options.authentication == "none"
         granted = Clearance.FULL if open_to_all else Clearance.NONE
         passwords = Passwords.of(own)
-        return Meter(self._model, number, passwords, granted=granted, handed=self._handed)
+        return Meter(
+            self._model,
+            number,
+            passwords,
+            granted=granted,
+            settings=self._options.settings,
+            handed=self._handed,
+        )
 
     def _collect(self, number: int | None, server: _Server) -> None:
         self._outgoing += server.endpoint.data_to_send()

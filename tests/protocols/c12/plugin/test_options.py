@@ -51,7 +51,9 @@ def test_what_a_scenario_says_is_understood() -> None:
         head_end="MSH0000000000003",
         capture_period_s=300,
         logical_names="1-0:1.8.0.255 1-0:32.7.0.255",
+        load_profile_blocks=20_000,
     )
+    assert chosen.schema.settings.blocks == chosen.settings.blocks == 20_000
     assert (chosen.authentication, chosen.sessionless, chosen.security_answer) == (
         "none",
         False,
