@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from typing import Annotated, Final, Literal, Self
 
-from pydantic import Field, StrictBool, model_validator
+from pydantic import BeforeValidator, Field, StrictBool, model_validator
 
 from harness.bal.model.refresh import RefreshMode
 from harness.bal.model.values import Policy
-from harness.scenario.base import Part, ScenarioFile, ScenarioTime
+from harness.scenario.base import (
+    Part,
+    ScenarioFile,
+    ScenarioTime,
+    Url,
+    reference_by_default,
+)
 from netem.units import Duration, PartsPerMillion
 
 WHOLE_PPM: Final = 1_000_000
@@ -80,9 +86,36 @@ class BalSetPoint(Part):
     """Scenario time it lasts. Of windows that overlap, the later one in the list wins."""
 
 
-class Bal(Part):
-    """The reference battery abstraction layer, over the emulated batteries of the scenario."""
+class ReferenceBal(Part):
+    """This project's battery layer, started and stopped by the run."""
 
+    kind: Literal["reference"] = "reference"
+    """Which system under test."""
+
+
+class ExternalBal(Part):
+    """Somebody's own: we export batteries, what is made of them and the clock, and ask its API."""
+
+    kind: Literal["external"]
+    """Which system under test."""
+    url: Url
+    """Where its HTTP API is, which has the paths of ours; the run waits for it to listen."""
+    token_file: ScenarioFile | None = None
+    """File with the bearer token for ``url``."""
+
+
+BalTarget = Annotated[
+    ReferenceBal | ExternalBal,
+    Field(discriminator="kind"),
+    BeforeValidator(reference_by_default),
+]
+
+
+class Bal(Part):
+    """A battery abstraction layer over the emulated batteries of the scenario."""
+
+    target: BalTarget = ReferenceBal()
+    """The system under test."""
     virtual: Annotated[int | None, Field(ge=1, le=100_000)] = None
     """Virtual batteries: the emulated ones are shared out among so many aggregates, in order."""
     partitions: tuple[BalShare, ...] = ()
@@ -97,6 +130,10 @@ class Bal(Part):
     """Scenario time after which a reading is too old to answer with."""
     timeout: Duration = Field(default="30 s", gt=0, validate_default=True)
     """Wall time an answer of a battery may take."""
+    obeys_within: Duration = Field(default="60 s", gt=0, validate_default=True)
+    """Wall time from the answer to a command until the batteries behind must do it, whatever their
+    links; `batteries.disobeyed` counts what takes longer. Of a layer that is not ours, the run
+    waits so long after the drain, for the last ones."""
     api: StrictBool = True
     """Whether its HTTP API is served; the load needs it."""
     faces: tuple[BalFace, ...] = ()
@@ -122,4 +159,10 @@ class Bal(Part):
             )
         if not self.api and self.load_driver.asks:
             raise ValueError('the load goes through the API: leave "api" on')
+        return self
+
+    @model_validator(mode="after")
+    def _only_what_is_ours(self) -> Self:
+        if isinstance(self.target, ExternalBal) and (self.faces or not self.api):
+            raise ValueError('"faces" and "api" are of our layer; [bal.target] names another')
         return self

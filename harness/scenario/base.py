@@ -23,9 +23,11 @@ __all__ = [
     "Part",
     "ScenarioFile",
     "ScenarioTime",
+    "Url",
     "complaint",
     "folder_of",
     "not_yet",
+    "reference_by_default",
 ]
 
 
@@ -38,6 +40,11 @@ def not_yet(**later: str) -> BeforeValidator:
         return value
 
     return BeforeValidator(refuse)
+
+
+def reference_by_default(value: object) -> object:
+    """Return a target as it was written: ours, unless it says otherwise."""
+    return {"kind": "reference", **value} if isinstance(value, dict) else value
 
 
 _CLOCK_TIME: Final = re.compile(r"\s*([0-9]+):([0-5][0-9])(?::([0-5][0-9]))?\s*")
@@ -91,6 +98,9 @@ def _beside_the_scenario(path: Path, info: ValidationInfo) -> Path:
 
 ScenarioFile = Annotated[Path, AfterValidator(_beside_the_scenario)]
 """A file that must exist; a relative path starts at the scenario's folder."""
+
+Url = Annotated[str, Field(pattern=r"^https?://")]
+"""Address of something that speaks HTTP."""
 
 
 def complaint(

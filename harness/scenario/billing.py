@@ -7,11 +7,10 @@ from typing import Annotated, Literal, Self
 from pydantic import BeforeValidator, Field, StrictBool, model_validator
 
 from harness.billing.tariffs import Tariffs
-from harness.scenario.base import Part, ScenarioFile
+from harness.scenario.base import Part, ScenarioFile, Url, reference_by_default
 from netem.units import Duration
 
 Rate = Annotated[float, Field(ge=0, le=100_000, allow_inf_nan=False)]
-Url = Annotated[str, Field(pattern=r"^https?://")]
 
 
 class BillingLoad(Part):
@@ -70,14 +69,10 @@ class ExternalBilling(Part):
         return self
 
 
-def _reference_by_default(value: object) -> object:
-    return {"kind": "reference", **value} if isinstance(value, dict) else value
-
-
 BillingTarget = Annotated[
     ReferenceBilling | ExternalBilling,
     Field(discriminator="kind"),
-    BeforeValidator(_reference_by_default),
+    BeforeValidator(reference_by_default),
 ]
 
 

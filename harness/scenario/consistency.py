@@ -21,6 +21,7 @@ from emulator.identity import (
 from emulator.keys import KeyFileError, key_ring
 from emulator.patterns import PatternError, consumption_pattern, export_pattern
 from harness.nearest import nearest
+from harness.scenario.bal import ExternalBal
 from harness.scenario.base import complaint
 from harness.scenario.billing import ExternalBilling
 from harness.scenario.happening import impossible_events
@@ -186,6 +187,8 @@ def _impossible_batteries(scenario: Scenario) -> Iterator[InitErrorDetails]:
     if bal is not None and bal.virtual is not None and bal.virtual > batteries.count:
         message = f"there are only {batteries.count:,} batteries to make them of"
         yield complaint(("bal", "virtual"), bal.virtual, message)
+    if bal is not None and isinstance(bal.target, ExternalBal):
+        yield from _not_ours_to_kill(scenario, "bal", "an external battery layer")
     if scenario.link == "none":
         return
     profiles = load_profiles(scenario.link_profiles)
@@ -207,12 +210,16 @@ def _impossible_billing(scenario: Scenario) -> Iterator[InitErrorDetails]:
             "your own with [billing.target]"
         )
         yield complaint(("billing",), None, message)
-    for index, event in enumerate(scenario.timeline):
-        if foreign and isinstance(event, Kill) and event.part == "billing":
-            message = "an external billing system is not ours to kill"
-            yield complaint(("timeline", index, "part"), event.part, message)
+    if foreign:
+        yield from _not_ours_to_kill(scenario, "billing", "an external billing system")
     if billing.virtual_meters:
         yield from _impossible_virtual_meters(scenario)
+
+
+def _not_ours_to_kill(scenario: Scenario, part: str, who: str) -> Iterator[InitErrorDetails]:
+    for index, event in enumerate(scenario.timeline):
+        if isinstance(event, Kill) and event.part == part:
+            yield complaint(("timeline", index, "part"), part, f"{who} is not ours to kill")
 
 
 def _impossible_virtual_meters(scenario: Scenario) -> Iterator[InitErrorDetails]:
