@@ -23,7 +23,7 @@ from harness.check.conservation import Conservation, conservation_of
 from harness.check.snapshots import Rules, Snapshots, held_by_name, look_at_snapshots
 from harness.limits import MEASURES, Limit, parse_limit
 from harness.load.clients.summary import read_commands, read_seen
-from harness.run.batteries import FLOWS
+from harness.run.battery_files import FLOWS
 from reports.recording import BatteryFigures
 
 FOLDER: Final = Path("bal")

@@ -21,7 +21,7 @@ from harness.explain.story import Moment, Subject
 from harness.explain.surroundings import Span, moments_of
 from harness.load.clients.commanded import Commanded
 from harness.load.clients.summary import read_commands
-from harness.run.batteries import COUNTS
+from harness.run.battery_files import COUNTS
 from reports.recording import BatteryFigures, Verdict
 from reports.text import counted
 

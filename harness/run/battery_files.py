@@ -24,6 +24,9 @@ from netem.profiles import load_profiles
 
 FOLDER: Final = "bal"
 JOURNAL: Final = "journal.sqlite"
+COUNTS: Final = "counts.json"
+FLOWS: Final = "flows.json"
+"""What the virtual meters registered, from the begin to the end of the run."""
 MILLISECONDS: Final = 1_000
 PERCENT_PPM: Final = 10_000
 
