@@ -14,6 +14,8 @@ from typing import Final, Protocol
 AVAILABLE: Final = Path("/proc/sys/net/ipv4/tcp_available_congestion_control")
 NAME_OCTETS: Final = 16
 """TCP_CA_NAME_MAX."""
+COUNTED: Final = "connections under "
+"""Begins the names of the counters that say what connections used."""
 
 
 class CongestionError(OSError):

@@ -25,7 +25,6 @@ from emulator.fleet import FleetShard, open_shard
 from emulator.lab import move_to_fleet_side
 from emulator.logs import log_to_stderr
 from emulator.messages import MessageStream
-from emulator.optical import open_optical_port
 from emulator.run_folder import RunFolder
 from emulator.serving import listen_in_lab, listen_on_loopback
 from protocols.framing import Message
@@ -64,6 +63,9 @@ class ShardService:
                         nursery.start_soon(self._report_for_ever, shard)
                         nursery.start_soon(self._report_drained, shard)
                     elif order["do"] == "optical":
+                        # Few fleets open one, and none but them needs C12.18.
+                        from emulator.optical import open_optical_port
+
                         opened = open_optical_port(
                             order, shard.concentrators, self._config, nursery
                         )

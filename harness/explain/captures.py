@@ -20,9 +20,7 @@ from emulator.capture_rings import Kept, Note, read_rings
 from emulator.capturing import FOLDER, Framer
 from emulator.dialects import Dialects
 from harness.check.recorded import RecordedRun
-from harness.explain.c12 import C12Decoder
 from harness.explain.decoded import Captured, Decoded, Decoder
-from harness.explain.dlms import DlmsDecoder
 from harness.provisioning import Provisioning
 from protocols import pcapng
 from protocols.errors import ProtocolError
@@ -76,11 +74,16 @@ class RunCaptures:
         return [Said(message, decoder.decode(message)) for message in found]
 
     def _decoder(self, protocol: str) -> Decoder | None:
+        # Loaded where they decode: every run looks through its captures, few decode any.
         match protocol:
             case "dlms":
+                from harness.explain.dlms import DlmsDecoder
+
                 shared = [it.credentials for it in self._known.concentrators]
                 return DlmsDecoder(shared if self._may_open else (), self._head_ends)
             case "c12":
+                from harness.explain.c12 import C12Decoder
+
                 keys = self._node_keys if self._may_open else {}
                 return C12Decoder(keys, self.dialects.options(0))
         return None

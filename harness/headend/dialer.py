@@ -19,7 +19,7 @@ from emulator.tally import Tally
 from harness.headend.committer import Submission
 from harness.headend.counters import ConversationCounters
 from harness.headend.registry import Registry
-from harness.headend.service import CONGESTION, Shard
+from harness.headend.service import Shard
 from harness.provisioning import ConcentratorRecord
 from harness.store.rows import Rows
 from protocols.errors import ProtocolError
@@ -183,7 +183,7 @@ class Dialer:
             self._shard.totals.count("conversations failed: no connection")
             raise ConversationError(record.name, "no connection", str(error)) from error
         congestion.use(stream.socket, self._shard.config.congestion)
-        self._shard.totals.count(CONGESTION + congestion.used(stream.socket))
+        self._shard.totals.count(congestion.COUNTED + congestion.used(stream.socket))
         return stream
 
 

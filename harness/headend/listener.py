@@ -18,7 +18,7 @@ from emulator import congestion
 from emulator.descriptors import RESERVED, raise_descriptor_limit
 from harness.headend.datagrams import DatagramHost
 from harness.headend.intake import Intake, Visit
-from harness.headend.service import CONGESTION, Shard
+from harness.headend.service import Shard
 from protocols.errors import ProtocolError
 
 RECEIVE_SIZE: Final = 65_536
@@ -124,7 +124,7 @@ class PushListener:
         try:
             for option in KEEP_ALIVE:
                 stream.setsockopt(*option)
-            totals.count(CONGESTION + congestion.used(stream.socket))
+            totals.count(congestion.COUNTED + congestion.used(stream.socket))
             outcome = await self._serve(stream, protocol, visit)
         except ProtocolError as error:
             outcome = f"{type(error).__name__}: {error}"

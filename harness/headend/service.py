@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 import time
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -23,6 +25,7 @@ from harness.headend.counters import ContextCounters, SendCounters, SendStamps
 from harness.headend.hooks import KillSwitch
 from harness.headend.nodes import NodeTable, ProvisionedNodeDirectory
 from harness.headend.presence import Presence
+from harness.headend.recoveries import Recoveries
 from harness.headend.registry import Registry
 from harness.store.interface import Store
 from harness.store.rows import Alarms, Rows, Via
@@ -31,8 +34,6 @@ from protocols.readings import EventBatch, ReadingBatch
 
 COMMIT_US_MAX: Final = 600_000_000
 EXPIRY_EVERY_S: Final = 1.0
-CONGESTION: Final = "connections under "
-"""Begins the names of the counters that say which TCP congestion control connections used."""
 log = get_logger(__name__)
 
 
@@ -101,6 +102,9 @@ class Shard:
             store.last_registrations(),
             self.totals.counts,
         )
+        shared = registry.provisioning.shared
+        self.recoveries = Recoveries(shared.first_s, shared.step_s, config.recoveries)
+        self._watched: list[Presence] = []
         self.presence = self._presence()
         self.committer = Committer(
             store,
@@ -176,6 +180,33 @@ class Shard:
             argument=mine.argument,
         )
 
+    @property
+    def meters(self) -> range:
+        """The meters whose readings it stores."""
+        records = self.registry.concentrators
+        last = records[self.concentrators[-1]]
+        return range(records[self.concentrators[0]].first_meter, last.first_meter + last.meters)
+
+    def new_presence(self, first_s: int, steps: int) -> Presence:
+        """Return an account of ``steps`` captures from ``first_s`` on, of which none has arrived."""
+        mine = [self.registry.concentrators[number] for number in self.concentrators]
+        return Presence(
+            np.array([*(item.first_meter for item in mine), self.meters.stop]),
+            self.concentrators.start,
+            first_s=first_s,
+            step_s=self.registry.provisioning.shared.step_s,
+            steps=steps,
+        )
+
+    @contextmanager
+    def watched(self, presence: Presence) -> Iterator[None]:
+        """Let ``presence`` be told what is stored, for the length of a ``with``."""
+        self._watched.append(presence)
+        try:
+            yield
+        finally:
+            self._watched.remove(presence)
+
     async def expire_nodes(self) -> None:
         """Note registrations that ended, second by second, until cancelled."""
         while self.has_nodes:
@@ -186,26 +217,18 @@ class Shard:
 
     def _presence(self) -> Presence:
         shared = self.registry.provisioning.shared
-        mine = [self.registry.concentrators[number] for number in self.concentrators]
-        first_meter = np.array(
-            [item.first_meter for item in mine] + [mine[-1].first_meter + mine[-1].meters]
-        )
-        presence = Presence(
-            first_meter,
-            self.concentrators.start,
-            first_s=shared.first_s,
-            step_s=shared.step_s,
-            steps=shared.steps,
-        )
-        meters = range(int(first_meter[0]), int(first_meter[-1]))
+        presence = self.new_presence(shared.first_s, shared.steps)
+        if self.recoveries.forgotten_before_s is not None:
+            presence.forget(self.recoveries.forgotten_before_s)
         expected = range(shared.first_s, shared.first_s + shared.steps * shared.step_s)
         for captured_at_s in self.store.slots().tolist():
             # A store may hold a month of before the run: nobody waits for any of that.
             if captured_at_s in expected:
-                present = self.store.present(captured_at_s, shared.profile, meters)
+                present = self.store.present(captured_at_s, shared.profile, self.meters)
                 presence.load(captured_at_s, present)
         return presence
 
     def _committed(self, duration_s: float, rows: Rows) -> None:
         self.totals.commit_us.record_value(max(1, round(duration_s * 1_000_000)))
-        self.presence.note(rows)
+        for presence in (self.presence, *self._watched):
+            presence.note(rows)

@@ -8,7 +8,6 @@ from typing import Any
 
 from emulator import congestion
 from harness.errors import EnvironmentUnfitError
-from harness.headend.service import CONGESTION
 from harness.run.facts import TcpFacts
 
 
@@ -27,9 +26,9 @@ def congestion_facts(
     for summary in summaries:
         fleet.update(summary.get("congestion", {}))
     counted = {
-        name.removeprefix(CONGESTION): count
+        name.removeprefix(congestion.COUNTED): count
         for name, count in head_end.items()
-        if name.startswith(CONGESTION)
+        if name.startswith(congestion.COUNTED)
     }
     used = {"fleet": dict(fleet), "head-end": counted}
     return TcpFacts(wanted=wanted, used={side: names for side, names in used.items() if names})
