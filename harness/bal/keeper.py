@@ -97,6 +97,7 @@ class Keeper:
         self._seen = trio.Event()
         self._resting = trio.lowlevel.ParkingLot()
         self._why = ""
+        self._away = False
 
     @property
     def idle(self) -> bool:
@@ -109,9 +110,15 @@ class Keeper:
             await self._resting.park()
 
     def read(self) -> trio.Event:
-        """Have the battery read; the event says that it was, or that it is out of reach."""
-        self._read_wanted = True
-        self._work.set()
+        """Have the battery read; the event says that it was, or that it is out of reach.
+
+        Of one that is lost that is known at once: it is looked for all the time, by itself.
+        """
+        if self._away:
+            known = trio.Event()
+            known.set()
+            return known
+        self._want_reading()
         return self._seen
 
     def order(self, order: Order, *, verify: bool = False) -> None:
@@ -134,7 +141,11 @@ class Keeper:
             except DriverError as error:
                 self._lose(error)
                 await trio.sleep(self._retry_s)
-                self.read()
+                self._want_reading()
+
+    def _want_reading(self) -> None:
+        self._read_wanted = True
+        self._work.set()
 
     async def _line(self) -> None:
         """Open a line and work on it until it breaks. Raises `DriverError` if it is no good."""
@@ -180,6 +191,7 @@ class Keeper:
                 except BaseException:
                     self._read_wanted = True
                     raise
+                self._away = False
                 self._listener.was_read(self.name, reading)
                 self._see()
             if self.idle:
@@ -221,7 +233,7 @@ class Keeper:
             log.warning("battery out of reach", battery=self.name, why=why)
         for order in dict.fromkeys((self._telling, self._order)):
             self._end(order, "lost")
-        self._telling, self._verify = None, True
+        self._telling, self._verify, self._away = None, True, True
         self._read_wanted = False
         self._work = trio.Event()
         self._resting.unpark_all()

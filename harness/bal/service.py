@@ -237,9 +237,9 @@ class BatteryLayer:
         """Wait until sources are read anew, as far as they must be and can be."""
         kept = [name for name in sources if name in self.keepers]
         wanted = kept if anew else self._refresher.stale(kept, self.now_ms())
-        seen = [self._ask(name) for name in wanted]
-        for one in seen:
-            await one.wait()
+        for seen in [self._ask(name) for name in wanted]:
+            if not seen.is_set():
+                await seen.wait()
 
     def _ask(self, name: str) -> trio.Event:
         self._refresher.started(name)

@@ -14,6 +14,7 @@ from harness.bal.errors import CommandConflictError, CurrentOutOfRangeError, Unk
 from harness.bal.journal import read_journal
 from tests.support.bal import aggregate, bal_config, open_layer, settled
 from tests.support.batteries import FIRST_S, Park, battery_config, open_park
+from tests.support.lossy import open_way
 
 HOME = aggregate("home", (0, 1))
 
@@ -102,6 +103,38 @@ async def test_a_battery_out_of_reach_counts_for_nothing_now_and_is_expected_all
             assert status.current.max_discharge_ma == alone.current.max_discharge_ma
             assert status.expected.max_discharge_ma == 2 * alone.expected.max_discharge_ma
             assert layer.counts["lost: no connection"] >= 1
+
+
+async def test_nobody_waits_for_a_battery_that_is_lost_even_while_it_is_looked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One battery answers nobody: found out once, then known, until it answers."""
+    monkeypatch.setattr("harness.bal.service.RETRY_S", 0.0)
+    name, answering = "battery-0000002", trio.Event()
+    async with open_park(tmp_path, battery_config(2)) as park:
+
+        async def dial() -> trio.SocketStream:
+            await answering.wait()
+            return await park.dial(1)
+
+        async with open_way(dial) as way:
+            config = way.redirect(bal_config(tmp_path, park, extra=HOME), name)
+            config = config.model_copy(update={"timeout_s": 1.0})
+            async with open_layer(config, park.clock) as layer:
+                before = await layer.status("home")
+                while layer.counts["lost: timeout"] < 2:
+                    await trio.testing.wait_all_tasks_blocked(0.01)
+                with trio.fail_after(0):
+                    home, lost = await layer.status("home"), await layer.status(name)
+                alone = await layer.status("battery-0000001")
+                assert (home.sources, home.sources_online, lost.online) == (2, 1, False)
+                assert home.current == before.current == alone.current
+                assert home.expected.max_discharge_ma == 2 * alone.expected.max_discharge_ma
+                assert home.expected.capacity_ma_ms == 2 * alone.expected.capacity_ma_ms
+                answering.set()
+                while not (await layer.status(name)).online:
+                    await trio.testing.wait_all_tasks_blocked(0.01)
+                assert (await layer.status("home")).complete
 
 
 async def test_batteries_are_made_and_removed_while_the_layer_lives(tmp_path: Path) -> None:
