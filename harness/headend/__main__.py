@@ -28,8 +28,10 @@ from harness.headend.config import HeadEndConfig
 from harness.headend.control import Control
 from harness.headend.defects import DefectiveShard, Defects
 from harness.headend.dialer import Dialer
+from harness.headend.fetching import Fetcher
 from harness.headend.listener import listen
 from harness.headend.poller import Poller
+from harness.headend.recovering import Recoverer
 from harness.headend.registry import Registry
 from harness.headend.service import Shard
 from harness.provisioning import Provisioning
@@ -77,13 +79,14 @@ async def _serve(shard: Shard) -> None:
 async def _work(shard: Shard) -> None:
     """Serve until told to stop; return when pushes that had arrived are acknowledged."""
     dialer = Dialer(shard)
-    commands = Commands(shard, dialer)
+    commands, fetcher = Commands(shard, dialer), Fetcher(shard, dialer)
     stopping = trio.Event()
     async with trio.open_nursery() as working:
         await working.start(Control(shard, commands, stopping.set).run)
         async with trio.open_nursery() as listening:
             pushes = await listening.start(listen, shard)
-            working.start_soon(Poller(shard, dialer).run)
+            working.start_soon(Poller(shard, fetcher).run)
+            working.start_soon(Recoverer(shard, fetcher).run)
             working.start_soon(commands.run)
             working.start_soon(shard.expire_nodes)
             working.start_soon(_freeze_collector, shard.config.freeze_after_s)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Final, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -11,6 +11,8 @@ from harness.headend.hooks import Point
 
 Positive: TypeAlias = Annotated[int, Field(ge=1)]
 Seconds: TypeAlias = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+SIX_MONTHS_S: Final = 180 * 86_400
+"""What is kept for six months is kept for this long at least, whichever months they are."""
 
 
 class _Part(BaseModel):
@@ -30,6 +32,9 @@ class GapFillingRules(_Part):
     enabled: bool = True
     after_s: Seconds = 1200.0
     """Scenario seconds after capture until absence counts as a gap."""
+    within_s: Seconds = SIX_MONTHS_S
+    """Scenario seconds after capture until it no longer does: older readings are not kept, so
+    fetching them would bring back what was forgotten."""
     attempts: Annotated[int, Field(ge=1, le=255)] = 5
 
 
@@ -48,6 +53,9 @@ class HeadEndConfig(_Part):
     provisioning: Path
     """Folder with the exported devices."""
     store_url: str
+    recoveries: Path | None = None
+    """File that keeps what is to be read again, and how far back readings were forgotten; it is
+    forgotten with the process when left out."""
     protocol: str = "dlms"
     """The plug-in that all concentrators use; ``mix``: what provisioning says of each."""
     authentication: Literal["none", "lls", "gmac"] = "gmac"

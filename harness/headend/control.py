@@ -10,7 +10,7 @@ ask        with                                                answer
 ========== =================================================== =====================================
 clock      triple                                              {}: the scenario clock runs
 status     —                                                   counts, latencies, octets, commits,
-                                                               missing, size_bytes
+                                                               missing, recovering, size_bytes
 readings   meter, from_s, to_s                                 columns: captured_at_s, profile,
                                                                status, via, stored_at_us, values
 devices    first, count                                        number, name, address, link, meters
@@ -21,7 +21,13 @@ alarms     from_s, to_s, count, see `tell_alarms`              columns of alarms
 nodes      after, count                                        total, registered, nodes
 export     path, format, from_s, to_s, what                    path
 usage      folder, stem, windows, step_s, see `UsageQuestion`  {}: the files of `write_usage`
-forget     before_s                                            how many readings are dropped
+forget     before_s                                            how many readings are dropped, on
+                                                               purpose: nobody fetches them again
+lose       before_s                                            how many readings are gone, as if
+                                                               storage had failed: for tests
+recover    from_s, to_s                                        the `Recovery`: what of the span the
+                                                               store lacks is read again
+recoveries —                                                   every `Recovery`, how far it is
 stop       —                                                   {}: then the shard ends
 ========== =================================================== =====================================
 """
@@ -73,6 +79,9 @@ class Control:
             "export": self._export,
             "usage": self._usage,
             "forget": self._forget,
+            "lose": self._lose,
+            "recover": self._recover,
+            "recoveries": self._recoveries,
         }
 
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
@@ -95,6 +104,7 @@ class Control:
             "octets": {"received": shard.tally.counts[RECEIVED], "sent": shard.tally.counts[SENT]},
             "commit_us": shard.totals.commit_us.encode().decode(),
             "missing": shard.presence.missing_total(shard.clock.now_s()),
+            "recovering": len(shard.recoveries.unfinished()),
             "conflicts": await trio.to_thread.run_sync(shard.store.conflict_count),
             "alarm_conflicts": await trio.to_thread.run_sync(shard.store.alarm_conflict_count),
             "nodes_registered": shard.nodes.registered,
@@ -184,8 +194,24 @@ class Control:
         return {"path": str(await trio.to_thread.run_sync(export))}
 
     async def _forget(self, question: Message) -> int:
-        forget = partial(self._shard.store.forget, int(question["before_s"]))
-        return await trio.to_thread.run_sync(forget)
+        before_s = int(question["before_s"])
+        # First: whoever dies in between must not fetch again what is gone.
+        self._shard.recoveries.forget(before_s)
+        self._shard.presence.forget(before_s)
+        return await trio.to_thread.run_sync(self._shard.store.forget, before_s)
+
+    async def _lose(self, question: Message) -> int:
+        before_s = int(question["before_s"])
+        dropped = await trio.to_thread.run_sync(self._shard.store.forget, before_s)
+        self._shard.presence.lose(before_s)
+        return dropped
+
+    async def _recover(self, question: Message) -> dict[str, Any]:
+        shard, (from_s, to_s) = self._shard, (int(question["from_s"]), int(question["to_s"]))
+        return asdict(shard.recoveries.ask(from_s, to_s, shard.clock.now_s(), shard.now_us()))
+
+    async def _recoveries(self, question: Message) -> list[dict[str, Any]]:
+        return self._shard.recoveries.told()
 
     async def _usage(self, question: Message) -> dict[str, Any]:
         asked = UsageQuestion(

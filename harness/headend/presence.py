@@ -3,7 +3,8 @@
 A head-end knows the rhythm of its meters, so it knows which readings there should be. A reading
 that is not there ``after_s`` after its capture is a gap; it is fetched at most ``attempts`` times,
 because a meter that its concentrator does not hear is not brought back by asking. When the meter
-is heard again, what it missed may be fetched anew: only now can the concentrator have it.
+is heard again, what it missed may be fetched anew: only now can the concentrator have it. What was
+forgotten on purpose is no gap, and neither is what is older than readings are kept.
 
 Beside the bits there is the number missing of each concentrator at each capture, kept up to date as
 readings arrive: looking for gaps reads those numbers only, however many meters are silent.
@@ -68,6 +69,14 @@ class Presence:
         # A concentrator a row: its captures lie together, and gaps are spans of captures.
         self._missing = np.repeat(counts.astype(np.int32)[:, np.newaxis], steps, axis=1)
         self._tries = np.zeros((len(counts), steps), np.uint8)
+        self._counts = counts.astype(np.int32)
+        self._kept = 0
+        """The first capture that was not forgotten on purpose."""
+
+    @property
+    def octets(self) -> int:
+        """How many octets of memory its captures take."""
+        return self._arrived.nbytes + self._missing.nbytes + self._tries.nbytes
 
     def load(self, captured_at_s: int, present: NDArray[np.bool_]) -> None:
         """Take over what the store holds of one capture time, bool (meters,)."""
@@ -99,13 +108,14 @@ class Presence:
     def gaps(self, now_s: float, rules: GapFillingRules) -> list[Gap]:
         """Return, per concentrator, the span of what is overdue and may still be fetched."""
         due = self._captured_by(now_s - rules.after_s)
-        if not due:
+        kept = max(self._kept, self._captured_by(now_s - rules.within_s))
+        if due <= kept:
             return []
-        missing = self._missing[:, :due]
-        wanted = (missing > 0) & (self._tries[:, :due] < rules.attempts)
+        missing = self._missing[:, kept:due]
+        wanted = (missing > 0) & (self._tries[:, kept:due] < rules.attempts)
         index = np.flatnonzero(wanted.any(axis=1))
         wanted = wanted[index]
-        first = wanted.argmax(axis=1)
+        first = kept + wanted.argmax(axis=1)
         last = due - 1 - wanted[:, ::-1].argmax(axis=1)
         count = np.where(wanted, missing[index], 0).sum(axis=1)
         spans = zip(index.tolist(), first.tolist(), last.tolist(), count.tolist(), strict=True)
@@ -143,8 +153,19 @@ class Presence:
         np.add(tries, 1, out=tries, where=tries < TRIES_MAX)
 
     def missing_total(self, now_s: float) -> int:
-        """Return how many readings captured up to now have not arrived."""
-        return int(self._missing[:, : self._captured_by(now_s)].sum(dtype=np.int64))
+        """Return how many readings captured up to now, and not forgotten, have not arrived."""
+        return int(self._missing[:, self._kept : self._captured_by(now_s)].sum(dtype=np.int64))
+
+    def forget(self, before_s: int) -> None:
+        """Expect nothing any more that was captured before then: it was forgotten on purpose."""
+        self._kept = max(self._kept, self._captured_by(before_s - 1))
+
+    def lose(self, before_s: int) -> None:
+        """Take what was captured before then as never arrived, and never asked for."""
+        lost = self._captured_by(before_s - 1)
+        self._arrived[:lost] = 0
+        self._missing[:, :lost] = self._counts[:, np.newaxis]
+        self._tries[:, :lost] = 0
 
     def _hear(self, slot: NDArray[np.int64], meter: NDArray[np.int64]) -> None:
         """Let what meters missed before ``slot`` be tried anew, where they were silent."""
@@ -158,5 +179,5 @@ class Presence:
 
     def _captured_by(self, now_s: float) -> int:
         """Return how many captures have happened by then."""
-        elapsed = int((now_s - self._first_s) // self._step_s) + 1
-        return max(0, min(elapsed, self._steps))
+        elapsed = (now_s - self._first_s) // self._step_s + 1
+        return int(max(0, min(elapsed, self._steps)))

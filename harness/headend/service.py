@@ -188,7 +188,7 @@ class Shard:
         return range(records[self.concentrators[0]].first_meter, last.first_meter + last.meters)
 
     def new_presence(self, first_s: int, steps: int) -> Presence:
-        """Return an account of ``steps`` captures from ``first_s`` on, of which none has arrived."""
+        """Return an account of ``steps`` captures from ``first_s`` on, none of them arrived."""
         mine = [self.registry.concentrators[number] for number in self.concentrators]
         return Presence(
             np.array([*(item.first_meter for item in mine), self.meters.stop]),

@@ -11,9 +11,10 @@ import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
-from harness.headend import poller
+from harness.headend import fetching
 from harness.headend.config import GapFillingRules
 from harness.headend.dialer import Dialer
+from harness.headend.fetching import Fetcher
 from harness.headend.poller import Poller
 from harness.headend.service import Shard
 from harness.store.interface import Store
@@ -34,7 +35,7 @@ async def polling(
         clock = (time.monotonic(), FIRST_S + at_step * STEP_S, rate)
         shard = shard_of(store, provisioned(1, ports=[port]), clock=clock, **changes)
         async with committing(shard), trio.open_nursery() as nursery:
-            nursery.start_soon(Poller(shard, Dialer(shard)).run)
+            nursery.start_soon(Poller(shard, Fetcher(shard, Dialer(shard))).run)
             yield shard
             nursery.cancel_scope.cancel()
 
@@ -54,7 +55,7 @@ async def test_pull_mode_reads_everything_that_was_captured(store: Store) -> Non
 
 
 async def test_a_long_gap_is_read_in_parts(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(poller, "ROWS_PER_READ", 2 * METERS + 1)
+    monkeypatch.setattr(fetching, "ROWS_PER_READ", 2 * METERS + 1)
     served = Served()
     async with polling(store, served, at_step=STEPS - 0.5, mode="pull") as shard:
         await until(shard, "buffers read")
