@@ -9,8 +9,6 @@ from urllib.parse import unquote, urlsplit
 from harness.store.duckdb_reader import DuckDbReader
 from harness.store.duckdb_store import DuckDbStore
 from harness.store.interface import Store, StoredReader
-from harness.store.postgres_reader import PostgresReader
-from harness.store.postgres_store import PostgresStore
 
 
 def open_store(address: str | Path, registers: Sequence[str], *, create: bool) -> Store:
@@ -27,6 +25,9 @@ def open_store(address: str | Path, registers: Sequence[str], *, create: bool) -
         ValueError: an address of another kind, or names that cannot be columns.
     """
     if is_postgres(address):
+        # Its driver is loaded by those who have such a store, not by every head-end.
+        from harness.store.postgres_store import PostgresStore
+
         return PostgresStore(str(address), registers, create=create)
     return DuckDbStore(duckdb_path(address), registers, create=create)
 
@@ -41,6 +42,8 @@ def open_reader(*addresses: str | Path) -> StoredReader:
     if any(is_postgres(address) for address in addresses):
         if len(addresses) > 1:
             raise ValueError("one PostgreSQL database holds all shards: name it alone")
+        from harness.store.postgres_reader import PostgresReader
+
         return PostgresReader(str(addresses[0]))
     return DuckDbReader.of_files([duckdb_path(address) for address in addresses])
 
