@@ -7,6 +7,7 @@ import secrets
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import trio
 
@@ -120,6 +121,10 @@ class BatterySystem:
         await self._layer.stop()
         await self._batteries.stop()
 
+    async def flows(self, to_ms: int | None = None) -> list[dict[str, Any]]:
+        """Return what its virtual meters registered up to a time. Raises `NoAnswerError`."""
+        return [*await ask(self._socket, "flows", from_ms=0, to_ms=to_ms)]
+
     def pids(self) -> dict[str, int]:
         """Return the process ids by name."""
         api = self._api
@@ -145,7 +150,7 @@ class BatterySystem:
 
     async def _note_flows(self) -> None:
         try:
-            flows = await ask(self._socket, "flows", from_ms=0)
+            flows = await self.flows()
         except NoAnswerError as error:
             self._doubt(f"bal does not say what its virtual meters registered: {error}")
         else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,6 +24,13 @@ from harness.scenario.model import Scenario
 from netem.profiles import load_profiles
 
 FOLDER: Final = "bal"
+TOPOLOGY: Final = "topology.toml"
+BATTERIES: Final = "batteries.csv"
+BATTERY_COLUMNS: Final = (
+    "name", "interface", "host", "port", "unit", "link", "voltage_mv", "capacity_mah",
+    "max_charge_ma", "max_discharge_ma",
+)  # fmt: skip
+MODBUS_UNIT: Final = 1
 JOURNAL: Final = "journal.sqlite"
 COUNTS: Final = "counts.json"
 FLOWS: Final = "flows.json"
@@ -122,12 +130,10 @@ def bal_config(
 ) -> BalConfig:
     """Write the topology into the run folder and return what the layer is told."""
     folder = prepared.folder.path / FOLDER
-    file = folder / "topology.toml"
-    file.write_text(bal.topology.read_text() if bal.topology else topology(bal, grid))
     return BalConfig(
         control_socket=socket,
         journal=folder / JOURNAL,
-        topology=file,
+        topology=write_topology(folder, bal, grid),
         endpoints={
             battery_name(number): Endpoint(
                 driver=grid.interface(number), host=concentrator_address(number), port=port
@@ -141,6 +147,42 @@ def bal_config(
         timeout_s=bal.timeout,
         faces=tuple(map(face_config, bal.faces)),
     )
+
+
+def write_topology(folder: Path, bal: Bal, grid: BatteryGrid) -> Path:
+    """Write into ``folder`` what is made of which battery, and return the file."""
+    file = folder / TOPOLOGY
+    file.write_text(bal.topology.read_text() if bal.topology else topology(bal, grid))
+    return file
+
+
+def export_batteries(folder: Path, grid: BatteryGrid, fleet: BatteryFleetConfig) -> None:
+    """Write into ``folder`` where each battery is, what it speaks and what it is built for."""
+    ports = {
+        number: port
+        for process, port in enumerate(fleet.listen_ports)
+        for number in fleet.numbers_of(process)
+    }
+    links = [link.profile for link in grid.parameters.links]
+    with (folder / BATTERIES).open("w", newline="") as file:
+        lines = csv.writer(file)
+        lines.writerow(BATTERY_COLUMNS)
+        for number, port in sorted(ports.items()):
+            ratings = grid.ratings(number)
+            lines.writerow(
+                (
+                    battery_name(number),
+                    grid.interface(number),
+                    concentrator_address(number),
+                    port,
+                    MODBUS_UNIT if grid.interface(number) == "sunspec" else "",
+                    links[grid.link_category[number]] if fleet.link == "model" else "",
+                    ratings.nominal_mv,
+                    ratings.capacity_mah,
+                    ratings.charge_ma_max,
+                    ratings.discharge_ma_max,
+                )
+            )
 
 
 def face_config(face: BalFace) -> DialectFace | SunSpecFace:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Final
 from zoneinfo import ZoneInfo
 
 import trio
@@ -12,7 +11,8 @@ from emulator.clock import ScenarioClock
 from harness.run.batteries import BatterySystem
 from harness.run.billing import BillingSystem
 from harness.run.billing_questions import virtual_meters
-from harness.run.clients import write_clients
+from harness.run.clients import BAL, BILLING, write_clients
+from harness.run.external_bal import ExternalBalSystem
 from harness.run.external_billing import ExternalBillingSystem
 from harness.run.journal import Journal
 from harness.run.preparation import Prepared
@@ -21,10 +21,8 @@ from harness.run.questions import NoAnswerError
 from harness.run.reference import ReferenceTarget
 from harness.run.target import Target
 from harness.run.virtual_meters import Record, metered
+from harness.scenario.bal import Bal, ExternalBal
 from harness.scenario.billing import Billing, ExternalBilling
-
-LAYER_SOCKET: Final = "bal.sock"
-"""What `BatterySystem` calls the layer's control socket."""
 
 
 class Beside:
@@ -37,7 +35,8 @@ class Beside:
         progress: tells people where APIs are.
 
     Attributes:
-        batteries: batteries and the layer over them, once they were started.
+        batteries: batteries and our layer over them, once they were started.
+        external_bal: batteries and somebody's own layer, once it was told what it needs.
         billing: the billing back end, once it was started.
         external_billing: somebody's own in its place, once it was told what it needs.
     """
@@ -50,9 +49,9 @@ class Beside:
         self._journal = journal
         self._progress = progress
         self.batteries: BatterySystem | None = None
+        self.external_bal: ExternalBalSystem | None = None
         self.billing: BillingSystem | None = None
         self.external_billing: ExternalBillingSystem | None = None
-        self._layer_socket = Path()
 
     async def start(self, target: Target, systems: trio.Nursery, sockets: Path) -> None:
         """Start them and wait until they are up; write what their clients do.
@@ -62,23 +61,38 @@ class Beside:
             EnvironmentUnfitError: nobody listens where somebody's own is to be.
             ScenarioError: a topology of batteries cannot be read.
         """
-        scenario, journal = self._prepared.scenario, self._journal
+        scenario = self._prepared.scenario
         if scenario.bal is not None:
+            await self._start_bal(scenario.bal, systems, sockets)
+        if scenario.billing is not None:
+            await self._start_billing(scenario.billing, target, systems)
+        there = {BAL: self.batteries or self.external_bal, BILLING: self._bills}
+        write_clients(self._prepared, scenario.load_driver.workers, there)
+
+    async def _start_bal(self, bal: Bal, systems: trio.Nursery, sockets: Path) -> None:
+        journal = self._journal
+        if isinstance(bal.target, ExternalBal):
+            self.external_bal = ExternalBalSystem(
+                self._prepared,
+                bal,
+                bal.target,
+                self._realtime_offset_s,
+                started=journal.process_started,
+                note=journal.note,
+                doubt=journal.doubt,
+            )
+            await self.external_bal.start(systems)
+        else:
             self.batteries = BatterySystem(
                 self._prepared,
-                scenario.bal,
+                bal,
                 sockets,
                 started=journal.process_started,
                 note=journal.note,
                 doubt=journal.doubt,
                 say=self._progress.say,
             )
-            self._layer_socket = sockets / LAYER_SOCKET
             await self.batteries.start(systems)
-        if scenario.billing is not None:
-            await self._start_billing(scenario.billing, target, systems)
-        workers = scenario.load_driver.workers
-        write_clients(self._prepared, workers, self.batteries, self._bills)
 
     async def _start_billing(self, billing: Billing, target: Target, systems: trio.Nursery) -> None:
         journal = self._journal
@@ -107,15 +121,16 @@ class Beside:
 
     async def start_clock(self, clock: ScenarioClock) -> None:
         """Give each the scenario clock."""
-        for system in (self.batteries, self.billing):
+        for system in (self.batteries, self.external_bal, self.billing):
             if system is not None:
                 await system.start_clock(clock)
 
     async def stop(self) -> None:
         """End them, records and bills complete; the head-end still lives."""
         records = await self._metered()
-        if self.batteries is not None:
-            await self.batteries.stop()
+        for layer in (self.batteries, self.external_bal):
+            if layer is not None:
+                await layer.stop()
         if self._bills is not None:
             if records is not None:
                 await self._bills.note_virtual_meters(records)
@@ -128,14 +143,16 @@ class Beside:
         prepared, billing = self._prepared, self._prepared.scenario.billing
         if billing is None or not (meters := virtual_meters(prepared, billing)):
             return None
-        zone = ZoneInfo(billing.time_zone)
+        layer, zone = self.batteries or self.external_bal, ZoneInfo(billing.time_zone)
+        assert layer is not None, "who has virtual meters has a layer"
         try:
-            return await metered(self._layer_socket, meters, prepared.fleet.first_s, zone)
-        except NoAnswerError as error:
+            return await metered(layer.flows, meters, prepared.fleet.first_s, zone)
+        except (NoAnswerError, OSError, ValueError, KeyError) as error:
             self._journal.doubt(f"the battery layer did not say what flowed: {error}")
             return None
 
     def pids(self) -> dict[str, int]:
         """Return the process ids by name."""
-        there = [system for system in (self.batteries, self.billing) if system is not None]
-        return {name: pid for system in there for name, pid in system.pids().items()}
+        there = (self.batteries, self.external_bal, self.billing)
+        found = [system.pids() for system in there if system is not None]
+        return {name: pid for own in found for name, pid in own.items()}

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
-from pathlib import Path
 from typing import Any, Final, TypeAlias
 from zoneinfo import ZoneInfo
 
@@ -13,13 +12,14 @@ from harness.bal.model.values import NJ_PER_MWH
 from harness.bal.topology_file import TopologyPart
 from harness.billing.calendar import day_of, midnight_s
 from harness.run.battery_files import commanded
-from harness.run.questions import ask
 from harness.scenario.bal import Bal
 from harness.scenario.document import read_document
 
 MILLISECONDS: Final = 1_000
 Record: TypeAlias = dict[str, Any]
 """As ``POST /virtual-meters`` takes it: name, from_ms, to_ms, charged_mwh, discharged_mwh."""
+Flows: TypeAlias = Callable[[int | None], Awaitable[list[dict[str, Any]]]]
+"""Returns what all virtual meters of a layer registered up to a time, or to now."""
 _Energy: TypeAlias = tuple[int, int]
 
 
@@ -37,28 +37,28 @@ def behind_meters(bal: Bal, batteries: int) -> dict[str, int]:
 
 
 async def metered(
-    control_socket: Path, meters: Mapping[str, int], first_s: int, zone: ZoneInfo
+    flows_until: Flows, meters: Mapping[str, int], first_s: int, zone: ZoneInfo
 ) -> list[Record]:
     """Return what flowed through each virtual meter up to now, a record for each local day.
 
     The records of one meter add up to the whole milliwatt-hours that flowed through it.
 
     Args:
-        control_socket: of the layer.
+        flows_until: asks the layer.
         meters: names of partitions; others are left out.
         first_s: when the first record begins, POSIX seconds of scenario time.
         zone: whose days.
 
-    Raises `NoAnswerError`.
+    Raises what ``flows_until`` raises; `KeyError`: it tells no flows.
     """
-    now = await ask(control_socket, "flows", from_ms=0)
+    now = await flows_until(None)
     if not now:
         return []
     now_ms, from_ms = max(flow["to_ms"] for flow in now), first_s * MILLISECONDS
     before: dict[str, _Energy] = {}
     records: list[Record] = []
     for to_ms in [*_midnights_ms(first_s, now_ms, zone), now_ms]:
-        flows = await ask(control_socket, "flows", from_ms=0, to_ms=to_ms)
+        flows = await flows_until(to_ms)
         so_far = _so_far(flows, meters)
         for name, (charged, discharged) in sorted(so_far.items()):
             was = before.get(name, (0, 0))
@@ -86,7 +86,7 @@ def _midnights_ms(first_s: int, now_ms: int, zone: ZoneInfo) -> list[int]:
         midnights.append(at_ms)
 
 
-def _so_far(flows: list[Mapping[str, Any]], meters: Mapping[str, int]) -> dict[str, _Energy]:
+def _so_far(flows: list[dict[str, Any]], meters: Mapping[str, int]) -> dict[str, _Energy]:
     """Return energies in whole mWh; a name that was removed and made again has more than one."""
     sums: defaultdict[str, list[int]] = defaultdict(lambda: [0, 0])
     for flow in flows:

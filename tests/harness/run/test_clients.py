@@ -42,7 +42,7 @@ def told(folder: Path, load: Mapping[str, Any], url: str | None = URL) -> Client
         run.prepared, run.scenario.billing, run.scenario.billing.target, doubt=print
     )
     assert asks_systems(run.scenario) == any(load.values())
-    write_clients(run.prepared, 0, None, system)
+    write_clients(run.prepared, 0, {"bal": None, "billing": system})
     file = run.path / "load" / "clients.json"
     return ClientsConfig.model_validate_json(file.read_text()) if file.is_file() else None
 

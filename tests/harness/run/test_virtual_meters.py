@@ -9,7 +9,6 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from harness.bal.model.accounting import Account
-from harness.run import virtual_meters
 from harness.run.virtual_meters import behind_meters, metered
 from harness.scenario.bal import Bal
 
@@ -17,7 +16,6 @@ BERLIN = ZoneInfo("Europe/Berlin")
 FIRST_S = int(datetime(2026, 3, 31, 21, 45, tzinfo=UTC).timestamp())
 """A quarter of an hour before midnight in Berlin."""
 MIDNIGHT_S = FIRST_S + 900
-NOT_TO_BE_ASKED = Path("nobody.sock")
 
 
 class Layer:
@@ -27,13 +25,9 @@ class Layer:
         self.now_ms = round(1000 * now_s)
         self.accounts = list(accounts.items())
 
-    async def ask(self, _: Path, question: str, **details: Any) -> list[dict[str, Any]]:
-        assert question == "flows"
-        to_ms = min(self.now_ms, details.get("to_ms", self.now_ms))
-        return [
-            asdict(account.record(name, "source", details["from_ms"], to_ms))
-            for name, account in self.accounts
-        ]
+    async def flows(self, to_ms: int | None) -> list[dict[str, Any]]:
+        to_ms = min(self.now_ms, self.now_ms if to_ms is None else to_ms)
+        return [asdict(account.record(name, "source", 0, to_ms)) for name, account in self.accounts]
 
 
 def account(*currents_ma: int, voltage_mv: int = 48_000, every_s: int = 900) -> Account:
@@ -44,15 +38,14 @@ def account(*currents_ma: int, voltage_mv: int = 48_000, every_s: int = 900) -> 
     return opened
 
 
-async def records_of(monkeypatch: pytest.MonkeyPatch, layer: Layer, **meters: int) -> list[Any]:
-    monkeypatch.setattr(virtual_meters, "ask", layer.ask)
-    return await metered(NOT_TO_BE_ASKED, meters, FIRST_S, BERLIN)
+async def records_of(layer: Layer, **meters: int) -> list[Any]:
+    return await metered(layer.flows, meters, FIRST_S, BERLIN)
 
 
-async def test_each_local_day_has_a_record_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_each_local_day_has_a_record_of_its_own() -> None:
     # 1 A out of 48 V for a quarter of an hour is 12 Wh; then 2 A into it for half an hour.
     layer = Layer(MIDNIGHT_S + 1800, house=account(1000, -2000))
-    records = await records_of(monkeypatch, layer, house=5)
+    records = await records_of(layer, house=5)
     assert records == [
         {
             "name": "house",
@@ -72,13 +65,11 @@ async def test_each_local_day_has_a_record_of_its_own(monkeypatch: pytest.Monkey
 
 
 @pytest.mark.parametrize(("sign", "key"), [(1, "discharged_mwh"), (-1, "charged_mwh")])
-async def test_records_of_many_days_add_up_to_the_whole_milliwatt_hour(
-    monkeypatch: pytest.MonkeyPatch, sign: int, key: str
-) -> None:
+async def test_records_of_many_days_add_up_to_the_whole_milliwatt_hour(sign: int, key: str) -> None:
     # 7 mA out of 3.333 V is a third of a milliwatt-hour more each minute or so, never whole.
     days, layer_end_s = 40, MIDNIGHT_S + 40 * 86_400 + 777
     layer = Layer(layer_end_s, house=account(7 * sign, voltage_mv=3_333))
-    records = await records_of(monkeypatch, layer, house=0)
+    records = await records_of(layer, house=0)
     assert len(records) == days + 2
     flowed_uj = 7 * 3_333 * (layer_end_s - FIRST_S)
     moved = sum(record[key] for record in records)
@@ -87,17 +78,15 @@ async def test_records_of_many_days_add_up_to_the_whole_milliwatt_hour(
     assert ends == [record["from_ms"] for record in records[1:]]
 
 
-async def test_a_partition_made_again_goes_on_and_strangers_are_left_out(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+async def test_a_partition_made_again_goes_on_and_strangers_are_left_out() -> None:
     layer = Layer(MIDNIGHT_S - 1, house=account(1000))
     layer.accounts += [("house", account(1000)), ("", account(9000)), ("made live", account(9000))]
-    (record,) = await records_of(monkeypatch, layer, house=0)
+    (record,) = await records_of(layer, house=0)
     assert record["discharged_mwh"] == 24_000 * 899 // 900
 
 
-async def test_where_nothing_is_divided_there_is_no_record(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert await records_of(monkeypatch, Layer(MIDNIGHT_S), house=0) == []
+async def test_where_nothing_is_divided_there_is_no_record() -> None:
+    assert await records_of(Layer(MIDNIGHT_S), house=0) == []
 
 
 def test_partitions_are_behind_meters_in_their_order(tmp_path: Path) -> None:
