@@ -1,26 +1,21 @@
-"""What the billing process is told when it starts: one JSON file; the token has one of its own."""
+"""What the billing process is told when it starts: one JSON file."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
+from harness.api.config import ListeningConfig
 from harness.billing.tariffs import Tariffs
 
 Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
-class BillingConfig(BaseModel):
+class BillingConfig(ListeningConfig):
     """The billing back end beside one head-end. Exactly one of its two sources is named."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    host: str = "127.0.0.1"
-    port: Annotated[int, Field(ge=0, le=65_535)] = 0
-    token_file: Path
-    """File with the bearer token; nobody but its owner may read it."""
     provisioning: Path
     """Folder with the exported devices: which meters there are."""
     tariffs: Tariffs
@@ -36,7 +31,7 @@ class BillingConfig(BaseModel):
     """Source: addresses of stores that no process has open, or of one PostgreSQL database."""
     folder: Path
     """Folder for files under way, to a client or from a shard; made if missing."""
-    virtual_meters: dict[str, int] = {}
+    virtual_meters: Annotated[dict[str, int], Field(default_factory=dict)]
     """The meter each partition of a battery is behind."""
     clock: tuple[float, float, float] | None = None
     """The scenario clock: CLOCK_MONOTONIC, scenario POSIX seconds, rate. Left out, it comes by

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
 import zipfile
 from datetime import date
 from http import HTTPStatus
@@ -13,13 +12,13 @@ from typing import Annotated, Final, Literal
 from fastapi import APIRouter, Query
 from fastapi.responses import FileResponse
 
-from harness.api.problems import RETRY_AFTER, ProblemError
+from harness.api.exports import RESPONSES, PassingFile, one_at_a_time
+from harness.api.problems import ProblemError
 from harness.billing.api.asked import Asked
 from harness.billing.api.statistics import FIRST_DAY, LAST_DAY
 from harness.billing.book import Book
 from harness.billing.calendar import Period, past
 from harness.billing.tables import EXPORTED
-from harness.headend.api.exporting import MARK, MEDIA_TYPES, ZIP, PassingFile
 from harness.store.interface import ExportFormat
 
 What = Literal["statistics", "bills", "withheld", "rates", "daily", "virtual_meters", "everything"]
@@ -27,11 +26,7 @@ What = Literal["statistics", "bills", "withheld", "rates", "daily", "virtual_met
 router: Final = APIRouter(tags=["exports"])
 
 
-@router.get(
-    "/export",
-    response_class=FileResponse,
-    responses={200: {"content": {media: {} for media in (*MEDIA_TYPES.values(), ZIP)}}},
-)
+@router.get("/export", response_class=FileResponse, responses=RESPONSES)
 async def export(
     service: Asked,
     what: What,
@@ -49,16 +44,10 @@ async def export(
         raise ProblemError(
             HTTPStatus.UNPROCESSABLE_ENTITY, "say before which day the period ends", field="day"
         )
-    if service.exporting.locked():
-        raise ProblemError(
-            HTTPStatus.SERVICE_UNAVAILABLE, "another export is being made", headers=RETRY_AFTER
-        )
-    async with service.exporting:
-        stem = service.config.folder / f"{MARK}{secrets.token_hex(8)}"
+    async with one_at_a_time(service.exporting, service.config.folder) as stem:
         made = asyncio.to_thread(_made, service.book, stem, what, file_format, day, period)
         path = await made
-    media = MEDIA_TYPES.get(path.suffix[1:], ZIP)
-    return PassingFile(path, media_type=media, filename=f"{what}{path.suffix}")
+    return PassingFile(path, what)
 
 
 def _made(

@@ -17,9 +17,9 @@ import pytest
 from starlette.testclient import TestClient
 
 from emulator.identity import meter_name
+from harness.api.exports import make_room
 from harness.billing.api.app import application
 from harness.billing.service import BillingService
-from harness.headend.api.exporting import make_room
 from tests.harness.billing.test_service import clock_at, config
 from tests.support.billing import AT_S, END_S, METERS, all_kept, registers, stored
 

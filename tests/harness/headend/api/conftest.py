@@ -13,10 +13,10 @@ import pytest
 from hdrh.histogram import HdrHistogram
 from starlette.testclient import TestClient
 
+from harness.api.exports import make_room
 from harness.headend.api.app import application
 from harness.headend.api.config import ApiConfig
 from harness.headend.api.directory import Directory
-from harness.headend.api.exporting import make_room
 from harness.headend.api.shards import HeadEnd
 from tests.support.shard_socket import FakeShard, served
 

@@ -7,7 +7,6 @@ import pytest
 from starlette.testclient import TestClient
 
 from harness.headend.api.config import ApiConfig
-from harness.headend.api.exporting import make_room
 from tests.harness.headend.api.conftest import FIRST_S, STEP_S, STEPS, serve
 from tests.support.shard_socket import FakeShard
 
@@ -72,12 +71,3 @@ def test_half_an_export_is_none(config: ApiConfig, client: TestClient, shards: S
     assert list(config.exports.iterdir()) == []
     shards[1].answers["export"] = shards[0].answers["export"]
     assert client.get("/export").status_code == 200
-
-
-def test_what_an_earlier_life_left_is_removed_and_nothing_else(config: ApiConfig) -> None:
-    make_room(config.exports)
-    (config.exports / "export-1.csv").touch()
-    (config.exports / "mine.csv").touch()
-    make_room(config.exports)
-    assert [path.name for path in config.exports.iterdir()] == ["mine.csv"]
-    assert config.exports.stat().st_mode & 0o077 == 0
