@@ -150,6 +150,44 @@ async def test_old_readings_are_forgotten(store: Store, tmp_path: Path) -> None:
     assert store.slots().tolist() == [FIRST_S + STEP_S]
 
 
+async def test_what_was_forgotten_is_no_gap_for_this_life_and_the_next(
+    store: Store, tmp_path: Path
+) -> None:
+    clock, file = (time.monotonic(), FIRST_S + 2.5 * STEP_S, 1e-6), tmp_path / "recoveries.json"
+    for _ in range(2):
+        async with controlled(store, tmp_path, clock=clock, recoveries=file) as asked:
+            await asked("forget", before_s=FIRST_S + 1)
+            gaps = (await asked("gaps"))["answer"]
+            assert {gap["from_s"] for gap in gaps} == {FIRST_S + STEP_S}
+            shard = asked.shard
+        assert shard.presence.missing_total(FIRST_S) == 0
+    assert file.exists()
+    async with controlled(store, tmp_path, clock=clock, recoveries=file) as asked:
+        gaps = (await asked("gaps"))["answer"]
+        assert {gap["from_s"] for gap in gaps} == {FIRST_S + STEP_S}
+
+
+async def test_what_was_lost_is_missing_and_can_be_recovered(store: Store, tmp_path: Path) -> None:
+    clock = (time.monotonic(), FIRST_S + 0.5 * STEP_S, 1e-6)
+    async with controlled(store, tmp_path, clock=clock) as asked:
+        await Pusher().push(asked.port, 0)
+        assert (await asked("status"))["answer"]["missing"] == METERS
+        assert await asked("lose", before_s=FIRST_S + 1) == {"answer": METERS}
+        status = (await asked("status"))["answer"]
+        assert (status["missing"], status["recovering"]) == (2 * METERS, 0)
+        asked_for = (await asked("recover", from_s=FIRST_S - 9_000, to_s=FIRST_S + 1))["answer"]
+        assert (asked_for["id"], asked_for["from_s"], asked_for["to_s"]) == (
+            1,
+            FIRST_S - 9_000,
+            FIRST_S,
+        )
+        assert (await asked("recoveries"))["answer"] == [asked_for]
+        assert (await asked("status"))["answer"]["recovering"] == 1
+        refused = await asked("recover", from_s=FIRST_S + 1, to_s=FIRST_S + 5)
+    assert refused["kind"] == "invalid"
+    assert "nothing to recover" in refused["error"]
+
+
 async def test_usage_is_two_files(store: Store, tmp_path: Path) -> None:
     async with controlled(store, tmp_path) as asked:
         await Pusher().push(asked.port, 0, 1)

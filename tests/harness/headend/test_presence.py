@@ -181,3 +181,39 @@ def test_the_meters_of_a_gap_are_those_that_something_is_missing_of(
         if any((meter, slot) not in pairs for slot in wanted)
     ]
     assert present.missing(gap) == absent
+
+
+def test_what_was_forgotten_on_purpose_is_no_gap() -> None:
+    known, late_s = presence(), FIRST_S + 100.0 * STEP_S
+    known.forget(FIRST_S + STEP_S + 1)
+    known.forget(FIRST_S)
+    assert {gap.from_s for gap in known.gaps(late_s, RULES)} == {FIRST_S + 2 * STEP_S}
+    assert known.missing_total(late_s) == 13 * (STEPS - 2)
+    known.forget(FIRST_S + 50 * STEP_S)
+    assert known.gaps(late_s, RULES) == []
+    assert known.missing_total(late_s) == 0
+
+
+def test_what_is_older_than_readings_are_kept_is_no_gap() -> None:
+    known = presence()
+    rules = GapFillingRules(after_s=0.0, within_s=2.0 * STEP_S, attempts=2)
+    (gap, *_) = known.gaps(FIRST_S + 4 * STEP_S, rules)
+    assert (gap.from_s, gap.to_s) == (FIRST_S + 3 * STEP_S, FIRST_S + 4 * STEP_S)
+    assert gap.missing == 2 * 3
+    assert known.gaps(FIRST_S + 40 * STEP_S, rules) == []
+
+
+def test_what_was_lost_is_missing_anew_however_often_it_was_asked_for() -> None:
+    known, late_s = presence(), FIRST_S + 100.0 * STEP_S
+    known.note(
+        rows_of(arrivals(*((meter, slot) for meter in range(100, 113) for slot in range(STEPS))))
+    )
+    assert known.gaps(late_s, RULES) == []
+    known.tried(Gap(FIRST_CONCENTRATOR, FIRST_S, FIRST_S + STEP_S, 0))
+    known.tried(Gap(FIRST_CONCENTRATOR, FIRST_S, FIRST_S + STEP_S, 0))
+    known.lose(FIRST_S + 2 * STEP_S)
+    gaps = known.gaps(late_s, RULES)
+    assert [(gap.concentrator, gap.missing) for gap in gaps] == [(5, 6), (6, 18), (7, 2)]
+    assert {(gap.from_s, gap.to_s) for gap in gaps} == {(FIRST_S, FIRST_S + STEP_S)}
+    known.note(rows_of(arrivals((100, 0))))
+    assert known.missing_total(late_s) == 25
