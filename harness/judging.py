@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Final
 
-from harness.limits import MEASURES, PERCENTILES, Limit, Unit
+from harness.limits import MEASURES, PARTS, PERCENTILES, Limit, Unit
 from reports.recording import Check, Verdict
 
 MEBIBYTE: Final = 2**20
@@ -78,7 +78,7 @@ def _commands(verdict: Verdict) -> dict[str, float]:
 
 def _resources(verdict: Verdict) -> dict[str, float]:
     measured: dict[str, float] = {}
-    for part in ("fleet", "headend"):
+    for part in PARTS:
         figures = verdict.resources.get(part, {})
         if "rss_mib_max" in figures:
             measured[f"resources.{part}.memory"] = figures["rss_mib_max"] * MEBIBYTE

@@ -196,8 +196,19 @@ LATENCIES: Final = {
     "bal.status": "from when a snapshot of a battery was to be asked for to its answer",
     "billing.bill": "from when a bill was to be fetched to its answer",
     "billing.statistics": "from when statistics were to be asked for to their answer",
+    "billing.export": "from when an export was to be fetched to its end",
     "bal.command": "from when a battery was to be commanded to its acceptance",
 }
+OPERATIONS: Final = {
+    "bal.status": "snapshots of batteries",
+    "bal.command": "commands to batteries",
+    "billing.bill": "bills",
+    "billing.statistics": "statistics",
+    "billing.export": "exports",
+}
+"""What clients ask of the systems beside the head-end."""
+PARTS: Final = ("fleet", "headend", "bal", "batteries", "billing")
+"""Parts of a run whose memory can be limited."""
 PERCENTILES: Final = ("p50", "p90", "p99", "p99_9", "max")
 _COUNTED: Final = (Unit.COUNT, Unit.SHARE)
 
@@ -217,6 +228,15 @@ def _measures() -> dict[str, Measure]:
     measures["bills.due"] = Measure("bills of whole months that the plan covers", (Unit.COUNT,))
     for name, meaning in _BILLS.items():
         measures[f"bills.{name}"] = Measure(meaning, _COUNTED, "bills.due")
+    for operation, meaning in OPERATIONS.items():
+        whole = f"{operation}.asked"
+        measures[whole] = Measure(f"requests of clients for {meaning}", (Unit.COUNT,))
+        measures[f"{operation}.refused"] = Measure(
+            f"requests for {meaning} that were refused with a reason", _COUNTED, whole
+        )
+        measures[f"{operation}.failed"] = Measure(
+            f"requests for {meaning} without an answer, or answered with an error", _COUNTED, whole
+        )
     measures["replays.accepted"] = Measure(
         "recorded pushes, sent again by the replay probe, that were confirmed as if they were new",
         (Unit.COUNT,),
@@ -228,7 +248,7 @@ def _measures() -> dict[str, Measure]:
     measures["throughput.times_real_time"] = Measure(
         "readings a second over what the same meters make in real time", (Unit.FACTOR,)
     )
-    for part in ("fleet", "headend"):
+    for part in PARTS:
         name = f"resources.{part}.memory"
         measures[name] = Measure(f"largest resident memory of the {part}", (Unit.OCTETS,))
     measures["resources.store.size"] = Measure("size of the store at the end", (Unit.OCTETS,))

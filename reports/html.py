@@ -16,6 +16,7 @@ from reports import text
 from reports.asked import asked
 from reports.charts import draw_charts
 from reports.charts.model import SIZE
+from reports.overview import OVERVIEW_HEAD, overview
 from reports.recording import RunRecord, Verdict
 from reports.recoveries import HEAD, last_stored_line, recovery_lines
 from reports.story import (
@@ -66,6 +67,8 @@ def render_html(record: RunRecord) -> str:
         recovery_head=HEAD,
         recoveries=recovery_lines(verdict, {band.what: band.name for band in charts.faults}),
         last_stored=last_stored_line(verdict),
+        overview_head=OVERVIEW_HEAD,
+        overview=overview(verdict),
         systems=systems(verdict),
         failures=verdict.failures[:_FAILURES_MAX],
         happenings=happenings(record),

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Final
 
+from reports.overview import OVERVIEW_HEAD, overview
 from reports.recording import RunRecord, Verdict
 from reports.recoveries import HEAD, last_stored_line, recovery_lines
 from reports.story import (
@@ -42,6 +43,7 @@ def render_summary(record: RunRecord) -> str:
     sections = (
         _opening(verdict),
         _account(verdict) if record.verdict is not None else "",
+        _overview(verdict),
         _nodes(verdict),
         *map(_system, systems(verdict)),
         _recoveries(verdict),
@@ -104,6 +106,16 @@ def _account(verdict: Verdict) -> str:
     rows += [(line.label, count(line.value), line.of_owed) for line in whole.besides]
     rows.append(("Deferred (not owed yet)", count(whole.deferred), ""))
     return "### Readings\n\n" + table(("", "readings", "of owed"), rows)
+
+
+def _overview(verdict: Verdict) -> str:
+    """Return each system's throughput, latency and correctness, where there is more than one."""
+    lines = overview(verdict)
+    if not lines:
+        return ""
+    told = "\n".join(f"- **{safe(line.label)}**: {safe(line.told)}" for line in lines if line.told)
+    rows = [(safe(line.label), *line.cells) for line in lines if line.cells]
+    return f"### Systems\n\n{told}\n\n{table(OVERVIEW_HEAD, rows)}"
 
 
 def _nodes(verdict: Verdict) -> str:

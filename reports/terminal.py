@@ -9,6 +9,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from reports.overview import COUNTS, OVERVIEW_HEAD, overview
 from reports.recording import RunRecord, Verdict
 from reports.recoveries import LINES_MAX, last_stored_line, recovery_lines
 from reports.story import (
@@ -54,6 +55,7 @@ def render_terminal(record: RunRecord) -> RenderableType:
     for section in (
         account_table,
         _nodes(verdict),
+        _overview(verdict),
         _recoveries(verdict),
         _checks(verdict),
         _latency(verdict),
@@ -71,7 +73,8 @@ def _indent(renderable: RenderableType) -> Padding:
 def _table(*columns: str) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
     for number, column in enumerate(columns):
-        table.add_column(column, justify="left" if number == 0 else "right", no_wrap=True)
+        # Where it is narrow, names go over two lines: a figure that is cut is none.
+        table.add_column(column, justify="right" if number else "left", no_wrap=number > 0)
     return table
 
 
@@ -104,6 +107,17 @@ def _nodes(verdict: Verdict) -> Padding | None:
     )
     lines = [Text.assemble((name, "dim"), printable(line)) for name, line in told if line]
     return _indent(Group(*lines)) if lines else None
+
+
+def _overview(verdict: Verdict) -> Padding | None:
+    """Return what clients asked of each system and got, where there is more than the head-end."""
+    lines = [line for line in overview(verdict) if any(line.cells[:COUNTS])]
+    if not lines:
+        return None
+    table = _table("requests", *OVERVIEW_HEAD[1 : COUNTS + 1])
+    for line in lines:
+        table.add_row(line.label, *line.cells[:COUNTS])
+    return _indent(table)
 
 
 def _recoveries(verdict: Verdict) -> Padding | None:

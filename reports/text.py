@@ -47,6 +47,7 @@ _SERIES: Final = {
     "bal.command": "battery command",
     "billing.bill": "bill",
     "billing.statistics": "billing statistics",
+    "billing.export": "billing export",
 }
 
 

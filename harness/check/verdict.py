@@ -33,6 +33,12 @@ from harness.check.commands import count_commands
 from harness.check.lab import lab_doubts, lab_notes
 from harness.check.latency import by_series, latencies
 from harness.check.links import links
+from harness.check.operations import (
+    operation_failures,
+    operation_figures,
+    operation_measurements,
+    operation_notes,
+)
 from harness.check.recorded import RecordedRun
 from harness.check.registrations import count_registrations
 from harness.check.replays import replay_measurements, with_replay_check
@@ -106,6 +112,7 @@ def conclude(
     working = [*run.summaries(), *run.client_summaries()]
     lag_s = max((summary["lag_s_max"] for summary in working), default=0.0)
     (batteries, bills), doubts = _beside(run)
+    operations = operation_figures(run)
     draft = Verdict(
         verdict="inconclusive",
         scenario=run.scenario.name,
@@ -124,8 +131,9 @@ def conclude(
         registrations=count_registrations(run, events.registrations),
         batteries=batteries,
         bills=bills,
+        operations=operations,
         failures=_failures(run),
-        distrust=_distrust(run, found, changed),
+        distrust=(*_distrust(run, found, changed), *operation_notes(operations)),
         environment=_environment(run.facts),
     )
     replays = replay_measurements(run.folder.path, run.scenario.probes.replay)
@@ -136,6 +144,7 @@ def conclude(
         | alarm_measurements(found.alarms, draft.alarms)
         | battery_measurements(batteries)
         | bill_measurements(bills)
+        | operation_measurements(operations)
         | (replays or {}),
     )
     outcome, reasons = decide(draft, checks, [*_doubts(run, draft), *doubts])
@@ -320,10 +329,9 @@ def _failures(run: RecordedRun) -> tuple[FailureCause, ...]:
     for name, count in run.facts.head_end.items():
         if name.startswith(HEAD_END_FAILURES):
             causes["headend", name] += count
-    return tuple(
-        FailureCause(cause=cause, where=where, count=count)
-        for (where, cause), count in causes.most_common()
-    )
+    told = [FailureCause(cause=name, where=at, count=n) for (at, name), n in causes.items()]
+    told += operation_failures(run)
+    return tuple(sorted(told, key=lambda failure: -failure.count))
 
 
 def _distrust(run: RecordedRun, found: Reconciliation, changed: Sequence[int]) -> tuple[str, ...]:

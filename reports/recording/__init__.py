@@ -40,6 +40,7 @@ from reports.recording.latency import (
     percentiles,
     record_latency,
 )
+from reports.recording.operations import OperationFigures
 from reports.recording.record import RunRecord
 from reports.recording.recorder import RunRecorder, write_atomically, write_verdict
 from reports.recording.recovery import Recovery
@@ -90,6 +91,7 @@ __all__ = [
     "ListenCount",
     "Metric",
     "Note",
+    "OperationFigures",
     "Outcome",
     "PhaseEnded",
     "PhaseStarted",

@@ -16,6 +16,7 @@ from reports.recording.alarms import Alarms, Registrations
 from reports.recording.batteries import BatteryFigures
 from reports.recording.bills import BillFigures
 from reports.recording.errors import RecordError, explain
+from reports.recording.operations import OperationFigures
 from reports.recording.recovery import Recovery
 from reports.recording.times import RunTime
 
@@ -257,6 +258,7 @@ class Verdict:
     registrations: Registrations | None = None
     batteries: BatteryFigures | None = None
     bills: BillFigures | None = None
+    operations: tuple[OperationFigures, ...] = ()
     recoveries: tuple[Recovery, ...] = ()
     last_stored: RunTime | None = None
     failures: tuple[FailureCause, ...] = ()

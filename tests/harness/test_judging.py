@@ -3,7 +3,15 @@ from __future__ import annotations
 from dataclasses import replace
 
 from harness.judging import judge, measurements
-from harness.limits import DEFAULT_CHECKS, LATENCIES, MEASURES, Limit, parse_limit
+from harness.limits import (
+    DEFAULT_CHECKS,
+    LATENCIES,
+    MEASURES,
+    OPERATIONS,
+    PARTS,
+    Limit,
+    parse_limit,
+)
 from reports.recording import CommandCounts, Grid, LatencyPercentiles, Readings, Throughput, Verdict
 
 LATENCY = LatencyPercentiles(p50=0.5, p90=1.0, p99=2.5, p99_9=3.0, max=4.0)
@@ -16,11 +24,7 @@ VERDICT = Verdict(
     readings=Readings(owed=1000, sent=1000, stored=1000, correct=1000, late=7),
     throughput=Throughput(readings_per_s=100.0, times_real_time=9.5),
     latency_s=dict.fromkeys(LATENCIES, LATENCY),
-    resources={
-        "fleet": {"rss_mib_max": 100},
-        "headend": {"rss_mib_max": 200},
-        "store": {"bytes": 5000},
-    },
+    resources={**{part: {"rss_mib_max": 100} for part in PARTS}, "store": {"bytes": 5000}},
     commands=(
         CommandCounts(kind="time", issued=10, executed=8, repeated=1, failed=1),
         CommandCounts(kind="time", link="seed-1", issued=10, executed=8),
@@ -38,6 +42,7 @@ def test_every_name_that_a_check_may_have_is_measured() -> None:
     # The others come from who alone knows whether there was anything to look at (`harness.check`).
     elsewhere = ("alarms.", "replays.", "batteries.", "bills.")
     known = {name for name in MEASURES if not name.startswith(elsewhere)}
+    known -= {f"{name}.{what}" for name in OPERATIONS for what in ("asked", "refused", "failed")}
     assert measurements(VERDICT).keys() == known
 
 
