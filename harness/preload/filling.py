@@ -107,7 +107,7 @@ def fill(
     """
     written = inserted = 0
     for rows in history.batches(rows_max):
-        result = store.put(rows, {}, stored_at_us)
+        result = store.load(rows, stored_at_us)
         if result.conflicting:
             raise HistoryConflictError(
                 f"{result.conflicting:,} readings captured from {rows.captured_at_s[0]} to "

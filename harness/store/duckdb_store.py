@@ -135,6 +135,10 @@ class DuckDbStore:
             self._seen_alarms.add(alarms.take(first_alarms))
         return PutResult(*stored, *raised, len(registrations))
 
+    def load(self, rows: Rows, stored_at_us: int) -> PutResult:
+        """See `Store.load`."""
+        return self.put(rows, {}, stored_at_us)
+
     def counters(self) -> dict[bytes, int]:
         """See `Store.counters`."""
         query = "SELECT system_title, max(counter) FROM store.counters GROUP BY ALL ORDER BY ALL"

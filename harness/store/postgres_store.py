@@ -4,6 +4,7 @@ Theory of operation. One unique index is the duplicate filter. A batch is copied
 temporary table that empties itself at commit, and from there inserted where the index has no such
 reading yet. Only if fewer rows went in than were sent are the rest compared with what is stored;
 the first arrival of the batch is stored by then, so duplicates within the batch meet it there.
+History is copied straight into the table (`harness.store.postgres_rows`).
 
 The index begins with the capture time: readings arrive and are judged slot by slot, so inserts
 stay in a few warm pages and one slot is one range of the index.
@@ -34,7 +35,8 @@ from harness.store.interface import (
     unwatched,
 )
 from harness.store.postgres_export import export_query
-from harness.store.postgres_session import copy_in, copy_out, redacted, translated
+from harness.store.postgres_rows import append, create_incoming, execute, keep, load
+from harness.store.postgres_session import copy_out, redacted, translated
 from harness.store.postgres_tables import column_kinds, create_tables
 from harness.store.postgres_usage import usage_of
 from harness.store.rows import (
@@ -50,8 +52,6 @@ from harness.store.schema import (
     ALARMS,
     REGISTRATIONS,
     YOUNGER,
-    Columns,
-    Table,
     alarm_columns,
     alarms_of,
     checked_registers,
@@ -115,13 +115,20 @@ class PostgresStore:
         """See `Store.put`."""
         columns = to_columns(checked_rows(rows, self._registers), stored_at_us, self._registers)
         with self._holding() as session, session.transaction():
-            stored = _keep(session, self._readings, columns)
-            raised = _keep(session, ALARMS, alarm_columns(alarms, stored_at_us))
-            _append(session, REGISTRATIONS, registration_columns(registrations))
+            stored = keep(session, self._readings, columns)
+            raised = keep(session, ALARMS, alarm_columns(alarms, stored_at_us))
+            append(session, REGISTRATIONS, registration_columns(registrations))
             reached(PutStage.ROWS_WRITTEN)
             _raise_counters(session, counters)
             reached(PutStage.COUNTERS_WRITTEN)
         return PutResult(*stored, *raised, len(registrations))
+
+    def load(self, rows: Rows, stored_at_us: int) -> PutResult:
+        """See `Store.load`."""
+        columns = to_columns(checked_rows(rows, self._registers), stored_at_us, self._registers)
+        with self._holding() as session, session.transaction():
+            stored = load(session, self._readings, columns)
+        return PutResult(*stored)
 
     def counters(self) -> dict[bytes, int]:
         """See `Store.counters`."""
@@ -180,7 +187,7 @@ class PostgresStore:
         old = f"WHERE captured_at < {before_s:d}"
         with self._holding() as session, session.transaction():
             return sum(
-                _execute(session, f"DELETE FROM {name} {old}") for name in self._readings.names
+                execute(session, f"DELETE FROM {name} {old}") for name in self._readings.names
             )
 
     def conflict_count(self) -> int:
@@ -211,7 +218,7 @@ class PostgresStore:
             "ON CONFLICT DO NOTHING"
         )
         with self._holding() as session:
-            if not _execute(session, statement, command_row(command)):
+            if not execute(session, statement, command_row(command)):
                 raise CommandError(
                     f"command {command.id} exists", where=self.where, mend="take another id"
                 )
@@ -221,7 +228,7 @@ class PostgresStore:
         changes = ", ".join(f"{name} = %s" for name in COMMAND_COLUMNS)
         statement = f"UPDATE commands SET {changes} WHERE id = %s"
         with self._holding() as session:
-            if not _execute(session, statement, (*command_row(command), command.id)):
+            if not execute(session, statement, (*command_row(command), command.id)):
                 raise CommandError(
                     f"there is no command {command.id}", where=self.where, mend="add it first"
                 )
@@ -288,11 +295,7 @@ class PostgresStore:
             raise self._refusal("there is no store")
         if self._create or not postgres_session.has_table(session, ALARMS.name):
             create_tables(session, (self._readings, *YOUNGER))
-        for table in (self._readings, ALARMS):
-            session.execute(
-                f"CREATE TEMPORARY TABLE {_incoming(table)} (LIKE {table.name}) "
-                "ON COMMIT DELETE ROWS".encode()
-            )
+        create_incoming(session, (self._readings, ALARMS))
 
     def _refusal(self, message: str) -> StoreSchemaError:
         mend = "create a store, or name another database"
@@ -302,45 +305,6 @@ class PostgresStore:
         if self._session is not None:
             self._session.close()
             self._session = None
-
-
-def _incoming(table: Table) -> str:
-    return f"incoming_{table.name}"
-
-
-def _append(
-    session: psycopg.Connection, table: Table, columns: Columns, name: str | None = None
-) -> None:
-    """Append rows to the table, or to one of the same columns called ``name``."""
-    if len(next(iter(columns.values()))):
-        statement = f"COPY {name or table.name} FROM STDIN (FORMAT BINARY)"
-        copy_in(session, statement, columns, column_kinds(table))
-
-
-def _keep(session: psycopg.Connection, table: Table, columns: Columns) -> tuple[int, int, int]:
-    """Store first arrivals and keep conflicts aside; return inserted, repeated, conflicting."""
-    arrived = len(next(iter(columns.values())))
-    if not arrived:
-        return 0, 0, 0
-    incoming = _incoming(table)
-    _append(session, table, columns, incoming)
-    inserted = _execute(
-        session,
-        # Reads a temporary table, so in the order of arrival: the first one stays.
-        f"INSERT INTO {table.name} SELECT * FROM {incoming} "
-        f"ON CONFLICT ({listed(table.key)}) DO NOTHING",
-    )
-    conflicting = _keep_conflicts(session, table) if inserted < arrived else 0
-    return inserted, arrived - inserted - conflicting, conflicting
-
-
-def _keep_conflicts(session: psycopg.Connection, table: Table) -> int:
-    return _execute(
-        session,
-        f"INSERT INTO {table.conflicts} SELECT arrivals.* FROM {_incoming(table)} AS arrivals "
-        f"WHERE EXISTS (SELECT FROM {table.name} AS kept WHERE {table.same('arrivals', 'kept')} "
-        f"AND ({table.differs('arrivals', 'kept')}))",
-    )
 
 
 def _raise_counters(session: psycopg.Connection, counters: Mapping[bytes, int]) -> None:
@@ -354,10 +318,3 @@ def _raise_counters(session: psycopg.Connection, counters: Mapping[bytes, int]) 
         "SET counter = GREATEST(counters.counter, excluded.counter)",
         (list(titles), list(values)),
     )
-
-
-def _execute(
-    session: psycopg.Connection, statement: str, parameters: Sequence[object] | None = None
-) -> int:
-    """Run a statement and return how many rows it touched."""
-    return session.execute(statement.encode(), parameters).rowcount

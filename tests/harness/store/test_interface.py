@@ -135,6 +135,25 @@ def test_any_sequence_of_puts_leaves_what_the_model_has(
         assert [c[4] for c in tuples_of(events.registrations())] == [c[4] for c in changes]
 
 
+@settings(max_examples=25, deadline=None)
+@given(steps=st.lists(st.tuples(st.booleans(), st.lists(READINGS, max_size=25)), max_size=6))
+def test_what_is_loaded_and_what_is_put_keep_the_same_rules(
+    new_place: Callable[[], Place], steps: list[tuple[bool, list[Reading]]]
+) -> None:
+    place, model = new_place(), Model()
+    with closing(place.open()) as store:
+        for stored_at_us, (loaded, readings) in enumerate(steps):
+            rows = rows_of(readings)
+            found = (
+                store.load(rows, stored_at_us) if loaded else store.put(rows, {}, stored_at_us)
+            )
+            assert found == model.put(readings, {}, stored_at_us)
+    with closing(place.reader()) as reader:
+        for slot in SLOTS:
+            assert readings_of(reader.rows(slot)) == model.slot(slot)
+        assert sorted(readings_of(reader.conflicts())) == sorted(model.conflicts)
+
+
 def events_of(reader: StoredReader) -> EventReader:
     assert isinstance(reader, EventReader)
     return reader
