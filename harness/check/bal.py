@@ -20,7 +20,8 @@ from harness.check.batteries import (
 )
 from harness.check.battery_parts import read_parts
 from harness.check.conservation import Conservation, conservation_of
-from harness.check.snapshots import Rules, Snapshots, held_by_name, look_at_snapshots
+from harness.check.held import held_by_name
+from harness.check.snapshots import Rules, Snapshots, look_at_snapshots
 from harness.limits import MEASURES, Limit, parse_limit
 from harness.load.clients.summary import read_commands, read_seen
 from harness.run.battery_files import FLOWS
@@ -31,8 +32,6 @@ JOURNAL: Final = FOLDER / "journal.sqlite"
 TOPOLOGY: Final = FOLDER / "topology.toml"
 REQUESTS_MAX: Final = 4
 """Requests that one reading of a battery is made of, each of which may take as long as allowed."""
-UNSEEN_S: Final = 1.0
-"""Real seconds in which a layer that is not overloaded looks at what time has brought about."""
 MILLISECONDS: Final = 1_000
 CHECKS: Final = (
     "batteries.beyond_limits",
@@ -130,9 +129,7 @@ def _conserved(run: Path, events: Sequence[Event], orders: Sequence[Order]) -> C
     if not path.is_file():
         return None
     flows = [FlowRecord(**one) for one in json.loads(path.read_text())]
-    unseen_ms = round(UNSEEN_S * _speed(run) * MILLISECONDS)
-    parts = read_parts(run / TOPOLOGY)
-    return conservation_of(parts, events, orders, flows, unseen_ms=unseen_ms)
+    return conservation_of(read_parts(run / TOPOLOGY), events, orders, flows)
 
 
 def _speed(run: Path) -> float:

@@ -17,31 +17,19 @@ reading's place in the journal, so the interval is lengthened by the longest suc
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final, TypeAlias
+from typing import Final
 
-from emulator.batteries.record import Begun, Changed, Entry, Refused
-from harness.bal.happenings import READ
 from harness.bal.journal import Event
 from harness.check.batteries import BatteryFinding
 from harness.check.battery_parts import Parts, touched
+from harness.check.held import Bounds, Held
 from harness.load.clients.seen import Seen
 
-PPM: Final = 1_000_000
-JBD_MA_MS: Final = 10 * 3_600_000
-"""JBD tells charge in steps of 10 mAh, cut."""
-SUNSPEC_PPM: Final = 100
-"""SunSpec tells a state of charge in steps of so much of the capacity, cut, and that cut, too."""
-CAPACITY: Final = 5
-"""Place of the capacity in the values of a reading."""
 LOOKS_MAX: Final = 2_000_000
 """Batteries looked at, all snapshots together; where there are more, every n-th is taken."""
-
-Bounds: TypeAlias = tuple[int, int]
-"""The least and the most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,71 +53,6 @@ class Snapshots:
 
     held: int = 0
     findings: list[BatteryFinding] = field(default_factory=list)
-
-
-class Held:
-    """What one battery held at any time, by its own record; and how it tells it.
-
-    Attributes:
-        late_ms: the longest time between a reading's stamp and its place in the journal.
-        capacity_ma_ms: the least that it said its capacity to be.
-    """
-
-    def __init__(self, begun: Begun) -> None:
-        self.begun = begun
-        self.late_ms = 0
-        self.capacity_ma_ms = begun.capacity_ma_ms
-        self._since_ms = [begun.at_ms]
-        self._charges = [begun.charge_ma_ms]
-        self._currents_ma = [0]
-
-    def add(self, changed: Changed) -> None:
-        """Take the next entry."""
-        self._since_ms.append(changed.at_ms)
-        self._charges.append(changed.charge_ma_ms)
-        self._currents_ma.append(changed.current_ma)
-
-    def within(self, from_ms: int, to_ms: int) -> Bounds:
-        """Return what it held in an interval: charge only turns where the current changes."""
-        first, last = bisect_right(self._since_ms, from_ms), bisect_left(self._since_ms, to_ms)
-        charges = [self._at(from_ms), self._at(to_ms), *self._charges[first:last]]
-        return min(charges), max(charges)
-
-    def read(self, reading: Event) -> None:
-        """Learn from a reading in the journal how the battery tells its charge."""
-        self.late_ms = max(self.late_ms, reading.at_ms - reading.details["newest_ms"])
-        self.capacity_ma_ms = min(self.capacity_ma_ms, reading.details["values"][CAPACITY])
-
-    def told(self, from_ms: int, to_ms: int) -> Bounds:
-        """Return what it can have told of itself by readings of an interval."""
-        least, most = self.within(from_ms, to_ms + self.late_ms)
-        step = JBD_MA_MS
-        if self.begun.interface != "jbd":
-            capacity = self.begun.capacity_ma_ms
-            step = capacity * SUNSPEC_PPM // PPM + capacity - self.capacity_ma_ms + 1
-        return max(0, least - step), most + 1
-
-    def _at(self, at_ms: int) -> int:
-        index = max(0, bisect_right(self._since_ms, at_ms) - 1)
-        moved = self._currents_ma[index] * max(0, at_ms - self._since_ms[index])
-        if moved < 0:
-            moved = -(-moved * self.begun.efficiency_ppm // PPM)
-        return min(self.begun.capacity_ma_ms, max(0, self._charges[index] - moved))
-
-
-def held_by_name(entries: Iterable[Entry], events: Iterable[Event]) -> dict[str, Held]:
-    """Return what every battery held, by name; readings in the journal say how it tells it."""
-    own: dict[int, Held] = {}
-    for entry in entries:
-        if isinstance(entry, Begun):
-            own[entry.battery] = Held(entry)
-        elif not isinstance(entry, Refused) and entry.battery in own:
-            own[entry.battery].add(entry.changed)
-    held = {one.begun.name: one for one in own.values()}
-    for event in events:
-        if event.kind == READ and event.details["name"] in held:
-            held[event.details["name"]].read(event)
-    return held
 
 
 def look_at_snapshots(

@@ -12,14 +12,8 @@ from emulator.batteries.record import Begun, Changed, Ended, Entry, Executed, Re
 from harness.bal.happenings import READ, REMOVE
 from harness.bal.journal import Event
 from harness.check.battery_parts import Parts, read_parts
-from harness.check.snapshots import (
-    JBD_MA_MS,
-    Held,
-    Rules,
-    Snapshots,
-    held_by_name,
-    look_at_snapshots,
-)
+from harness.check.held import JBD_MA_MS, Held, held_by_name
+from harness.check.snapshots import Rules, Snapshots, look_at_snapshots
 from harness.load.clients.seen import Seen
 
 AH = 3_600_000_000
@@ -98,15 +92,15 @@ def test_a_battery_held_what_its_record_says() -> None:
 def test_charging_turns_keep_losses_and_stop_at_full() -> None:
     begun = replace(A, charge_ma_ms=99 * AH, efficiency_ppm=500_000)
     held = Held(begun)
-    held.add(Changed(0, 0, 99 * AH, 99 * AH, 0, -1_000))
+    held.add(Ended(0, 1, Changed(0, 0, 99 * AH, 99 * AH, 0, -1_000)))
     assert held.within(0, 3_600_000) == (99 * AH, 99 * AH + AH // 2)
     assert held.within(0, 9 * 3_600_000) == (99 * AH, 100 * AH)
 
 
 def test_the_extremes_may_lie_within_the_interval() -> None:
     held = Held(A)
-    held.add(Changed(0, 0, 50 * AH, 50 * AH, 0, 1_000))
-    held.add(Changed(0, MINUTE, 50 * AH, 50 * AH - 1_000 * MINUTE, 1_000, -1_000))
+    held.add(Ended(0, 1, Changed(0, 0, 50 * AH, 50 * AH, 0, 1_000)))
+    held.add(Ended(0, 1, Changed(0, MINUTE, 50 * AH, 50 * AH - 1_000 * MINUTE, 1_000, -1_000)))
     assert held.within(0, 2 * MINUTE) == (50 * AH - 1_000 * MINUTE, 50 * AH)
 
 
