@@ -33,6 +33,8 @@ from protocols.bms.jbd import (
 
 TEMPERATURE_DK: Final = 2_981
 """25 degrees Celsius: nothing here gets warm."""
+MANUFACTURED: Final = (2025, 1, 1)
+"""A date that there is, as hosts make one of it."""
 PPM_PER_PERCENT: Final = 10_000
 MAH_MA_MS: Final = 3_600_000
 LINE_SILENCE_S: Final = 0.5
@@ -66,6 +68,7 @@ def pack_status(battery: Battery, now: Snapshot) -> PackStatus:
         charge_percent=now.charge_ppm // PPM_PER_PERCENT,
         mosfets=_conducting(battery, now),
         cells=battery.ratings.cells,
+        manufactured=MANUFACTURED,
         protection=_protection(battery, now),
         temperatures_dk=(TEMPERATURE_DK, TEMPERATURE_DK),
     )

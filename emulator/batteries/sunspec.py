@@ -26,6 +26,7 @@ from protocols.sunspec import (
     StorageStatus,
     SunSpecDevice,
     WriteRequested,
+    can_do,
     current_of_power,
     power_command,
     storage_image,
@@ -127,6 +128,9 @@ class SunSpecSession(BatterySession):
         self._count_faults()
 
     def _write(self, request: WriteRequested) -> None:
+        if not can_do(self._device.image, request.changes):
+            self._device.refuse(ILLEGAL_VALUE)
+            return
         try:
             self._command(request)
         except OverLimitError:

@@ -49,6 +49,7 @@ MAX_REQUEST_SIZE: Final = 1_024
 MAX_REPLY_SIZE: Final = 4_096
 TERMINATOR: Final = b"\0"
 _BETWEEN: Final = b" \t\r\n\0"
+_CLOSING: Final = {ord("{"): ord("}"), ord("["): ord("]")}
 _MAX_EXPONENT: Final = 12
 
 # The fields of a status in the order in which the public code writes them.
@@ -71,11 +72,12 @@ class _UnknownOperation(CodecError):
 
 
 class ObjectReader:
-    """Cuts a stream into JSON objects by their braces, `MAX_REQUEST_SIZE` octets at most."""
+    """Cuts a stream into JSON objects by their brackets, `MAX_REQUEST_SIZE` octets at most."""
 
     def __init__(self) -> None:
         self._buffer = bytearray()
-        self._seen = self._depth = 0
+        self._seen = 0
+        self._open = bytearray()
         self._in_string = self._escaped = False
 
     @property
@@ -95,7 +97,7 @@ class ObjectReader:
             raise CodecError("a request begins with a brace", codec=CODEC, path="request")
         for at in range(self._seen, min(len(self._buffer), MAX_REQUEST_SIZE)):
             self._look_at(self._buffer[at])
-            if not self._depth:
+            if not self._open:
                 text = bytes(self._buffer[: at + 1])
                 del self._buffer[: at + 1]
                 self._seen = 0
@@ -112,10 +114,11 @@ class ObjectReader:
             self._escaped = not self._escaped and octet == ord("\\")
         elif octet == ord('"'):
             self._in_string = True
-        elif octet in b"{[":
-            self._depth += 1
-        elif octet in b"}]":
-            self._depth -= 1
+        elif octet in _CLOSING:
+            self._open.append(_CLOSING[octet])
+        elif octet in b"}]" and self._open.pop() != octet:
+            # No JSON any more: it ends here, so that nobody waits for an end that cannot come.
+            self._open.clear()
 
 
 class V1Server:

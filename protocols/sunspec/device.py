@@ -19,17 +19,17 @@ another unit is answered too (no such target), and what is no Modbus ends the co
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Final, TypeAlias
 
 from pymodbus.constants import ExcCodes
 
+from protocols.asking import LineEnd
 from protocols.errors import CodecError, LocalProtocolError
 from protocols.sunspec.faults import Fault
-from protocols.sunspec.image import Change, IllegalAddress, Image
+from protocols.sunspec.image import Change, IllegalAddress, IllegalValue, Image
 from protocols.sunspec.modbus import Adu, AduReader
 from protocols.sunspec.pdu import (
     ReadRegisters,
@@ -73,33 +73,26 @@ class WriteRequested:
 DeviceEvent: TypeAlias = ReadRequested | WriteRequested
 
 
-class SunSpecDevice:
+class SunSpecDevice(LineEnd[Fault]):
     """Sans-IO battery for one connection, or several batteries, each a unit with an image.
 
     ``image`` is that of the unit addressed last.
     """
 
     def __init__(self, image: Image | Mapping[int, Image], *, unit: int = 1) -> None:
-        self.closed = False
+        super().__init__()
         self._images = {unit: image} if isinstance(image, Image) else image
         self._unit = unit
-        self._faults: Counter[Fault] = Counter()
         self._reader = AduReader()
         self._requests: deque[Adu] = deque()
         self._adu: Adu | None = None
         self._request: ReadRegisters | WriteRegisters | None = None
         self._changes: tuple[Change, ...] = ()
-        self._out = bytearray()
 
     @property
     def image(self) -> Image:
         """The registers; `KeyError` where the unit is gone."""
         return self._images[self._unit]
-
-    @property
-    def faults(self) -> Mapping[Fault, int]:
-        """How often each thing went wrong so far."""
-        return MappingProxyType(self._faults)
 
     def receive_data(self, data: bytes) -> None:
         """Take octets of the host, in any split. Never raises for what they hold."""
@@ -120,12 +113,6 @@ class SunSpecDevice:
         self.closed = True
         self._requests.clear()
         self._adu = self._request = None
-
-    def data_to_send(self) -> bytes:
-        """Return octets for the host, once; there may be some after `closed` too."""
-        octets = bytes(self._out)
-        self._out.clear()
-        return octets
 
     def next_event(self) -> DeviceEvent | None:
         """Return the next thing that a host wants, or ``None``.
@@ -177,6 +164,8 @@ class SunSpecDevice:
             event = self._event(request)
         except IllegalAddress:
             return Refusal(function, ILLEGAL_ADDRESS)
+        except IllegalValue:
+            return Refusal(function, ILLEGAL_VALUE)
         self._request = request
         return event
 

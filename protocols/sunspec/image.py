@@ -54,6 +54,10 @@ class IllegalAddress(LocalProtocolError):
     """Registers that are not there, or that are no whole writable points."""
 
 
+class IllegalValue(LocalProtocolError):
+    """What no point can be set to: "not implemented", or a number that an enumeration lacks."""
+
+
 @dataclass(frozen=True, slots=True)
 class Run:
     """The registers of one model: its number, where they begin, and how many with the header."""
@@ -185,6 +189,7 @@ class Image:
 
         Raises:
             IllegalAddress: they are no whole points, or one is not writable or not implemented.
+            IllegalValue: a point would be no longer implemented, or have no meaning.
         """
         octets = _registers(len(registers)).pack(*registers)
         changes: list[Change] = []
@@ -199,7 +204,7 @@ class Image:
                 raise IllegalAddress(
                     f"point {place.point.name} of model {place.model} is not implemented"
                 )
-            changes.append(Change(place.name, value))
+            changes.append(Change(place.name, _settable(place, value)))
         return tuple(changes)
 
     def load(self, address: int, registers: Sequence[int]) -> None:
@@ -214,6 +219,16 @@ class Image:
 def shared_map(base: int, runs: tuple[Run, ...]) -> RegisterMap:
     """Return the map of ``runs``: one for all devices that have the same."""
     return RegisterMap(runs, base=base)
+
+
+def _settable(place: Place, value: Value | None) -> Value | None:
+    point = place.point
+    if value is None and point.kind != "string":
+        # Nobody could ever write it again.
+        raise IllegalValue(f"point {point.name} of model {place.model} would be absent")
+    if point.kind.startswith("enum") and point.symbols and value not in point.symbols.values():
+        raise IllegalValue(f"point {point.name} of model {place.model} has no {value}")
+    return value
 
 
 @lru_cache(maxsize=128)

@@ -113,6 +113,8 @@ IN_PERCENT: Final = 0
 IN_WATTS: Final = 1
 COMMANDS: Final = frozenset((SET_POWER, SET_PERCENT, SET_ENABLED, SET_MODE))
 """The points whose change may change the power."""
+UNHEEDED: Final = frozenset(((802, "SetOp"), (802, "SetInvState")))
+"""Mandatory points that could ask a battery to disconnect or stop, which none here does."""
 
 
 def storage_image(layout: RegisterMap, rating: StorageStatus, common: Mapping[str, str]) -> Image:
@@ -181,6 +183,13 @@ def told_points(layout: RegisterMap) -> list[Name]:
     for name in names:
         layout.place(name)
     return names + _scale_point(layout, SET_POWER)
+
+
+def can_do(image: Image, changes: Iterable[Change]) -> bool:
+    """Say whether a battery here does what ``changes`` ask; what it cannot is not confirmed."""
+    return all(
+        change.name not in UNHEEDED or change.value == image.get(change.name) for change in changes
+    )
 
 
 def power_command(image: Image, changes: Iterable[Change] = ()) -> int | None:

@@ -31,6 +31,7 @@ from protocols.sunspec import (
     StorageStatus,
     SunSpecDevice,
     WriteRequested,
+    can_do,
     current_of_power,
     power_command,
     read_storage,
@@ -136,6 +137,8 @@ class SunSpecConversation:
         """Do what was asked; return the exception to answer with, None: it was done."""
         try:
             if isinstance(event, WriteRequested):
+                if not can_do(self._registers.images[event.unit], event.changes):
+                    return ILLEGAL_VALUE
                 await self._command(event)
             elif event.count > HEADER_REGISTERS:
                 await self._registers.bring_up_to_date(event.unit)

@@ -66,6 +66,7 @@ class Request:
 
     SECOND: ClassVar[frozenset[int]] = frozenset(range(0x100))
     FIRST: ClassVar[frozenset[int]] = frozenset((READ, WRITE))
+    EMPTY: ClassVar[frozenset[int]] = frozenset((READ,))
 
     def encode(self) -> bytes:
         """Return the request as octets; raises `CodecError` when a field does not fit."""
@@ -92,6 +93,7 @@ class Reply:
 
     FIRST: ClassVar[frozenset[int]] = frozenset(range(0x100))
     SECOND: ClassVar[frozenset[int]] = frozenset((STATUS_OK, STATUS_ERROR))
+    EMPTY: ClassVar[frozenset[int]] = frozenset()
 
     def encode(self) -> bytes:
         """Return the reply as octets; raises `CodecError` when a field does not fit."""

@@ -2,7 +2,8 @@
 
 Damage is reported, never raised: one bad frame says nothing about those after it. From a frame that
 turns out to be none, only its first octet is thrown away, because its length may be what is wrong
-and the next frame may lie inside.
+and the next frame may lie inside. A request to read has no data, so one that announces some is a
+cut one with the next behind it, and nothing is waited for.
 """
 
 from __future__ import annotations
@@ -15,10 +16,14 @@ from protocols.bms.jbd.frame import HEADER_SIZE, OVERHEAD, START, trailer_proble
 
 
 class Frame(Protocol):
-    """A kind of frame: what its second and third octet may be, and how it is made."""
+    """A kind of frame: what its second and third octet may be, and how it is made.
+
+    ``EMPTY`` are the second octets of frames without data.
+    """
 
     FIRST: ClassVar[frozenset[int]]
     SECOND: ClassVar[frozenset[int]]
+    EMPTY: ClassVar[frozenset[int]]
 
     @classmethod
     def of(cls, first: int, second: int, data: bytes) -> Self:
@@ -93,11 +98,17 @@ class FrameReader(Generic[FrameT]):
         """How many octets lie before what may begin a frame."""
         buffer, start = self._buffer, self._offset
         while (start := buffer.find(START, start)) >= 0:
-            second, third = buffer[start + 1 : start + 2], buffer[start + 2 : start + 3]
-            if self._kind.FIRST.issuperset(second) and self._kind.SECOND.issuperset(third):
+            if self._may_begin(buffer[start + 1 : start + HEADER_SIZE]):
                 return start - self._offset
             start += 1
         return self.buffered
+
+    def _may_begin(self, header: bytearray) -> bool:
+        """Whether a frame may have these octets, or fewer yet, behind its start."""
+        kind, second, third, length = self._kind, header[:1], header[1:2], header[2:]
+        if not kind.FIRST.issuperset(second) or not kind.SECOND.issuperset(third):
+            return False
+        return not (any(length) and kind.EMPTY.issuperset(second))
 
     def _drop(self, count: int, damage: Damage) -> Damaged:
         octets = bytes(self._buffer[self._offset : self._offset + count])

@@ -83,7 +83,7 @@ def test_register_03_octet_by_octet(line: Line) -> None:
         "05dc"  # 15.00 Ah
         "2af8"  # 110.00 Ah
         "0000"  # cycles
-        "0000"  # date
+        "3221"  # 2025-01-01: 25 << 9 | 1 << 5 | 1
         "00000000"  # balance
         "0000"  # no protection
         "10"  # version

@@ -116,7 +116,7 @@ def test_each_event_wants_its_own_kind_of_answer() -> None:
 
 def test_a_request_that_stops_is_given_up_after_a_silence() -> None:
     device = JbdDevice(silence_s=0.5)
-    device.receive_data(b"\xdd\xa5\x05\x09" + Request(0x05).encode(), now=10.0)
+    device.receive_data(b"\xdd\x5a\x05\x09" + Request(0x05).encode(), now=10.0)
     assert device.deadline == 10.5
     device.handle_deadline(10.4)
     assert device.next_event() is None

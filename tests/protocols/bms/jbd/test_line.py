@@ -40,7 +40,7 @@ def test_each_octet_starts_the_silence_anew() -> None:
 def test_a_silence_gives_up_only_what_stopped() -> None:
     faults: Counter[Fault] = Counter()
     line = Line(Request, faults, 0.5)
-    assert line.receive_data(b"\xdd\xa5\x03\x20" + FRAME + FRAME[:3], 1.0) == []
+    assert line.receive_data(b"\xdd\x5a\x03\x20" + FRAME + FRAME[:3], 1.0) == []
     assert line.handle_deadline(1.5) == [Request(0x03)]
     assert line.deadline is None
     assert faults[Fault.TRUNCATED] == 2

@@ -9,7 +9,10 @@ from protocols.bms.jbd.reader import Damage, Damaged, FrameReader
 
 FIRST = Request(0x03).encode()
 SECOND = Request(0x04).encode()
-requests = st.builds(Request, st.integers(0, 255), st.booleans(), st.binary(max_size=9))
+requests = st.one_of(
+    st.builds(Request, st.integers(0, 255)),
+    st.builds(Request, st.integers(0, 255), st.just(True), st.binary(max_size=9)),
+)
 
 
 def drained(reader: FrameReader[Request]) -> list[Request | Damaged]:
@@ -75,11 +78,17 @@ def test_a_frame_inside_what_a_damaged_length_covers_is_not_lost() -> None:
 
 def test_what_stopped_is_given_up_and_what_lay_behind_it_comes_out() -> None:
     reader = FrameReader(Request)
-    reader.feed(b"\xdd\xa5\x03\xff" + SECOND)
+    reader.feed(b"\xdd\x5a\x03\xff" + SECOND)
     assert drained(reader) == []
     assert reader.give_up() == Damaged(Damage.TRUNCATED, b"\xdd")
     assert drained(reader)[-1] == Request(0x04)
     assert reader.give_up() is None
+
+
+@pytest.mark.parametrize("cut", range(1, len(FIRST)))
+def test_a_read_that_was_cut_holds_up_no_other(cut: int) -> None:
+    assert read(FIRST[:cut] + SECOND + SECOND)[-1] == Request(0x04)
+    assert [one for one in read(FIRST[:cut] + SECOND) if isinstance(one, Request)]
 
 
 def test_a_reply_is_no_request_and_the_other_way_round() -> None:
