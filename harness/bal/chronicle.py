@@ -3,6 +3,9 @@
 `Chronicle.happen` changes the batteries at once and returns; `Chronicle.durable` is when a restart
 would know of it. Orders leave only then (`released` is called with them), so no battery ever does
 what a restarted layer has not heard of.
+
+What time brings about (a window begins, an account runs empty) is an event of its own where it
+brings orders, at the moment at which it was due, however late somebody looks.
 """
 
 from __future__ import annotations
@@ -15,10 +18,11 @@ import trio
 from structlog import get_logger
 
 from harness.bal.errors import CommandConflictError
-from harness.bal.happenings import happen
+from harness.bal.happenings import TIME_PASSED, happen
 from harness.bal.journal import Entry, Event, Fate, Journal, JournalError, Order
 from harness.bal.model.batteries import Batteries
 from harness.bal.model.durable import decoded, encoded, restored, state_of
+from harness.bal.model.values import SourceOrder
 
 SNAPSHOT_EVENTS: Final = 20_000
 """Events after which the state is kept, so that a start need not go through more of them."""
@@ -86,16 +90,14 @@ class Chronicle:
                 raise CommandConflictError(command)
             return ()
         at_ms = max(at_ms, self.batteries.now_ms)
+        self.pass_time(at_ms)
         told = happen(self.batteries, kind, details, at_ms)
-        self._event += 1
-        event = Event(self._event, at_ms, kind, details, command)
-        if command is not None:
-            self._remember(event)
-        orders = [self._ordered(event, one.source, one.current_ma) for one in told]
-        self._batch.events.append(event)
-        self._batch.orders += orders
-        self._filled.set()
-        return orders
+        return self._note(at_ms, kind, details, command, told)
+
+    def pass_time(self, at_ms: int) -> None:
+        """Let happen what is due by ``at_ms``, each at its own moment."""
+        for moment_ms, told in self.batteries.pass_time(max(at_ms, self.batteries.now_ms)):
+            self._note(moment_ms, TIME_PASSED, {}, None, told)
 
     def fate(self, order: Order, fate: Fate, at_ms: int, sent: int | None = None) -> None:
         """Note what became of an order, and what number was sent for it."""
@@ -177,6 +179,24 @@ class Chronicle:
             return None
         self._kept = self._event
         return self._event, encoded(state_of(self.batteries))
+
+    def _note(
+        self,
+        at_ms: int,
+        kind: str,
+        details: Mapping[str, Any],
+        command: str | None,
+        told: Sequence[SourceOrder],
+    ) -> Sequence[Order]:
+        self._event += 1
+        event = Event(self._event, at_ms, kind, details, command)
+        if command is not None:
+            self._remember(event)
+        orders = [self._ordered(event, one.source, one.current_ma) for one in told]
+        self._batch.events.append(event)
+        self._batch.orders += orders
+        self._filled.set()
+        return orders
 
     def _ordered(self, event: Event, source: str, current_ma: int) -> Order:
         self._order += 1

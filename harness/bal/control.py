@@ -121,10 +121,9 @@ class Control:
         return None if location is None else asdict(location)
 
     async def _flows(self, question: Message) -> list[dict[str, Any]]:
-        now_ms, to_ms = self._layer.now_ms(), question.get("to_ms")
-        # What will flow is not known yet.
-        to_ms = now_ms if to_ms is None else min(now_ms, int(to_ms))
-        flows = self._layer.flows(int(question["from_ms"]), to_ms)
+        to_ms = question.get("to_ms")
+        to_ms = None if to_ms is None else int(to_ms)
+        flows = await self._layer.flows(int(question["from_ms"]), to_ms)
         return [asdict(flow) for flow in flows]
 
     async def _command(self, question: Message) -> dict[str, Any]:

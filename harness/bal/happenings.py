@@ -22,10 +22,10 @@ from harness.bal.model.values import (
 )
 
 Details: TypeAlias = Mapping[str, Any]
-Happening: TypeAlias = Callable[[Batteries, Details, int], Sequence[SourceOrder] | None]
+Happening: TypeAlias = Callable[[Batteries, Details, int], Sequence[SourceOrder]]
 
 
-def _make_battery(batteries: Batteries, details: Details, at_ms: int) -> None:
+def _make_battery(batteries: Batteries, details: Details, at_ms: int) -> Sequence[SourceOrder]:
     batteries.make_battery(
         details["name"],
         Kind(details["kind"]),
@@ -33,15 +33,18 @@ def _make_battery(batteries: Batteries, details: Details, at_ms: int) -> None:
         Nameplate(*details["nameplate"]),
         details["point"],
     )
+    return batteries.due(at_ms)
 
 
-def _make_aggregator(batteries: Batteries, details: Details, at_ms: int) -> None:
+def _make_aggregator(batteries: Batteries, details: Details, at_ms: int) -> Sequence[SourceOrder]:
     batteries.make_aggregator(details["name"], details["sources"])
+    return batteries.due(at_ms)
 
 
-def _make_splitter(batteries: Batteries, details: Details, at_ms: int) -> None:
+def _make_splitter(batteries: Batteries, details: Details, at_ms: int) -> Sequence[SourceOrder]:
     shares = [Share(name, share_ppm) for name, share_ppm in details["shares"]]
     batteries.make_splitter(shares, details["source"], Policy(details["policy"]))
+    return batteries.due(at_ms)
 
 
 def _remove(batteries: Batteries, details: Details, at_ms: int) -> Sequence[SourceOrder]:
@@ -112,11 +115,15 @@ HAPPENINGS: Final[Mapping[str, Happening]] = {
 def happen(batteries: Batteries, kind: str, details: Details, at_ms: int) -> Sequence[SourceOrder]:
     """Let something happen at ``at_ms`` and return the orders that follow.
 
+    What is due by then happens before, each at its moment; who wants to know which orders follow
+    from that lets it happen first (`Batteries.pass_time`).
+
     Raises:
         BatteryError: it cannot be; nothing has changed.
         KeyError: no such kind, or a detail is missing.
     """
-    return HAPPENINGS[kind](batteries, details, at_ms) or ()
+    batteries.engine.advance(at_ms, "")
+    return HAPPENINGS[kind](batteries, details, at_ms)
 
 
 def reading_details(name: str, reading: Reading) -> dict[str, Any]:

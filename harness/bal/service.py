@@ -106,6 +106,7 @@ class BatteryLayer:
         reach. Raises `BatteryError`.
         """
         await self._freshen(self.batteries.sources(name), anew=anew)
+        self.chronicle.pass_time(self.now_ms())
         return self.batteries.status(name)
 
     async def command(
@@ -145,9 +146,16 @@ class BatteryLayer:
         self._follow_topology()
         await self.chronicle.durable()
 
-    def flows(self, from_ms: int, to_ms: int) -> list[FlowRecord]:
-        """Return the virtual meters' records of an interval."""
-        return self.batteries.flows(from_ms, to_ms)
+    async def flows(self, from_ms: int, to_ms: int | None = None) -> list[FlowRecord]:
+        """Return the virtual meters' records of an interval, once all of it is durable.
+
+        ``to_ms`` is now if None; what will flow is not known yet, so it is never later than that.
+        """
+        now_ms = self.now_ms()
+        self.chronicle.pass_time(now_ms)
+        records = self.batteries.flows(from_ms, now_ms if to_ms is None else min(now_ms, to_ms))
+        await self.chronicle.durable()
+        return records
 
     # What keepers tell
 
@@ -189,9 +197,7 @@ class BatteryLayer:
         while True:
             await trio.sleep(STEP_S)
             at_ms = self.now_ms()
-            due_ms = self.batteries.next_due_ms()
-            if due_ms is not None and due_ms <= at_ms:
-                self.chronicle.happen(happenings.TIME_PASSED, {}, at_ms)
+            self.chronicle.pass_time(at_ms)
             for name in self._refresher.due(at_ms):
                 self._ask(name)
 

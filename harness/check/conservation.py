@@ -7,9 +7,8 @@ mA and mA ms.
   adjusted where nobody asked for a settlement; the energy is the charge at a voltage that the
   batteries have told or are made for.
 * **Partitions.** What the partitions of a battery registered together is what was ordered of it
-  over time. An order is of its event, and what follows by itself (a partition runs empty, a window
-  begins) happens at a moment of its own between the event before and that one, so the sum has a
-  lower and an upper bound, which are one where nothing happened by itself.
+  over time, to the unit. An order is of its event, and what follows by itself (a partition runs
+  empty, a window begins) is an event of its own at the moment at which it was due.
 * **Wants.** No partition registered more than was wanted of it, in either direction, and after
   every order the orders of the batteries that depend on each other add up to no more than what was
   wanted of those that are commanded; to exactly that, where there is one and it was just commanded.
@@ -37,13 +36,11 @@ class Conservation:
     Attributes:
         accounts: virtual meters that were looked at.
         divided: batteries whose partitions were held against what was ordered.
-        exact: those of them that agree to the mA ms with orders in force from their events on.
         findings: what does not add up.
     """
 
     accounts: int = 0
     divided: int = 0
-    exact: int = 0
     findings: list[BatteryFinding] = field(default_factory=list)
 
     def note(self, battery: str, at_ms: int, what: str) -> None:
@@ -56,8 +53,6 @@ def conservation_of(
     events: Sequence[Event],
     orders: Iterable[Order],
     flows: Sequence[FlowRecord],
-    *,
-    unseen_ms: int,
 ) -> Conservation:
     """Return what does not add up.
 
@@ -66,8 +61,6 @@ def conservation_of(
         events: all of the journal, in order.
         orders: all of the journal, in order.
         flows: the virtual meters' records from the begin to one moment, the rests' included.
-        unseen_ms: how long before that moment something may have happened by itself that the
-            journal does not have, because nothing came after it.
     """
     found = Conservation()
     settled = any(event.kind in (SETTLE, REMOVE) for event in events)
@@ -88,12 +81,10 @@ def conservation_of(
         if not component.members & changed
     ]
     of_member = {name: course for course in courses for name in course.component.members}
-    before_ms = 0
     for event in events:
-        _happen(of_member, event, of_event[event.sequence], before_ms)
-        before_ms = event.at_ms
+        _happen(of_member, event, of_event[event.sequence])
     for course in courses:
-        course.end(events[-1].at_ms if events else 0, unseen_ms, voltages)
+        course.end(voltages)
     return found
 
 
@@ -119,9 +110,7 @@ def _voltages(parts: Parts, events: Iterable[Event]) -> dict[str, tuple[int, int
     return bounds
 
 
-def _happen(
-    courses: Mapping[str, _Course], event: Event, orders: Iterable[Order], before_ms: int
-) -> None:
+def _happen(courses: Mapping[str, _Course], event: Event, orders: Iterable[Order]) -> None:
     own: dict[int, tuple[_Course, dict[str, int]]] = {}
     if event.kind == LOST and (course := courses.get(event.details["name"])):
         # What is out of reach counts as told nothing.
@@ -134,7 +123,7 @@ def _happen(
         course.want(event)
         own.setdefault(id(course), (course, {}))
     for course, currents_ma in own.values():
-        course.order(event, currents_ma, before_ms)
+        course.order(event, currents_ma)
 
 
 class Wants:
@@ -179,11 +168,6 @@ class Wants:
         for start, end in pairwise(cuts):
             yield max(0, end - start), self.at(start)
 
-    def range(self, from_ms: int, to_ms: int) -> tuple[int, int]:
-        """Return the lowest and the highest that was wanted at any moment, and 0."""
-        wanted = [current for _, current in self.stretches(from_ms, to_ms)] + [self.at(to_ms), 0]
-        return min(wanted), max(wanted)
-
 
 @dataclass(slots=True)
 class _Sum:
@@ -194,18 +178,12 @@ class _Sum:
     to_ms: int
     now_ma: int = 0
     since_ms: int = 0
-    exact: int = 0
-    least: int = 0
-    most: int = 0
+    flowed_ma_ms: int = 0
 
-    def change(self, before_ms: int, at_ms: int, now_ma: int, around: tuple[int, int]) -> None:
-        """Let another current flow from some moment in ``(before_ms, at_ms]`` on."""
-        before_ms, at_ms = min(before_ms, self.to_ms), min(at_ms, self.to_ms)
-        certain = self.now_ma * max(0, before_ms - self.since_ms)
-        length = at_ms - max(before_ms, self.since_ms)
-        self.exact += self.now_ma * (at_ms - self.since_ms)
-        self.least += certain + min(self.now_ma, now_ma, around[0]) * length
-        self.most += certain + max(self.now_ma, now_ma, around[1]) * length
+    def change(self, at_ms: int, now_ma: int) -> None:
+        """Let another current flow from a moment on; what is after the end counts for nothing."""
+        at_ms = min(at_ms, self.to_ms)
+        self.flowed_ma_ms += self.now_ma * (at_ms - self.since_ms)
         self.now_ma, self.since_ms = now_ma, at_ms
 
 
@@ -244,65 +222,53 @@ class _Course:
         else:
             wants.add(details["start_ms"], details["end_ms"], details["current_ma"])
 
-    def order(self, event: Event, currents_ma: Mapping[str, int], before_ms: int) -> None:
+    def order(self, event: Event, currents_ma: Mapping[str, int]) -> None:
         """Take what an event means to the batteries."""
         self._ordered.update(currents_ma)
-        if currents_ma:
-            around = self._around(before_ms, event.at_ms)
-            for one in self._sums.values():
-                if one.leaves & currents_ma.keys():
-                    now_ma = sum(self._ordered[leaf] for leaf in one.leaves)
-                    one.change(before_ms, event.at_ms, now_ma, around)
-        if event.kind != SCHEDULE:
-            self._look_at_orders(event)
-
-    def _around(self, from_ms: int, to_ms: int) -> tuple[int, int]:
-        ranges = [wants.range(from_ms, to_ms) for wants in self._wants.values()]
-        return sum(low for low, _ in ranges), sum(high for _, high in ranges)
+        for one in self._sums.values():
+            if one.leaves & currents_ma.keys():
+                one.change(event.at_ms, sum(self._ordered[leaf] for leaf in one.leaves))
+        self._look_at_orders(event)
 
     def _look_at_orders(self, event: Event) -> None:
         tops, ordered_ma = self.component.tops, sum(self._ordered.values())
         if event.kind == SET_CURRENT and tops == (event.details["name"],):
             least = most = event.details["current_ma"]
         else:
-            least, most = self._around(event.at_ms, event.at_ms)
+            wanted_ma = [wants.at(event.at_ms) for wants in self._wants.values()]
+            least = sum(min(0, current_ma) for current_ma in wanted_ma)
+            most = sum(max(0, current_ma) for current_ma in wanted_ma)
         if not least <= ordered_ma <= most:
             wanted = f"{least}" if least == most else f"{least} to {most}"
             what = f"{ordered_ma} mA was ordered of its batteries, and {wanted} mA wanted"
             self._found.note(", ".join(tops), event.at_ms, what)
 
-    def end(self, last_ms: int, unseen_ms: int, voltages: Mapping[str, tuple[int, int]]) -> None:
+    def end(self, voltages: Mapping[str, tuple[int, int]]) -> None:
         """Hold what the virtual meters say against what was ordered and wanted."""
         nets = {flow.name: _net(flow) for own in self._flows.values() for flow in own if flow.name}
         for source, one in self._sums.items():
-            since_ms = max(last_ms, one.to_ms - unseen_ms)
-            one.change(since_ms, one.to_ms, one.now_ma, self._around(since_ms, one.to_ms))
+            one.change(one.to_ms, 0)
             self._found.divided += 1
             flowed = sum(map(_net, self._flows[source]))
             through = sum(nets.get(name, 0) for name in one.through)
-            self._found.exact += flowed == one.exact + through
-            if not one.least <= flowed - through <= one.most:
+            if flowed - through != one.flowed_ma_ms:
                 what = (
-                    f"its partitions gave {flowed - through} mA ms together, and {one.least} to "
-                    f"{one.most} was ordered"
+                    f"its partitions gave {flowed - through} mA ms together, and "
+                    f"{one.flowed_ma_ms} was ordered"
                 )
                 self._found.note(source, one.to_ms, what)
         bounds = [voltages[leaf] for leaf in self.component.leaves]
         for flow in (flow for own in self._flows.values() for flow in own):
             self._look_at_energy(flow, bounds)
             if (wants := self._wants.get(flow.name)) is not None:
-                since_ms = max(last_ms, flow.to_ms - unseen_ms)
-                self._look_at_wants(flow, wants, min(since_ms, flow.to_ms))
+                self._look_at_wants(flow, wants)
 
-    def _look_at_wants(self, flow: FlowRecord, wants: Wants, last_ms: int) -> None:
-        """Hold a partition against its commands, of which the last may have taken no effect yet."""
+    def _look_at_wants(self, flow: FlowRecord, wants: Wants) -> None:
+        """Hold a partition against its commands: what it could not do, it was not to make up."""
         given = taken = 0
-        for length, current_ma in wants.stretches(0, last_ms):
+        for length, current_ma in wants.stretches(0, flow.to_ms):
             given += length * max(0, current_ma)
             taken += length * max(0, -current_ma)
-        low, high = wants.range(last_ms, flow.to_ms)
-        given += high * (flow.to_ms - last_ms)
-        taken -= low * (flow.to_ms - last_ms)
         for verb, flowed, most in (
             ("gave", flow.discharged_ma_ms, given),
             ("took", flow.charged_ma_ms, taken),

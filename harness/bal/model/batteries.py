@@ -308,6 +308,19 @@ class Batteries:
         self.engine.advance(at_ms, "")
         return self.engine.take_orders()
 
+    def pass_time(self, at_ms: int) -> list[tuple[int, list[SourceOrder]]]:
+        """Let all that is planned up to ``at_ms`` happen; return its orders, each with its moment.
+
+        Raises:
+            TimeOrderError: ``at_ms`` lies before what is settled.
+        """
+        passed = []
+        while (due_ms := self.next_due_ms()) is not None and due_ms <= at_ms:
+            if orders := self.due(due_ms):
+                passed.append((due_ms, orders))
+        self.due(at_ms)
+        return passed
+
     def next_due_ms(self) -> int | None:
         """Return when `due` is to be called next; None while nothing is to come."""
         return self.engine.next_due_ms()
