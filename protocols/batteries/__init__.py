@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
-from protocols.batteries.client import Answered, BatteryClient, ClientEvent, Failed, Refused
+from protocols.asking import Failed
+from protocols.batteries.client import Answered, BatteryClient, ClientEvent, Refused
 from protocols.batteries.dialect import Dialect
 from protocols.batteries.faults import Fault
 from protocols.batteries.server import BatteryServer

@@ -16,30 +16,20 @@ answer, and the session is `closed`. No request is left without an answer, so no
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping
-from types import MappingProxyType
-
+from protocols.asking import LineEnd
 from protocols.batteries.dialect import Dialect, Rejection
 from protocols.batteries.faults import Fault
 from protocols.batteries.values import Done, Refusal, Reply, Request, wants_status
 from protocols.errors import CodecError, LocalProtocolError
 
 
-class BatteryServer:
+class BatteryServer(LineEnd[Fault]):
     """Sans-IO server for one connection."""
 
     def __init__(self, dialect: Dialect) -> None:
-        self.closed = False
+        super().__init__()
         self._end = dialect.server()
-        self._faults: Counter[Fault] = Counter()
         self._pending: Request | None = None
-        self._out = bytearray()
-
-    @property
-    def faults(self) -> Mapping[Fault, int]:
-        """How often each thing went wrong so far."""
-        return MappingProxyType(self._faults)
 
     def receive_data(self, data: bytes) -> None:
         """Take octets of the peer, in any split. Never raises for what they hold."""
@@ -52,12 +42,6 @@ class BatteryServer:
             self._faults[Fault.TRUNCATED] += 1
         self.closed = True
         self._pending = None
-
-    def data_to_send(self) -> bytes:
-        """Return octets for the peer, once; the last of them after `closed`."""
-        octets = bytes(self._out)
-        self._out.clear()
-        return octets
 
     def next_request(self) -> Request | None:
         """Return the next request, or ``None``.

@@ -17,8 +17,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final, TypeAlias
 
+from protocols.asking import Failed
 from protocols.errors import CodecError, LocalProtocolError
-from protocols.sunspec.client import TIMEOUT_S, Answered, Failed, ModbusClient, Refused
+from protocols.sunspec.client import TIMEOUT_S, Answered, ModbusClient, Refused
 from protocols.sunspec.faults import Fault
 from protocols.sunspec.image import (
     BASES,

@@ -16,7 +16,6 @@ from protocols.bms.jbd import (
     REGULATOR,
     STATUS,
     Answered,
-    Failed,
     JbdClient,
     Mosfets,
     PackStatus,
@@ -68,13 +67,15 @@ class JbdDriver(Driver):
             case Refused(register):
                 raise DriverRefusedError(self.battery, "refused", str(register))
             case failed:
-                raise DriverError(self.battery, failed.fault.name.lower(), self._detail(failed))
+                raise DriverError(
+                    self.battery, failed.fault.name.lower(), self._detail(failed.detail)
+                )
 
-    def _detail(self, failed: Failed) -> str:
+    def _detail(self, told: str) -> str:
         device = self._line.endpoint.device
         if device is None:
-            return failed.detail
-        return f"{device}: {failed.detail}; see that its wires sit, and that nothing else uses it"
+            return told
+        return f"{device}: {told}; see that its wires sit, and that nothing else uses it"
 
     def _values(self, pack: PackStatus) -> Values:
         plate = self._nameplate

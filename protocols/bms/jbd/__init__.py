@@ -1,13 +1,7 @@
 """JBD battery management systems over a UART or a stream: both ends, without any I/O."""
 
-from protocols.bms.jbd.client import (
-    Answered,
-    ClientEvent,
-    Failed,
-    JbdClient,
-    Refused,
-    Written,
-)
+from protocols.asking import Failed
+from protocols.bms.jbd.client import Answered, ClientEvent, JbdClient, Refused, Written
 from protocols.bms.jbd.device import DeviceEvent, JbdDevice, ReadRequested, WriteRequested
 from protocols.bms.jbd.faults import Fault
 from protocols.bms.jbd.frame import Reply, Request

@@ -19,12 +19,11 @@ are refused outside of it.
 
 from __future__ import annotations
 
-from collections import Counter, deque
-from collections.abc import Mapping
+from collections import deque
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Any, Final, TypeAlias
 
+from protocols.asking import LineEnd
 from protocols.bms.jbd.faults import Fault
 from protocols.bms.jbd.frame import Reply, Request
 from protocols.bms.jbd.line import Line
@@ -60,22 +59,16 @@ class WriteRequested:
 DeviceEvent: TypeAlias = ReadRequested | WriteRequested
 
 
-class JbdDevice:
+class JbdDevice(LineEnd[Fault]):
     """Sans-IO battery for one line. Times are seconds of any monotonic clock."""
 
     def __init__(self, *, silence_s: float = SILENCE_S) -> None:
-        self._faults: Counter[Fault] = Counter()
+        super().__init__()
         self._line = Line(Request, self._faults, silence_s)
         self._requests: deque[Request] = deque()
         self._pending: Register[Any] | None = None
         self._pending_write = False
         self._factory_mode = False
-        self._out = bytearray()
-
-    @property
-    def faults(self) -> Mapping[Fault, int]:
-        """How often each thing went wrong so far."""
-        return MappingProxyType(self._faults)
 
     @property
     def deadline(self) -> float | None:
@@ -95,12 +88,6 @@ class JbdDevice:
         self._line.receive_eof()
         self._requests.clear()
         self._pending = None
-
-    def data_to_send(self) -> bytes:
-        """Return octets for the line, once."""
-        octets = bytes(self._out)
-        self._out.clear()
-        return octets
 
     def next_event(self) -> DeviceEvent | None:
         """Return the next thing the host wants, or ``None``.

@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from protocols.asking import Failed
 from protocols.errors import CodecError, LocalProtocolError
-from protocols.sunspec.client import Answered, Failed, ModbusClient, Refused
+from protocols.sunspec.client import Answered, ModbusClient, Refused
 from protocols.sunspec.faults import Fault
 from protocols.sunspec.modbus import Adu
 from protocols.sunspec.pdu import ReadRegisters, WriteRegisters, encode_read
