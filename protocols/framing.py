@@ -5,23 +5,22 @@ and socket pairs::
 
     length (u32, big-endian) | one msgpack map
 
-A peer never chooses our memory use: a length over ``MAX_MESSAGE_SIZE`` is refused unread.
+A length over ``MAX_MESSAGE_SIZE`` is refused unread.
 """
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Mapping
 from typing import Any, Final, TypeAlias
 
 import msgpack
 
 from protocols.errors import CodecError
+from protocols.lengths import LengthReader, behind_length
 
 Message: TypeAlias = Mapping[Any, Any]
 
 MAX_MESSAGE_SIZE: Final = 64 * 1024 * 1024
-_LENGTH: Final = struct.Struct(">I")
 
 
 def encode_message(message: Message) -> bytes:
@@ -32,19 +31,18 @@ def encode_message(message: Message) -> bytes:
         raise CodecError(str(error), codec="message") from error
     if len(body) > MAX_MESSAGE_SIZE:
         raise CodecError(f"{len(body)} octets", codec="message", path="length")
-    return _LENGTH.pack(len(body)) + body
+    return behind_length(body, "big")
 
 
 class MessageReader:
     """Cuts a byte stream into messages. Feed it any split of the stream."""
 
     def __init__(self, *, max_message_size: int = MAX_MESSAGE_SIZE) -> None:
-        self._buffer = bytearray()
-        self._max_message_size = max_message_size
+        self._bodies = LengthReader("big", max_message_size, "message")
 
     def feed(self, data: bytes) -> None:
         """Append octets from the stream."""
-        self._buffer += data
+        self._bodies.feed(data)
 
     def next_message(self) -> Message | None:
         """Return the next whole message, or ``None`` when more octets are needed.
@@ -52,17 +50,8 @@ class MessageReader:
         Raises:
             CodecError: the announced length is over the bound, or the body is no msgpack map.
         """
-        if len(self._buffer) < _LENGTH.size:
-            return None
-        (length,) = _LENGTH.unpack_from(self._buffer)
-        if length > self._max_message_size:
-            raise CodecError(f"{length} octets announced", codec="message", path="length")
-        end = _LENGTH.size + length
-        if len(self._buffer) < end:
-            return None
-        body = bytes(self._buffer[_LENGTH.size : end])
-        del self._buffer[:end]
-        return _decode_body(body)
+        body = self._bodies.next_body()
+        return None if body is None else _decode_body(body)
 
 
 def _decode_body(body: bytes) -> Message:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, Literal, Protocol
+from typing import Final, Generic, Protocol, TypeVar
 
 from protocols.batteries.faults import Fault
 from protocols.batteries.values import MAX_CURRENT_MA, MAX_NAME_SIZE, Refusal, Reply, Request
@@ -74,39 +74,34 @@ class Dialect:
     port: int | None = None
 
 
-class LengthReader:
-    """Cuts a stream into bodies, each behind its length (u32) in ``byteorder``."""
-
-    HEADER_SIZE: Final = 4
-
-    def __init__(self, byteorder: Literal["little", "big"], max_size: int, codec: str) -> None:
-        self._byteorder: Literal["little", "big"] = byteorder
-        self._max_size = max_size
-        self._codec = codec
-        self._buffer = bytearray()
+class StreamReader(Protocol):
+    """Cuts a stream into messages."""
 
     @property
     def buffered(self) -> int:
-        """How many octets wait for the rest of their body."""
-        return len(self._buffer)
+        """How many octets wait for the rest of their message."""
 
     def feed(self, data: bytes) -> None:
         """Append octets, in any split."""
-        self._buffer += data
 
-    def next_body(self) -> bytes | None:
-        """Return the next body; raises `CodecError` before more than the bound is buffered."""
-        if len(self._buffer) < self.HEADER_SIZE:
-            return None
-        length = int.from_bytes(self._buffer[: self.HEADER_SIZE], self._byteorder)
-        if length > self._max_size:
-            raise CodecError(f"{length} octets announced", codec=self._codec, path="length")
-        end = self.HEADER_SIZE + length
-        if len(self._buffer) < end:
-            return None
-        body = bytes(self._buffer[self.HEADER_SIZE : end])
-        del self._buffer[:end]
-        return body
+
+ReaderT = TypeVar("ReaderT", bound=StreamReader)
+
+
+class ReadingEnd(Generic[ReaderT]):
+    """An end whose messages ``reader`` cuts out of the stream."""
+
+    def __init__(self, reader: ReaderT) -> None:
+        self._reader = reader
+
+    @property
+    def buffered(self) -> int:
+        """How many octets wait for the rest of their message."""
+        return self._reader.buffered
+
+    def feed(self, data: bytes) -> None:
+        """Append octets of the peer, in any split."""
+        self._reader.feed(data)
 
 
 def check_current(current_ma: int, codec: str) -> None:

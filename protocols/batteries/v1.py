@@ -25,6 +25,7 @@ from typing import Any, Final
 from protocols.batteries.dialect import (
     PASSED_OVER,
     Dialect,
+    ReadingEnd,
     Rejection,
     check_current,
     decode_name,
@@ -121,20 +122,11 @@ class ObjectReader:
             self._open.clear()
 
 
-class V1Server:
+class V1Server(ReadingEnd[ObjectReader]):
     """The battery's end."""
 
     def __init__(self) -> None:
-        self._reader = ObjectReader()
-
-    @property
-    def buffered(self) -> int:
-        """How many octets wait for the rest of their request."""
-        return self._reader.buffered
-
-    def feed(self, data: bytes) -> None:
-        """Append octets of the peer, in any split."""
-        self._reader.feed(data)
+        super().__init__(ObjectReader())
 
     def next_request(self) -> Request | Rejection | None:
         """Return the next request; raises `CodecError` when it begins none or is too long."""

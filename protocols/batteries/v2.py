@@ -25,7 +25,7 @@ from construct import Int64sl, Struct
 from protocols.batteries.dialect import (
     PASSED_OVER,
     Dialect,
-    LengthReader,
+    ReadingEnd,
     Rejection,
     check_current,
     decode_name,
@@ -45,6 +45,7 @@ from protocols.batteries.values import (
     wants_status,
 )
 from protocols.errors import CodecError
+from protocols.lengths import LengthReader, behind_length
 from protocols.lowering import lower
 
 CODEC: Final = "battery dialect v2"
@@ -86,20 +87,11 @@ class Function(IntEnum):
     SET_CURRENT = 3
 
 
-class V2Server:
+class V2Server(ReadingEnd[LengthReader]):
     """The battery's end."""
 
     def __init__(self) -> None:
-        self._reader = LengthReader("little", MAX_REQUEST_SIZE, CODEC)
-
-    @property
-    def buffered(self) -> int:
-        """How many octets wait for the rest of their request."""
-        return self._reader.buffered
-
-    def feed(self, data: bytes) -> None:
-        """Append octets of the peer, in any split."""
-        self._reader.feed(data)
+        super().__init__(LengthReader("little", MAX_REQUEST_SIZE, CODEC))
 
     def next_request(self) -> Request | Rejection | None:
         """Return the next request; raises `CodecError` when more than one is announced."""
@@ -139,16 +131,11 @@ class V2Server:
         return _record(b"")
 
 
-class V2Client:
+class V2Client(ReadingEnd[LengthReader]):
     """The asker's end."""
 
     def __init__(self) -> None:
-        self._reader = LengthReader("little", RECORD_SIZE, CODEC)
-
-    @property
-    def buffered(self) -> int:
-        """How many octets wait for the rest of their reply."""
-        return self._reader.buffered
+        super().__init__(LengthReader("little", RECORD_SIZE, CODEC))
 
     def encode(self, request: Request) -> bytes:
         """Return the octets of a `GetStatus`, `Refresh`, or `SetCurrent` with its window."""
@@ -170,10 +157,6 @@ class V2Client:
                 raise CodecError(f"has no {request}", codec=CODEC, path="function")
         return _record(_REQUEST.build(fields) + name + b"\0")
 
-    def feed(self, data: bytes) -> None:
-        """Append octets of the peer, in any split."""
-        self._reader.feed(data)
-
     def next_reply(self, request: Request | None) -> Reply | None:
         """Return the answer to ``request``; raises `CodecError` for what cannot be one."""
         body = self._reader.next_body()
@@ -192,7 +175,7 @@ class V2Client:
 
 
 def _record(body: bytes) -> bytes:
-    return len(body).to_bytes(LengthReader.HEADER_SIZE, "little") + body
+    return behind_length(body, "little")
 
 
 def _code(code: int) -> bytes:

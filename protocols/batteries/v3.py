@@ -20,7 +20,7 @@ from protocols.batteries import v3_messages as messages
 from protocols.batteries.dialect import (
     PASSED_OVER,
     Dialect,
-    LengthReader,
+    ReadingEnd,
     Rejection,
     check_current,
     decode_name,
@@ -43,6 +43,7 @@ from protocols.batteries.values import (
     wants_status,
 )
 from protocols.errors import CodecError, LocalProtocolError
+from protocols.lengths import LengthReader, behind_length
 
 MAX_MESSAGE_SIZE: Final = 1 << 20
 """A private schedule of a day's minutes with its proofs is a fifth of this."""
@@ -55,21 +56,12 @@ class _OutOfRange(CodecError):
     """A number that is none, or beyond what any battery has."""
 
 
-class V3Server:
+class V3Server(ReadingEnd[LengthReader]):
     """The battery's end."""
 
     def __init__(self) -> None:
-        self._reader = LengthReader("big", MAX_MESSAGE_SIZE, CODEC)
+        super().__init__(LengthReader("big", MAX_MESSAGE_SIZE, CODEC))
         self._name: str | None = None
-
-    @property
-    def buffered(self) -> int:
-        """How many octets wait for the rest of their message."""
-        return self._reader.buffered
-
-    def feed(self, data: bytes) -> None:
-        """Append octets of the peer, in any split."""
-        self._reader.feed(data)
 
     def next_request(self) -> Request | Rejection | None:
         """Return the next request; raises `CodecError` when too much is announced."""
@@ -119,17 +111,12 @@ class V3Server:
             return Rejection(_framed(reply), Fault.NOT_CONNECTED, str(problem))
 
 
-class V3Client:
+class V3Client(ReadingEnd[LengthReader]):
     """The asker's end."""
 
     def __init__(self) -> None:
-        self._reader = LengthReader("big", MAX_MESSAGE_SIZE, CODEC)
+        super().__init__(LengthReader("big", MAX_MESSAGE_SIZE, CODEC))
         self._name: str | None = None
-
-    @property
-    def buffered(self) -> int:
-        """How many octets wait for the rest of their reply."""
-        return self._reader.buffered
 
     def encode(self, request: Request) -> bytes:
         """Return the octets of ``request``.
@@ -142,10 +129,6 @@ class V3Client:
         if request.name != self._name:
             raise LocalProtocolError(f"{request.name}: this connection is about {self._name}")
         return _framed(build("Command", **_command_fields(request)))
-
-    def feed(self, data: bytes) -> None:
-        """Append octets of the peer, in any split."""
-        self._reader.feed(data)
 
     def next_reply(self, request: Request | None) -> Reply | None:
         """Return the answer to ``request``; raises `CodecError` for what cannot be one."""
@@ -173,7 +156,7 @@ class V3Client:
 
 
 def _framed(body: bytes) -> bytes:
-    return len(body).to_bytes(LengthReader.HEADER_SIZE, "big") + body
+    return behind_length(body, "big")
 
 
 # What says yes, and where the words go, by command.
