@@ -33,7 +33,7 @@ class Hours:
         begins_s, ends_s = (60 * (60 * h + m) for h, m in (numbers[:2], numbers[2:]))
         if max(begins_s, ends_s) > DAY_S:
             raise ValueError("the day ends at 24:00")
-        if begins_s == ends_s:
+        if begins_s % DAY_S == ends_s % DAY_S and (begins_s, ends_s) != (0, DAY_S):
             raise ValueError('takes no time; write "00:00-24:00" for the whole day')
         return cls(begins_s, ends_s)
 

@@ -96,8 +96,10 @@ class Accounts:
 
     def stays(self, month: Month, zone: ZoneInfo) -> Iterator[Stay]:
         """Yield who was a customer in a month, together who was for the same days."""
-        first, end = day_number(month.first), day_number(month.plus(1).first)
-        since, until = np.maximum(self.since_day, first), np.minimum(self.until_day, end)
+        first, end = day_number(month.first), day_number(month.end)
+        since = np.maximum(self.since_day, first)
+        # Who had left before has no day of it; a key has no room for fewer.
+        until = np.maximum(np.minimum(self.until_day, end), first)
         key = since * 2**32 + until
         for value in np.unique(key).tolist():
             begin_day, end_day = divmod(value, 2**32)

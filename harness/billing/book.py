@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from harness.billing.backends import BackEnd, open_back_end
 from harness.billing.calendar import Month, day_number, day_numbered
-from harness.billing.errors import RatesChangedError
+from harness.billing.errors import READINGS_MISSING, RatesChangedError
 from harness.billing.tables import BILLS, DAILY, EXPORTED, RATES, VIRTUAL_METERS, WITHHELD
 from harness.billing.tariffs import Rates
 from harness.store.interface import ExportFormat
@@ -88,6 +88,44 @@ class Book:
             f"WHERE month < {month.number:d} ORDER BY meter, month DESC",
             ("meter", "base_cents"),
         )
+
+    def tried(self) -> list[Month]:
+        """Return the months with bills, and those after them of which all are withheld."""
+        found = self._all(
+            "SELECT month FROM bills UNION SELECT month FROM withheld "
+            "WHERE month >= (SELECT min(month) FROM bills)",
+            ("month",),
+        )
+        return sorted(map(Month.of_number, found["month"].tolist()))
+
+    def waiting(self, month: Month, since: Month) -> NDArray[np.int64]:
+        """Return the meters that miss a bill which may still come and ``month`` follows from.
+
+        Readings of before the month ``since`` come no more, and a register that fell does not rise
+        again: nobody waits for such a bill. Nor for months before the first that was billed at all.
+        """
+        missing = listed([f"{reason:d}" for reason in READINGS_MISSING])
+        query = (
+            f"SELECT DISTINCT meter FROM withheld WHERE month >= {since.number:d} "
+            f"AND month < {month.number:d} AND reason IN ({missing}) "
+            "AND month >= (SELECT min(month) FROM bills)"
+        )
+        return self._all(query, ("meter",))["meter"]
+
+    def withheld_meters(self, month: Month) -> NDArray[np.int64]:
+        """Return the meters whose bill of a month is withheld."""
+        query = f"SELECT meter FROM withheld WHERE month = {month.number:d} ORDER BY meter"
+        return self._all(query, ("meter",))["meter"]
+
+    def release(self, month: Month, meters: NDArray[np.int64]) -> None:
+        """Forget that a month's bills of some meters are withheld."""
+        if not len(meters):
+            return
+        numbers = listed([str(meter) for meter in meters.tolist()])
+        with self._back_end.writing() as writing:
+            writing.execute(
+                f"DELETE FROM withheld WHERE month = {month.number:d} AND meter IN ({numbers})"
+            )
 
     def add_bills(self, bills: Columns, withheld: Columns) -> int:
         """Add bills where there is none, and note those withheld; return how many were added.

@@ -75,9 +75,14 @@ class Month:
         return date(self.year, self.month, 1)
 
     @property
+    def end(self) -> date:
+        """The day after the last one."""
+        return (self.first + timedelta(days=31)).replace(day=1)
+
+    @property
     def days(self) -> int:
         """How many days it has."""
-        return (self.plus(1).first - self.first).days
+        return (self.end - self.first).days
 
     def plus(self, months: int) -> Month:
         """Return the month so many months later."""
@@ -110,7 +115,7 @@ def day_of(at_s: int, zone: ZoneInfo) -> date:
 
 def month_span(month: Month, zone: ZoneInfo) -> tuple[int, int]:
     """Return when a month begins and ends, POSIX seconds."""
-    return midnight_s(month.first, zone), midnight_s(month.plus(1).first, zone)
+    return midnight_s(month.first, zone), midnight_s(month.end, zone)
 
 
 def peak_windows(from_s: int, to_s: int, zone: ZoneInfo, peak: Hours) -> tuple[Window, ...]:
@@ -166,7 +171,9 @@ def past_months(end: date, months: int) -> date:
     """Return the day so many months before ``end``.
 
     A day that the month back then did not have is its last one: a month before 31 March is
-    28 February.
+    28 February. None is earlier than the first month there is.
     """
+    if end.year * 12 + end.month - 1 - months < _YEARS.start * 12:
+        return date(_YEARS.start, 1, 1)
     month = Month(end.year, end.month).plus(-months)
     return month.first + timedelta(days=min(end.day, month.days) - 1)

@@ -20,12 +20,14 @@ from harness.billing.book import Book
 from harness.billing.calendar import (
     Band,
     Month,
+    day_of,
     day_windows,
     month_span,
+    past_months,
     peak_windows,
     zone_of,
 )
-from harness.billing.errors import MonthNotOverError, Reason
+from harness.billing.errors import EarlierMonthError, MonthNotOverError, Reason
 from harness.billing.money import due
 from harness.billing.sources import UsageSource
 from harness.billing.tables import BILLS, DAILY, WITHHELD
@@ -40,12 +42,19 @@ log = get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Rhythm:
-    """How readings come: seconds between captures, capture profile, registers."""
+    """How readings come: seconds between captures, capture profile, registers, a capture's time."""
 
     step_s: int
     profile: int = 1
     imported: str = "import_wh"
     exported: str = "export_wh"
+    captured_s: int = 0
+    """POSIX seconds of any capture: a month need not begin with one."""
+
+    def captures(self, from_s: int, to_s: int) -> int:
+        """Return how many captures there are from ``from_s`` to ``to_s``, both included."""
+        first = -((self.captured_s - from_s) // self.step_s)
+        return (to_s - self.captured_s) // self.step_s - first + 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,13 +77,20 @@ class Billing:
         tariffs: Tariffs,
         accounts: Accounts,
         rhythm: Rhythm,
+        wait_months: int = 6,
     ) -> None:
+        """Take what bills are made of.
+
+        ``wait_months``: for how long a bill waits for those before it, which its base bill follows
+        from: as long as their readings may still come.
+        """
         self.book = book
         self.tariffs = tariffs
         self.accounts = accounts
         self.zone = zone_of(tariffs.time_zone)
         self._source = source
         self._rhythm = rhythm
+        self._wait_months = wait_months
         self._lock = asyncio.Lock()
 
     async def create_bills(
@@ -90,6 +106,7 @@ class Billing:
         Raises:
             NoRatesError: the month has no rates.
             MonthNotOverError: it is not over.
+            EarlierMonthError: one before it is to be billed first.
             StoreError, ShardAwayError, RefusedError: a store or the book failed. What was billed
                 stays so.
 
@@ -99,13 +116,28 @@ class Billing:
         if now_s is not None and now_s < month_span(month, self.zone)[1]:
             raise MonthNotOverError(month)
         async with self._lock:
-            run = await asyncio.to_thread(_Run, self.book, self.accounts, month, rates)
+            await asyncio.to_thread(self._ask_order, month)
+            since = self._wait_since(month.end if now_s is None else day_of(int(now_s), self.zone))
+            run = await asyncio.to_thread(_Run, self.book, self.accounts, month, rates, since)
             run.created_at_us = created_at_us
             for stay in self.accounts.stays(month, self.zone):
                 await self._bill_stay(run, stay)
+            await asyncio.to_thread(run.release_strangers)
             outcome = Outcome(month, run.issued, run.already, run.withheld)
         log.info("month billed", month=str(month), issued=outcome.issued, withheld=outcome.withheld)
         return outcome
+
+    def _ask_order(self, month: Month) -> None:
+        """Ask whether each month between the first one billed and this one has had its turn."""
+        tried = self.book.tried()
+        for earlier in (rates.month for rates in self.tariffs.rates):
+            if tried and tried[0] < earlier < month and earlier not in tried:
+                raise EarlierMonthError(month, earlier)
+
+    def _wait_since(self, today: date) -> Month:
+        """Return the first month whose readings may still come."""
+        first = past_months(today, self._wait_months)
+        return Month(first.year, first.month)
 
     async def _bill_stay(self, run: _Run, stay: Stay) -> None:
         wanted = run.unbilled(stay.meters)
@@ -116,7 +148,9 @@ class Billing:
         question = self._question(windows, (int(wanted[0]), int(wanted[-1]) + 1))
         seen = np.zeros(len(self.accounts), np.bool_)
         async for usage in self._source.answers(question):
-            seen[await asyncio.to_thread(run.bill, stay, wanted, question, usage)] = True
+            captures = self._rhythm.captures(stay.from_s, stay.to_s)
+            billed = asyncio.to_thread(run.bill, stay, wanted, question, usage, captures)
+            seen[await billed] = True
         await asyncio.to_thread(run.withhold_silent, wanted[~seen[wanted]])
 
     async def note_days(self, first: date, end: date) -> None:
@@ -162,7 +196,9 @@ class Billing:
 class _Run:
     """The making of one month's bills."""
 
-    def __init__(self, book: Book, accounts: Accounts, month: Month, rates: Rates) -> None:
+    def __init__(
+        self, book: Book, accounts: Accounts, month: Month, rates: Rates, wait_since: Month
+    ) -> None:
         self.rates = rates
         self.issued = self.withheld = 0
         self.created_at_us = 0
@@ -172,6 +208,9 @@ class _Run:
         self._billed = np.zeros(len(accounts), np.bool_)
         self._billed[_known(book.billed(month), accounts)] = True
         self.already = int(np.count_nonzero(self._billed))
+        self._waiting = np.zeros(len(accounts), np.bool_)
+        self._waiting[_known(book.waiting(month, wait_since), accounts)] = True
+        self._served = np.zeros(len(accounts), np.bool_)
         self._base_cents = accounts.initial_cents.copy()
         last = book.base_bills(month)
         known = last["meter"] < len(accounts)
@@ -179,17 +218,23 @@ class _Run:
 
     def unbilled(self, meters: Int64Array) -> Int64Array:
         """Return those of ``meters`` that have no bill yet."""
+        self._served[meters] = True
         return meters[~self._billed[meters]]
 
     def bill(
-        self, stay: Stay, wanted: Int64Array, question: UsageQuestion, usage: Usage
+        self,
+        stay: Stay,
+        wanted: Int64Array,
+        question: UsageQuestion,
+        usage: Usage,
+        captures: int,
     ) -> Int64Array:
         """Bill whom ``usage`` tells of, or withhold the bill; return their meters."""
         standing = usage.standing.take(np.isin(usage.standing.meter, wanted))
         meters = standing.meter.astype(np.int64)
-        reason, at_s = _faults(standing, question)
+        reason, at_s = _faults(standing, question, self._waiting[meters])
         sound = reason < 0
-        columns = self._bills(stay, question, usage, standing.take(sound))
+        columns = self._bills(stay, usage, standing.take(sound), captures)
         self._write(columns, self._withheld(meters[~sound], reason[~sound], at_s[~sound]))
         return meters
 
@@ -199,9 +244,12 @@ class _Run:
         at_s = np.full(len(meters), NEVER, np.int64)
         self._write(self._no_bills(), self._withheld(meters, reason, at_s))
 
-    def _bills(
-        self, stay: Stay, question: UsageQuestion, usage: Usage, standing: Standing
-    ) -> Columns:
+    def release_strangers(self) -> None:
+        """Forget that bills were withheld of whom the month is none of any more."""
+        held = _known(self._book.withheld_meters(self._month), self._accounts)
+        self._book.release(self._month, held[~self._served[held]])
+
+    def _bills(self, stay: Stay, usage: Usage, standing: Standing, captures: int) -> Columns:
         meters = standing.meter.astype(np.int64)
         peak_wh, off_peak_wh, export_wh = _by_band(usage, len(self._accounts), meters)
         base_cents = self._base_cents[meters]
@@ -222,7 +270,7 @@ class _Run:
             "off_peak_wh": off_peak_wh,
             "export_wh": export_wh,
             "readings": standing.readings,
-            "missing": np.maximum(question.captures - standing.readings, 0),
+            "missing": np.maximum(captures - standing.readings, 0),
             "created_at": np.full(count, self.created_at_us, np.int64),
         }
 
@@ -243,15 +291,23 @@ def _known(meters: Int64Array, accounts: Accounts) -> Int64Array:
     return meters[meters < len(accounts)]
 
 
-def _faults(standing: Standing, question: UsageQuestion) -> tuple[Int64Array, Int64Array]:
+def _faults(
+    standing: Standing, question: UsageQuestion, waiting: NDArray[np.bool_]
+) -> tuple[Int64Array, Int64Array]:
     """Return why each bill must be withheld (`Reason`, or -1) and the capture at fault."""
     conditions = [
         standing.fell_at_s != NEVER,
         standing.from_s > question.from_s,
         standing.to_s < question.to_s,
+        waiting,
     ]
-    reasons = [Reason.REGISTER_FELL, Reason.NO_OPENING, Reason.NO_CLOSING]
-    at_s = [standing.fell_at_s, standing.from_s, standing.to_s]
+    reasons = [
+        Reason.REGISTER_FELL,
+        Reason.NO_OPENING,
+        Reason.NO_CLOSING,
+        Reason.NO_EARLIER_BILL,
+    ]
+    at_s = [standing.fell_at_s, standing.from_s, standing.to_s, np.full_like(standing.to_s, NEVER)]
     return (
         np.select(conditions, [np.int64(reason) for reason in reasons], np.int64(-1)),
         np.select(conditions, at_s, np.int64(NEVER)),

@@ -48,6 +48,18 @@ class MonthNotOverError(BillingError):
         self.month = month
 
 
+class EarlierMonthError(BillingError):
+    """A month is to be billed before one that its base bills follow from."""
+
+    def __init__(self, month: Month, earlier: Month) -> None:
+        super().__init__(
+            f"{earlier} has not been billed, and base bills of {month} follow from it",
+            mend=f"bill {earlier} first",
+        )
+        self.month = month
+        self.earlier = earlier
+
+
 class UnknownBillError(BillingError):
     """There is no bill of that meter and month."""
 
@@ -84,8 +96,11 @@ class Reason(IntEnum):
     NO_OPENING = 1
     NO_CLOSING = 2
     REGISTER_FELL = 3
+    NO_EARLIER_BILL = 4
 
 
+READINGS_MISSING: Final = (Reason.NO_READINGS, Reason.NO_OPENING, Reason.NO_CLOSING)
+"""Reasons that end when readings come that are not there."""
 _TEXTS: Final[dict[Reason, tuple[str, str]]] = {
     Reason.NO_READINGS: ("has no readings", "fetch the month's readings and bill it again"),
     Reason.NO_OPENING: (
@@ -99,6 +114,10 @@ _TEXTS: Final[dict[Reason, tuple[str, str]]] = {
     Reason.REGISTER_FELL: (
         "has a register that is negative or fell at the reading",
         "look at the meter, and mend the reading",
+    ),
+    Reason.NO_EARLIER_BILL: (
+        "waits for a bill of a month before, which its base bill follows from",
+        "fetch what that one is missing, or say in the accounts since when it has a customer",
     ),
 }
 

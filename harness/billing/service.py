@@ -81,7 +81,9 @@ class BillingService:
             ShardClient(shard, path) for shard, path in enumerate(config.control_sockets)
         )
         shared = json.loads((config.provisioning / HEAD_END_FILE).read_bytes())
-        rhythm = Rhythm(self.directory.step_s, int(shared["profile"]))
+        rhythm = Rhythm(
+            self.directory.step_s, int(shared["profile"]), captured_s=self.directory.first_s
+        )
         accounts = self._accounts()
         self.book = Book.open(config.book)
         try:
@@ -89,7 +91,9 @@ class BillingService:
         except BaseException:
             self.book.close()
             raise
-        self.billing = Billing(self.book, self._source(), config.tariffs, accounts, rhythm)
+        wait_months = config.reading_months
+        source = self._source()
+        self.billing = Billing(self.book, source, config.tariffs, accounts, rhythm, wait_months)
         if config.clock is not None:
             self.clock.start(*config.clock)
 

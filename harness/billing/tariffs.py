@@ -81,6 +81,12 @@ class Tariffs(Part):
     rates: Annotated[tuple[Rates, ...], Field(min_length=1)]
     """Prices, a month each."""
 
+    @field_validator("rates")
+    @classmethod
+    def _in_order(cls, rates: tuple[Rates, ...]) -> tuple[Rates, ...]:
+        # A base bill follows from the months before, so nobody should bill them in another order.
+        return tuple(sorted(rates, key=lambda item: item.month))
+
     @model_validator(mode="after")
     def _each_month_once(self) -> Self:
         months = [rates.month for rates in self.rates]

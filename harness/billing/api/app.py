@@ -11,7 +11,12 @@ from fastapi.responses import JSONResponse
 from harness.api.application import guarded
 from harness.api.problems import RETRY_AFTER, problem
 from harness.billing.api import bills, exporting, operation, statistics
-from harness.billing.errors import BillingError, MonthNotOverError, UnknownBillError
+from harness.billing.errors import (
+    BillingError,
+    EarlierMonthError,
+    MonthNotOverError,
+    UnknownBillError,
+)
 from harness.billing.service import BillingService
 from harness.store.errors import StoreError
 
@@ -19,6 +24,7 @@ PARTS: Final = (bills, statistics, exporting, operation)
 _STATUSES: Final = {
     UnknownBillError: HTTPStatus.NOT_FOUND,
     MonthNotOverError: HTTPStatus.CONFLICT,
+    EarlierMonthError: HTTPStatus.CONFLICT,
 }
 
 

@@ -91,7 +91,7 @@ class Withheld(BaseModel):
 
     meter: str
     month: str
-    reason: Literal["no_readings", "no_opening", "no_closing", "register_fell"]
+    reason: Literal["no_readings", "no_opening", "no_closing", "register_fell", "no_earlier_bill"]
     at: str | None
     message: str
 

@@ -106,6 +106,8 @@ def test_an_hour_is_peak_as_often_as_the_clock_shows_it(
         ((2026, 1, 1), "quarter", (2025, 10, 1)),
         ((2028, 2, 29), "year", (2027, 2, 28)),
         ((2026, 7, 9), "five-years", (2021, 7, 9)),
+        ((2028, 2, 29), "five-years", (2023, 2, 28)),
+        ((1975, 12, 31), "five-years", (1971, 1, 1)),
     ],
 )
 def test_a_period_is_right_to_the_day(
@@ -136,6 +138,11 @@ def test_what_is_no_month_is_refused(text: object) -> None:
 def test_what_is_no_zone_is_refused(name: str) -> None:
     with pytest.raises(ValueError, match="time zone"):
         zone_of(name)
+
+
+def test_the_last_month_there_is_ends_too() -> None:
+    begins_s, ends_s = month_span(Month(9998, 12), BERLIN)
+    assert (ends_s - begins_s, Month(9998, 12).days) == (31 * 86_400, 31)
 
 
 def test_days_have_numbers() -> None:

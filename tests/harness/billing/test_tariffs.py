@@ -50,6 +50,7 @@ def test_a_month_without_rates_is_named() -> None:
         ("month", '"2026-13"', "write a month"),
         ("peak_hours", '"07:10-22:00"', "quarter of an hour"),
         ("peak_hours", '"07:00-07:00"', "takes no time"),
+        ("peak_hours", '"24:00-00:00"', "takes no time"),
     ],
 )
 def test_values_without_sense_are_refused(key: str, value: str, reason: str) -> None:
@@ -66,3 +67,10 @@ def test_a_month_twice_and_no_month_at_all_are_refused() -> None:
         Tariffs.model_validate(tomllib.loads(TEXT + rates))
     with pytest.raises(ValidationError, match="at least 1"):
         Tariffs.model_validate({"rates": []})
+
+
+def test_months_come_in_order_however_they_are_written() -> None:
+    # A base bill follows from the months before: in another order its bills would be wrong.
+    earlier = TEXT[TEXT.index("[[") :].replace("2026-03", "2025-12")
+    months = [rates.month for rates in Tariffs.model_validate(tomllib.loads(TEXT + earlier)).rates]
+    assert months == [Month(2025, 12), Month(2026, 3)]
