@@ -88,7 +88,7 @@ def _near(bounds: _Bounds, standing: Standing) -> str:
     """Return the condition of readings close to bounds, at meters' ends and in the margins."""
     asked = bounds.question
     ends = np.union1d(standing.from_s, standing.to_s)[:_ENDS_MAX]
-    around_s = _NEAR_STEPS * asked.step_s
+    around_s = _around_s(asked)
     spans = [(int(at_s) - around_s, int(at_s) + around_s) for at_s in np.unique(bounds.at_s)]
     spans += [
         (asked.from_s - asked.margin_s, asked.from_s),
@@ -99,6 +99,11 @@ def _near(bounds: _Bounds, standing: Standing) -> str:
     ]
     conditions.append(f"captured_at IN ({listed([str(at_s) for at_s in ends.tolist()])})")
     return f"({' OR '.join(conditions)})"
+
+
+def _around_s(asked: UsageQuestion) -> int:
+    """Return how far from a bound readings are looked for at first: never beyond the margins."""
+    return min(_NEAR_STEPS * asked.step_s, asked.margin_s)
 
 
 def _everywhere(asked: UsageQuestion) -> str:
@@ -297,7 +302,7 @@ def _prorated(
         gap_s = np.maximum(at_s[after] - at_s[before], 1)
         value = register[before] + rise * (wanted_s - at_s[before]) // gap_s
         energies.append(np.add.reduceat(value * bounds.weight, bounds.first, axis=1).ravel())
-    near_s = _NEAR_STEPS * question.step_s
+    near_s = _around_s(question)
     close = (wanted_s - at_s[before] <= near_s) & (at_s[after] - wanted_s <= near_s)
     # Beyond the ends all of the margin was fetched, so a reading there is the next one.
     close |= (bounds.at_s == question.from_s) & (at_s[after] - wanted_s <= near_s)

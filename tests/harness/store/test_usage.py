@@ -104,6 +104,15 @@ def test_readings_outside_prorate_the_ends(place: Place) -> None:
     assert standing(answer) == [(3, 1, 1800, 5400, NEVER)]
 
 
+def test_readings_beyond_the_margin_prorate_nothing_however_long_the_steps(place: Place) -> None:
+    day_s = 86_400
+    readings = [rows(m, (-day_s, 0, 0), (day_s, 40, 0), (5 * day_s, 80, 0)) for m in (3, 4)]
+    question = UsageQuestion((Window(0, 3 * day_s, 0),), day_s)
+    answer = asked(place, readings, question)
+    assert told(answer) == [(3, 0, 20, 0), (4, 0, 20, 0)]
+    assert standing(answer) == [(3, 1, 0, day_s, NEVER), (4, 1, 0, day_s, NEVER)]
+
+
 def test_without_readings_at_the_ends_the_standing_says_from_when_to_when(place: Place) -> None:
     answer = asked(place, [evenly(3, without=[0, 5400])])
     assert told(answer) == [(3, 0, 20, 2), (3, 1, 20, 2)]
