@@ -1,14 +1,14 @@
 """Reading again, from the concentrators, what a store has lost.
 
-A span is settled window by window, the oldest first, each as large as memory allows: what of it the
-store lacks is fetched like gaps, `ROUNDS_PER_STEP` times a step at most from each concentrator, its
-turn within the round drawn from its number. A concentrator that cannot be reached is asked again in
-every round of a day. What a concentrator answers without is given up after `ATTEMPTS`: it is not
-brought back by asking.
+A span is settled window by window, the oldest first: what of it the store lacks is fetched like
+gaps, from `CONVERSATIONS` concentrators at a time, and from none more than `ROUNDS_PER_STEP` times
+a step. One that cannot be reached is asked again in every round of a day. What a concentrator
+answers without is given up after `ATTEMPTS`: it is not brought back by asking.
 """
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Iterator
 from typing import Final
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from structlog import get_logger
 
 from harness.headend.config import GapFillingRules
-from harness.headend.fetching import ROUNDS_PER_STEP, Fetcher, share_of_round
+from harness.headend.fetching import ROUNDS_PER_STEP, Fetcher
 from harness.headend.presence import Gap, Presence
 from harness.headend.recoveries import Recovery
 from harness.headend.service import Shard
@@ -29,8 +29,11 @@ SERIES: Final = "recovery"
 ATTEMPTS: Final = 2
 CONVERSATIONS: Final = 64
 """Concentrators read at the same time: the links and the store have their daily work to do."""
+WINDOW_CAPTURES: Final = 256
+"""Captures of one window: the embedded store keeps twice as many in mind, and asks its file for any
+more (`harness.store.seen`), which everybody who has something to store would wait for."""
 WINDOW_OCTETS: Final = 64 << 20
-"""Memory of one window."""
+"""Memory of one window, at most."""
 SLOTS_AT_ONCE: Final = 32
 """Captures that the store is asked for before anybody else has a turn."""
 DAY_S: Final = 86_400
@@ -67,7 +70,8 @@ class Recoverer:
 
     def _windows(self, recovery: Recovery) -> Iterator[range]:
         """Yield the captures that are looked at together, POSIX seconds."""
-        width_s = max(1, WINDOW_OCTETS // self._shard.new_presence(0, 1).octets) * self._step_s
+        most = max(1, WINDOW_OCTETS // self._shard.new_presence(0, 1).octets)
+        width_s = min(WINDOW_CAPTURES, most) * self._step_s
         for from_s in range(recovery.next_s, recovery.to_s + 1, width_s):
             end_s = min(recovery.to_s + self._step_s, from_s + width_s)
             yield range(from_s, end_s, self._step_s)
@@ -119,18 +123,14 @@ class Recoverer:
 
     async def _round(self, gaps: list[Gap], presence: Presence, unreached: Counter[int]) -> None:
         """Ask each concentrator once."""
-        clock = self._shard.clock
-        began_s = clock.now_s()
+        began_s = time.monotonic()
 
         async def fetch(gap: Gap) -> None:
-            due_s = began_s + share_of_round(gap) * self._round_s
-            await clock.sleep_until(due_s)
             async with self._conversations:
                 if gap.concentrator in self._fetcher.busy:
                     return  # its gaps are being filled; another round
-                intended = clock.monotonic_at(due_s)
                 if not await self._fetcher.fetch(
-                    gap, presence, intended, via=Via.GAP_FILLING, series=SERIES
+                    gap, presence, began_s, via=Via.GAP_FILLING, series=SERIES
                 ):
                     unreached[gap.concentrator] += 1
 

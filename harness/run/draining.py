@@ -12,6 +12,7 @@ from emulator.delivery_record import DeliveryRecord, Mark
 from harness.run.journal import Journal
 from harness.run.load import Load
 from harness.run.preparation import Prepared
+from harness.run.reference import ReferenceTarget
 from harness.run.target import Target
 
 POLL_S: Final = 0.25
@@ -51,6 +52,8 @@ class Drain:
 
     def _is_through(self, commands: int) -> bool:
         if not self._load.reached("drained") or self._target.commands_ended() < commands:
+            return False
+        if isinstance(self._target, ReferenceTarget) and self._target.recovering:
             return False
         if self._prepared.confirms:
             return True

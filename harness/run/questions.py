@@ -16,14 +16,20 @@ class NoAnswerError(Exception):
     """A head-end shard did not answer, or answered that it could not."""
 
 
-async def ask(control_socket: Path, question: str, **arguments: Any) -> Any:  # noqa: ANN401
+async def ask(
+    control_socket: Path,
+    question: str,
+    *,
+    answer_s: float = ANSWER_S,
+    **arguments: Any,  # noqa: ANN401
+) -> Any:  # noqa: ANN401
     """Return the answer of a head-end shard to one question (`harness.headend.control`).
 
     Raises:
-        NoAnswerError: nobody listens, no answer within 30 s, or the shard reports an error.
+        NoAnswerError: nobody listens, no answer within ``answer_s``, or the shard reports an error.
     """
     try:
-        with trio.fail_after(ANSWER_S):
+        with trio.fail_after(answer_s):
             stream = await trio.open_unix_socket(str(control_socket))
             async with stream:
                 messages = MessageStream(stream)

@@ -12,6 +12,7 @@ from typing import Any, Final
 import trio
 from hdrh.histogram import HdrHistogram
 from psycopg import sql
+from structlog import get_logger
 
 from emulator.clock import ScenarioClock
 from emulator.dialects import particular
@@ -29,8 +30,13 @@ from harness.store.postgres_session import connected
 from reports.recording import Metric
 
 RESTART_AFTER_S: Final = 1.0
+LOSE_S: Final = 1_800.0
+"""Real seconds that a store may take to drop what is to be lost."""
+RECOVERING_S: Final = 0.5
+"""Real seconds from one question to the next, for what a shard does in its own time."""
 STARTS_MAX: Final = 5
 """How often in a row a shard that was up before may fail to start, besides those killed at it."""
+log = get_logger(__name__)
 
 
 class HeadEndShard:
@@ -47,6 +53,8 @@ class HeadEndShard:
         self.deaths = 0
         self.killed = False
         """Whether this life was ended by the run."""
+        self.recovers = False
+        """Whether it was told to read again what it lost."""
         self.restart_after_s = RESTART_AFTER_S
         self._earlier: Counter[str] = Counter()
         self._earlier_latencies: list[dict[str, str]] = []
@@ -64,6 +72,11 @@ class HeadEndShard:
             {f"commits.{name}": value for name, value in self.status.get("commits", {}).items()}
         )
         return self._earlier + Counter(self.status.get("counts", {})) + commits
+
+    @property
+    def recovering(self) -> bool:
+        """Whether it lacks something that it was told to read again, or does not say."""
+        return self.recovers and self.status.get("recovering", 1) > 0
 
     async def observe(self) -> None:
         """Ask the shard how it is; a shard that does not answer keeps its last status."""
@@ -119,6 +132,7 @@ class ReferenceTarget:
                     "control_socket": sockets / f"headend-{number}.sock",
                     "provisioning": prepared.provisioning,
                     "store_url": self.stores[number],
+                    "recoveries": folder / f"{number}.recoveries.json",
                     "realtime_offset_s": realtime_offset_s,
                 }
             )
@@ -190,6 +204,34 @@ class ReferenceTarget:
         """Return how many commands are done or failed."""
         counts = self.counts()
         return counts["commands done"] + counts["commands failed"]
+
+    @property
+    def recovering(self) -> bool:
+        """Whether a shard has still to read again what it lost."""
+        return any(shard.recovering for shard in self.shards)
+
+    async def lose(self, before_s: int) -> int:
+        """Let every shard lose what was captured before then; return how many readings are gone.
+
+        One that is away loses them when it is back.
+        """
+        # One after another, and all before any recovers: shards may share a store.
+        return sum([await _insist(shard, "lose", before_s=before_s) for shard in self.shards])
+
+    async def recover(self, from_s: int, to_s: int) -> None:
+        """Tell every shard to read again what it lacks of [from_s, to_s), POSIX seconds."""
+        for shard in self.shards:
+            await _insist(shard, "recover", from_s=from_s, to_s=to_s)
+            shard.recovers = True
+            # What it said last it said before this.
+            shard.status = {**shard.status, "recovering": 1} if shard.status else {}
+
+    async def recovered(self) -> None:
+        """Return once every shard has read again what it was told to, or given it up."""
+        while self.recovering:
+            await trio.sleep(RECOVERING_S)
+            for shard in self.shards:
+                await shard.observe()
 
     def has(self, number: int) -> bool:
         """Tell whether there is such a shard, alive or not."""
@@ -282,6 +324,17 @@ class ReferenceTarget:
                 self._bury(shard, -signal.SIGKILL if error.status is None else error.status)
             return False
         return True
+
+
+async def _insist(shard: HeadEndShard, question: str, **arguments: int) -> Any:  # noqa: ANN401
+    """Return a shard's answer to what may be asked twice, however long it is away."""
+    while True:
+        try:
+            socket = shard.config.control_socket
+            return await ask(socket, question, answer_s=LOSE_S, **arguments)
+        except NoAnswerError as error:
+            log.warning("asking again", shard=shard.number, error=str(error))
+            await trio.sleep(RECOVERING_S)
 
 
 def _config(fleet: FleetConfig, target: Reference, number: int) -> HeadEndConfig:

@@ -22,6 +22,7 @@ from harness.scenario import (
     Flap,
     Freeze,
     Kill,
+    Lose,
     MeterEvent,
     NetworkEvent,
     Outage,
@@ -75,6 +76,8 @@ class Timeline:
                         nursery.start_soon(self._kill, f"kill {number}", event)
                     case Freeze():
                         nursery.start_soon(self._freeze, f"freeze {number}", event)
+                    case Lose():
+                        nursery.start_soon(self._lose, f"lose {number}", event)
                     case MeterEvent():
                         nursery.start_soon(self._meter_event, f"event {number}", event)
 
@@ -116,6 +119,22 @@ class Timeline:
         with self._journal.fault(name, what_happens(event)):
             await system.kill(event.restart_after)
             await trio.sleep(event.restart_after)
+
+    async def _lose(self, name: str, event: Lose) -> None:
+        """Let readings be lost, and wait until they are back."""
+        target, fleet = self._target, self._prepared.fleet
+        if not isinstance(target, ReferenceTarget):
+            return
+        await self._until(event.at)
+        before_s = fleet.first_s + int(event.before)
+        history_s = fleet.behaviour.preloaded * fleet.behaviour.step_s
+        with self._journal.fault(name, what_happens(event)):
+            lost = await target.lose(before_s)
+            self._journal.note(f"{name}: {lost:,} readings are gone")
+            if event.recover:
+                await trio.sleep(event.recover_after)
+                await target.recover(fleet.first_s - history_s, before_s)
+                await target.recovered()
 
     async def _freeze(self, name: str, event: Freeze) -> None:
         await self._until(event.at)

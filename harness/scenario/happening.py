@@ -14,6 +14,7 @@ from harness.scenario.target import External
 from harness.scenario.timeline import (
     Degrade,
     Flap,
+    Lose,
     MeterEvent,
     NetworkEvent,
     occurrences,
@@ -44,6 +45,8 @@ def impossible_events(scenario: Scenario) -> Iterator[InitErrorDetails]:
                 yield from _wrong_degradation(scenario, event, place)
         elif isinstance(event, MeterEvent):
             yield from _impossible_meter_event(scenario, event, place)
+        elif isinstance(event, Lose):
+            yield from _impossible_loss(scenario, event, place)
         elif isinstance(scenario.target, External) and event.part == "headend":
             message = "an external head-end is not ours to kill or freeze"
             yield complaint((*place, "do"), event.do, message)
@@ -186,6 +189,24 @@ def _profiles_hit(scenario: Scenario, event: Degrade) -> list[LinkProfile]:
         return []
     names = event.links or _link_names(scenario, event)
     return [profiles[name].each_way(scenario.links) for name in names if name in profiles]
+
+
+def _impossible_loss(
+    scenario: Scenario, event: Lose, place: tuple[str, int]
+) -> Iterator[InitErrorDetails]:
+    if isinstance(scenario.target, External):
+        message = "the storage of an external head-end is not ours to lose"
+        yield complaint((*place, "do"), event.do, message)
+    if event.before > event.at:
+        message = f"is after the loss, at {event.at:g} s: what is not captured yet cannot be lost"
+        yield complaint((*place, "before"), event.before, message)
+    elif event.before <= 0 and not scenario.behaviour.preloaded:
+        message = "there is nothing to lose: give the store a history, behaviour.preloaded"
+        yield complaint((*place, "before"), event.before, message)
+    told_s = event.at + event.recover_after * scenario.speed
+    if event.recover and event.at < scenario.span_s <= told_s:
+        message = f"the last step is over before it is told, after {scenario.span_s:g} s"
+        yield complaint((*place, "recover_after"), event.recover_after, message)
 
 
 def _impossible_meter_event(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Annotated, Final, Literal
 
-from pydantic import Field, WithJsonSchema
+from pydantic import Field, StrictBool, WithJsonSchema
 
 from emulator.event_kinds import MeterEventKind
 from emulator.fleet_config import MeterEventSpan, OutageSpan
@@ -150,6 +150,27 @@ class Freeze(Part):
     """Which shard of it, from 0."""
 
 
+class Lose(Part):
+    """Storage fails: readings that the head-end had are gone, and it reads them again.
+
+    Out of the buffers of the concentrators, which keep 20,000 captures, history of before the run
+    among them. Readings and nothing else are lost; the drain waits until they are back.
+    """
+
+    do: Literal["lose"]
+    """What happens."""
+    at: ScenarioTime
+    """Scenario time since the start at which it happens."""
+    before: ScenarioTime = Field(default="00:00", validate_default=True)
+    """Scenario time since the start; readings captured before it are gone. At ``"00:00"`` that is
+    the history that the store was given, ``behaviour.preloaded``."""
+    recover: StrictBool = True
+    """Whether the head-end is told to read them again; otherwise somebody has to ask it, or
+    billing, over their APIs while the run goes on."""
+    recover_after: Duration = Field(default="1 s", validate_default=True)
+    """Wall time until it is told."""
+
+
 class MeterEvent(Part):
     """Something befalls meters: they write it to their event log and show it in their status.
 
@@ -175,7 +196,8 @@ class MeterEvent(Part):
 
 NetworkEvent = Outage | Flap | Partition | Degrade
 TimelineEvent = Annotated[
-    Outage | Flap | Partition | Degrade | Kill | Freeze | MeterEvent, Field(discriminator="do")
+    Outage | Flap | Partition | Degrade | Kill | Freeze | Lose | MeterEvent,
+    Field(discriminator="do"),
 ]
 
 

@@ -9,6 +9,7 @@ from harness.scenario.timeline import (
     Flap,
     Freeze,
     Kill,
+    Lose,
     MeterEvent,
     NetworkEvent,
     Outage,
@@ -39,6 +40,9 @@ def what_happens(event: TimelineEvent) -> str:
             return f"{_SYSTEMS.get(event.part, f'head-end shard {event.shard}')} killed"
         case Freeze():
             return f"{event.part} shard {event.shard} stands still"
+        case Lose():
+            before = f"readings captured before {_clock(event.before)}"
+            return f"{before if event.before else 'the history'} lost from the store"
         case MeterEvent():
             return f"{event.event} of {_percent(event.share)} of the ANSI meters"
 
@@ -46,7 +50,7 @@ def what_happens(event: TimelineEvent) -> str:
 def when_in_words(event: TimelineEvent) -> str:
     """Return when an event happens, in scenario time since the start."""
     match event:
-        case Kill():
+        case Kill() | Lose():
             return f"at {_clock(event.at)}"
         case Freeze():
             return f"at {_clock(event.at)} for {time_in_words(event.lasts)} of wall time"
