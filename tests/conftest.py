@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import compileall
 import os
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Final
 
 import hypothesis
@@ -11,12 +14,13 @@ import pytest
 
 from tests.support.left_behind import left_behind, mark_session, network
 from tests.support.postgres import PostgresServer, find_binaries, running_server
+from tests.support.spread import spread
 
 # A shared machine stalls now and then; a slow example is no wrong one.
 hypothesis.settings.register_profile("meterstorm", deadline=None, print_blob=True)
 hypothesis.settings.load_profile("meterstorm")
 
-
+PACKAGES: Final = ("protocols", "netem", "emulator", "reports", "harness")
 _SESSION: Final = pytest.StashKey[tuple[str, set[str]]]()
 
 
@@ -24,6 +28,30 @@ def pytest_configure(config: pytest.Config) -> None:
     """Note what there is, before any test; workers leave that to whoever started them."""
     if not hasattr(config, "workerinput"):
         config.stash[_SESSION] = (mark_session(), network())
+        if sys.dont_write_bytecode:
+            _compile_packages(config.rootpath)
+
+
+def _compile_packages(root: Path) -> None:
+    """Compile what hundreds of child processes will import, where none of them keeps it compiled.
+
+    What is compiled already is left alone, and so is a tree that cannot be written to.
+    """
+    for package in PACKAGES:
+        compileall.compile_dir(root / package, quiet=2)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Begin with the slow tests where workers share them all."""
+    workers: int = getattr(config, "workerinput", {}).get("workercount", 1)
+    if workers > 1:
+        items[:] = spread(
+            items,
+            workers,
+            is_slow=lambda item: item.get_closest_marker("slow") is not None,
+            module=lambda item: item.path,
+        )
 
 
 @pytest.hookimpl(trylast=True)
