@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from harness.billing.backends import BackEnd, open_back_end
 from harness.billing.calendar import Month, day_number, day_numbered
-from harness.billing.errors import READINGS_MISSING, RatesChangedError
+from harness.billing.errors import READINGS_MISSING, RatesChangedError, Reason
 from harness.billing.tables import BILLS, DAILY, EXPORTED, RATES, VIRTUAL_METERS, WITHHELD
 from harness.billing.tariffs import Rates
 from harness.store.interface import ExportFormat
@@ -111,6 +111,14 @@ class Book:
             "AND month >= (SELECT min(month) FROM bills)"
         )
         return self._all(query, ("meter",))["meter"]
+
+    def waiting_months(self) -> list[Month]:
+        """Return the months of which bills wait for earlier ones."""
+        found = self._all(
+            f"SELECT DISTINCT month FROM withheld WHERE reason = {Reason.NO_EARLIER_BILL:d}",
+            ("month",),
+        )
+        return sorted(map(Month.of_number, found["month"].tolist()))
 
     def withheld_meters(self, month: Month) -> NDArray[np.int64]:
         """Return the meters whose bill of a month is withheld."""

@@ -36,6 +36,8 @@ from harness.store.schema import Columns
 from harness.store.usage import NEVER, Standing, Usage, UsageQuestion, Window
 
 DAYS_AT_A_TIME: Final = 31
+MARGIN_S: Final = 86_400
+"""How far outside a month readings may lie that tell its ends."""
 Int64Array = NDArray[np.int64]
 log = get_logger(__name__)
 
@@ -127,6 +129,23 @@ class Billing:
         log.info("month billed", month=str(month), issued=outcome.issued, withheld=outcome.withheld)
         return outcome
 
+    def needed_since_s(self) -> int | None:
+        """Return from when on readings are needed to bill what is not billed, POSIX seconds.
+
+        Those are of months that had no turn yet, and of bills that wait for earlier ones. What
+        lacks readings needs none that are there. None without such a month.
+
+        Raises `StoreError`.
+        """
+        tried, waiting = self.book.tried(), self.book.waiting_months()
+        months = [
+            rates.month
+            for rates in self.tariffs.rates
+            if not tried or rates.month > tried[0]
+            if rates.month not in tried or rates.month in waiting
+        ]
+        return month_span(min(months), self.zone)[0] - MARGIN_S if months else None
+
     def _ask_order(self, month: Month) -> None:
         """Ask whether each month between the first one billed and this one has had its turn."""
         tried = self.book.tried()
@@ -189,7 +208,13 @@ class Billing:
     ) -> UsageQuestion:
         rhythm = self._rhythm
         return UsageQuestion(
-            windows, rhythm.step_s, rhythm.profile, rhythm.imported, rhythm.exported, meters
+            windows,
+            rhythm.step_s,
+            rhythm.profile,
+            rhythm.imported,
+            rhythm.exported,
+            meters,
+            MARGIN_S,
         )
 
 

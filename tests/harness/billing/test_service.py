@@ -180,6 +180,9 @@ def test_a_partition_behind_no_meter_is_named(tmp_path: Path) -> None:
 
 
 def test_what_is_too_old_is_let_go_of_here_and_in_the_stores(tmp_path: Path) -> None:
+    stored(str(tmp_path / "store.duckdb"), registers(), all_kept())
+    with service(tmp_path) as billing:
+        asyncio.run(billing.create_bills(MARCH))
     shard = FakeShard(tmp_path / "shard.sock", {"forget": 5})
     with served(shard), service(tmp_path, stores=[], control_sockets=[shard.path]) as billing:
         asyncio.run(billing.forget(date(2026, 10, 1)))
