@@ -60,6 +60,17 @@ class EarlierMonthError(BillingError):
         self.earlier = earlier
 
 
+class RecoveringError(BillingError):
+    """A month is to be billed while the head-end reads its readings again."""
+
+    def __init__(self, month: Month) -> None:
+        super().__init__(
+            f"readings of {month} are being read again from the concentrators",
+            mend="ask again when GET /recovery says that it is over",
+        )
+        self.month = month
+
+
 class UnknownBillError(BillingError):
     """There is no bill of that meter and month."""
 

@@ -27,7 +27,13 @@ from harness.billing.calendar import (
 )
 from harness.billing.config import BillingConfig
 from harness.billing.engine import Billing, Outcome, Rhythm
-from harness.billing.errors import BillingError, OverlapError, UnknownPartitionError
+from harness.billing.errors import (
+    BillingError,
+    OverlapError,
+    RecoveringError,
+    UnknownPartitionError,
+)
+from harness.billing.recovering import Recovering
 from harness.billing.sources import ANSWER_S, ShardSource, StoreSource, UsageSource
 from harness.billing.tables import VIRTUAL_METERS
 from harness.headend.api.client import RefusedError, ShardAwayError, ShardClient
@@ -80,6 +86,7 @@ class BillingService:
         self.clients = tuple(
             ShardClient(shard, path) for shard, path in enumerate(config.control_sockets)
         )
+        self.recovering = Recovering(self.clients)
         shared = json.loads((config.provisioning / HEAD_END_FILE).read_bytes())
         rhythm = Rhythm(
             self.directory.step_s, int(shared["profile"]), captured_s=self.directory.first_s
@@ -112,8 +119,29 @@ class BillingService:
         return int((time.monotonic() + self.config.realtime_offset_s) * 1_000_000)
 
     async def create_bills(self, month: Month) -> Outcome:
-        """Bill a month; see `Billing.create_bills`."""
+        """Bill a month; see `Billing.create_bills`.
+
+        Raises besides `RecoveringError`: with a part of what was lost back, bills would be made of
+        that part.
+        """
+        if await self.recovering.goes_on(*self.readings_of(month)):
+            raise RecoveringError(month)
         return await self.billing.create_bills(month, now_s=self.now_s, created_at_us=self.now_us())
+
+    def readings_of(self, month: Month) -> tuple[int, int]:
+        """Return the span of captures, from and to, that the bills of a month follow from."""
+        begins_s, ends_s = month_span(month, self.billing.zone)
+        step_s = self.directory.step_s
+        return begins_s - step_s, ends_s + step_s + 1
+
+    async def recover(self, month: Month) -> None:
+        """Have what the store lacks of a month read again from the concentrators.
+
+        Raises `ShardAwayError`, or `RefusedError` where nothing of the month is to be had.
+        """
+        await self.recovering.ask(*self.readings_of(month))
+        # Bills that were withheld have something to wait for again.
+        self.standing.next_try_s.pop(month, None)
 
     async def note_virtual_meters(self, records: Sequence[VirtualMeterRecord]) -> int:
         """Add records that are new to the book; return how many were.
@@ -163,12 +191,22 @@ class BillingService:
             month: Month = rates.month
             ended = month_span(month, self.billing.zone)[1] <= due_s
             if ended and self.standing.next_try_s.get(month, 0.0) <= time.monotonic():
-                outcome = await self.create_bills(month)
-                again_s = time.monotonic() + self.config.again_s if outcome.withheld else math.inf
-                self.standing.next_try_s[month] = again_s
+                self.standing.next_try_s[month] = await self._bill(month)
+        if await self.recovering.goes_on(0, due_s):
+            return  # what is noted of days would be a part of them
         await self._note_days(today)
         if self.standing.forgotten_on != today:
             await self.forget(today)
+
+    async def _bill(self, month: Month) -> float:
+        """Bill a month; return when it is billed again, CLOCK_MONOTONIC."""
+        again_s = time.monotonic() + self.config.again_s
+        try:
+            outcome = await self.create_bills(month)
+        except RecoveringError as error:
+            log.info("billing waits", error=str(error))
+            return again_s
+        return again_s if outcome.withheld else math.inf
 
     async def _note_days(self, today: date) -> None:
         """Note the days since those noted last, up to yesterday."""

@@ -15,6 +15,7 @@ from harness.billing.errors import (
     BillingError,
     EarlierMonthError,
     MonthNotOverError,
+    RecoveringError,
     UnknownBillError,
 )
 from harness.billing.service import BillingService
@@ -25,6 +26,7 @@ _STATUSES: Final = {
     UnknownBillError: HTTPStatus.NOT_FOUND,
     MonthNotOverError: HTTPStatus.CONFLICT,
     EarlierMonthError: HTTPStatus.CONFLICT,
+    RecoveringError: HTTPStatus.CONFLICT,
 }
 
 

@@ -15,6 +15,7 @@ from harness.api.times import moment_text, moment_us_text
 from harness.billing.calendar import Month, Period
 from harness.billing.engine import Outcome
 from harness.billing.errors import Reason, WithheldError
+from harness.billing.recovering import Standing
 from harness.billing.service import VirtualMeterRecord
 from harness.billing.tariffs import PRICE_PLACES, MonthText
 from harness.headend.api.directory import Directory
@@ -277,8 +278,39 @@ class Triple(_Taken):
 
 
 class Recovery(BaseModel):
-    """What the head-end still fetches of a month's readings; a bill can be made once it is 0."""
+    """What of a month's readings is fetched again, or still to be.
+
+    ``missing`` readings behind ``concentrators`` are gaps that the head-end fills by itself. The
+    rest is about the last recovery that was asked for: of the readings looked for so far, ``lost``
+    were not in the store, ``read_again`` of these are back, and ``given_up`` their concentrators do
+    not have or could not be asked for. The month's bills are made when it is over.
+    """
 
     month: str
     missing: int
     concentrators: int
+    state: Literal["none", "under way", "over"] = "none"
+    lost: int = 0
+    read_again: int = 0
+    given_up: int = 0
+    asked_at: str | None = None
+    ended_at: str | None = None
+    seconds: float | None = None
+
+    def with_standing(self, standing: Standing | None) -> Recovery:
+        """Return it with how far the last recovery is."""
+        if standing is None:
+            return self
+        ended_us = standing.ended_at_us
+        lasted_us = None if ended_us is None else ended_us - standing.asked_at_us
+        return self.model_copy(
+            update={
+                "state": "under way" if ended_us is None else "over",
+                "lost": standing.missing,
+                "read_again": standing.read,
+                "given_up": standing.given_up,
+                "asked_at": moment_us_text(standing.asked_at_us),
+                "ended_at": None if ended_us is None else moment_us_text(ended_us),
+                "seconds": None if lasted_us is None else lasted_us / 1_000_000,
+            }
+        )

@@ -1,4 +1,4 @@
-"""How billing is, its clock, and what of a month is still fetched."""
+"""How billing is, its clock, and what of a month is fetched, or read again after a loss."""
 
 from __future__ import annotations
 
@@ -13,7 +13,13 @@ from fastapi import APIRouter
 from harness.api.problems import ProblemError
 from harness.api.times import moment_text
 from harness.billing.api.asked import Asked, MonthName, month_of
-from harness.billing.api.models import BillingStatus, MonthStanding, Recovery, Triple
+from harness.billing.api.models import (
+    BillingStatus,
+    MonthAsked,
+    MonthStanding,
+    Recovery,
+    Triple,
+)
 from harness.billing.calendar import Month, month_span
 from harness.billing.service import BillingService
 
@@ -46,11 +52,30 @@ async def set_clock(service: Asked, asked: Triple) -> Triple:
     return asked
 
 
+@router.post("/recovery", status_code=HTTPStatus.ACCEPTED)
+async def recover(service: Asked, asked: MonthAsked) -> Recovery:
+    """Have the readings of a month that the store lacks read again from the concentrators.
+
+    After a loss of storage: what the head-end believed to have, it does not look for by itself. Ask
+    as often as you like; `GET /recovery` says how far it is. Until it is over the month's bills
+    wait.
+    """
+    if not service.clients:
+        raise ProblemError(
+            HTTPStatus.CONFLICT, "no head-end runs over these stores: start it, to be asked"
+        )
+    await service.recover(asked.month)
+    return await _recovery(service, asked.month)
+
+
 @router.get("/recovery")
 async def recovery(service: Asked, month: MonthName) -> Recovery:
-    """What of a month the head-end still misses; it fetches that from the concentrators itself."""
-    asked = month_of(month)
-    begins_s, ends_s = month_span(asked, service.billing.zone)
+    """What of a month the head-end still fetches from the concentrators, and what is back."""
+    return await _recovery(service, month_of(month))
+
+
+async def _recovery(service: BillingService, month: Month) -> Recovery:
+    begins_s, ends_s = month_span(month, service.billing.zone)
     answers = await asyncio.gather(*(client.ask("gaps") for client in service.clients))
     gaps = [
         gap
@@ -59,7 +84,8 @@ async def recovery(service: Asked, month: MonthName) -> Recovery:
         if gap["to_s"] >= begins_s and gap["from_s"] <= ends_s
     ]
     missing = sum(gap["missing"] for gap in gaps)
-    return Recovery(month=str(asked), missing=missing, concentrators=len(gaps))
+    told = Recovery(month=str(month), missing=missing, concentrators=len(gaps))
+    return told.with_standing(await service.recovering.standing(*service.readings_of(month)))
 
 
 async def _standing(service: BillingService, month: Month) -> MonthStanding:
