@@ -26,6 +26,8 @@ class PreloadConfig(BaseModel):
     shard: Annotated[int, Field(ge=0)]
     shards: Annotated[int, Field(ge=1)]
     """Of the head-end: its concentrators are divided among them."""
+    progress: Path
+    """File in which it says how many readings it has written, now and then."""
 
     def meters(self, grid: Grid) -> range:
         """Return the meters whose readings this shard stores."""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Final, Protocol, Self
+from typing import ClassVar, Final, Protocol, Self
 
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
+from reports import text
 from reports.recording import RunTime
 
 LINE_EVERY_S: Final = 5.0
@@ -34,6 +35,8 @@ class Standing:
     lag_s: float
     commands: tuple[int, int]
 
+    last: ClassVar[bool] = False
+
     @property
     def phase(self) -> str:
         """The phase, in words."""
@@ -41,14 +44,89 @@ class Standing:
             return "starting"
         return f"step {self.step + 1} of {self.steps}"
 
+    @property
+    def text(self) -> str:
+        """What a line of a log says."""
+        return (
+            f"owed {self.owed:>11,}  stored {self.stored:>11,}  "
+            f"{_delivered(self)}lag {self.lag_s:.2f} s"
+        )
+
+    @property
+    def rows(self) -> list[tuple[str, str]]:
+        """What a panel says: names and values."""
+        return _rows(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Filled:
+    """How far stores are filled with the history of before a run: readings, after real seconds."""
+
+    readings: int
+    of: int
+    for_s: float
+
+    @property
+    def left_s(self) -> float | None:
+        """Real seconds it still takes at this rate; ``None`` while nothing can be said."""
+        return self.for_s * (self.of - self.readings) / self.readings if self.readings else None
+
+
+@dataclass(frozen=True, slots=True)
+class Filling:
+    """Where a run stands whose stores are being filled."""
+
+    at: RunTime
+    filled: Filled
+    phase: ClassVar[str] = "filling stores"
+
+    @property
+    def last(self) -> bool:
+        """Whether nothing comes after it."""
+        return self.filled.readings >= self.filled.of
+
+    @property
+    def text(self) -> str:
+        """What a line of a log says."""
+        return f"history {_part(self.filled)}  {_pace(self.filled)}"
+
+    @property
+    def rows(self) -> list[tuple[str, str]]:
+        """What a panel says: names and values."""
+        return [("history", _part(self.filled)), ("pace", _pace(self.filled))]
+
+
+class Shown(Protocol):
+    """What `Progress` can show."""
+
+    @property
+    def at(self) -> RunTime:
+        """The moment."""
+
+    @property
+    def phase(self) -> str:
+        """The phase, in words."""
+
+    @property
+    def last(self) -> bool:
+        """Whether it ends a phase, and is worth a line of a log although none is due."""
+
+    @property
+    def text(self) -> str:
+        """What a line of a log says."""
+
+    @property
+    def rows(self) -> list[tuple[str, str]]:
+        """What a panel says: names and values."""
+
 
 class Progress(Protocol):
     """Shows where a run stands."""
 
-    def show(self, standing: Standing) -> None:
+    def show(self, standing: Shown) -> None:
         """Show the newest standing."""
 
-    def say(self, text: str) -> None:
+    def say(self, line: str) -> None:
         """Say something once."""
 
     def __enter__(self) -> Self:
@@ -69,13 +147,13 @@ class LiveProgress:
     def __init__(self, console: Console) -> None:
         self._live = Live(console=console, refresh_per_second=4, transient=True)
 
-    def show(self, standing: Standing) -> None:
+    def show(self, standing: Shown) -> None:
         """Rewrite the panel."""
         self._live.update(_panel(standing))
 
-    def say(self, text: str) -> None:
+    def say(self, line: str) -> None:
         """Print a line above the panel."""
-        self._live.console.print(text)
+        self._live.console.print(line)
 
     def __enter__(self) -> Self:
         self._live.start()
@@ -97,22 +175,16 @@ class PlainProgress:
         self._console = console
         self._next_s = 0.0
 
-    def show(self, standing: Standing) -> None:
+    def show(self, standing: Shown) -> None:
         """Print a line when one is due."""
-        if standing.at.wall_s < self._next_s:
+        if standing.at.wall_s < self._next_s and not standing.last:
             return
         self._next_s = standing.at.wall_s + LINE_EVERY_S
-        self._console.print(
-            f"{standing.at.wall_s:7.1f} s  {standing.phase:<14} "
-            f"owed {standing.owed:>11,}  stored {standing.stored:>11,}  "
-            f"{_delivered(standing)}lag {standing.lag_s:.2f} s",
-            highlight=False,
-            soft_wrap=True,
-        )
+        self.say(f"{standing.at.wall_s:7.1f} s  {standing.phase:<14} {standing.text}")
 
-    def say(self, text: str) -> None:
+    def say(self, line: str) -> None:
         """Print a line."""
-        self._console.print(text, highlight=False, soft_wrap=True)
+        self._console.print(line, highlight=False, soft_wrap=True)
 
     def __enter__(self) -> Self:
         return self
@@ -138,17 +210,29 @@ def _delivered(standing: Standing) -> str:
     return f"{word} {readings:>11,}  "
 
 
-def _panel(standing: Standing) -> Table:
+def _part(filled: Filled) -> str:
+    share = text.share(filled.readings, filled.of)
+    return f"{filled.readings:>11,} of {filled.of:,} readings ({share})"
+
+
+def _pace(filled: Filled) -> str:
+    if filled.left_s is None:
+        return "beginning"
+    pace = f"{filled.readings / max(filled.for_s, 1e-9):,.0f} a second"
+    return f"{pace}, {text.span(filled.left_s)} left" if filled.left_s else pace
+
+
+def _panel(standing: Shown) -> Table:
     table = Table.grid(padding=(0, 2))
-    for title, value in _lines(standing):
+    phase = f"[bold]{standing.phase}[/bold], {standing.at.wall_s:.0f} s"
+    for title, value in [("phase", phase), *standing.rows]:
         table.add_row(f"[dim]{title}[/dim]", value)
     return table
 
 
-def _lines(standing: Standing) -> list[tuple[str, str]]:
+def _rows(standing: Standing) -> list[tuple[str, str]]:
     share = 100 * standing.stored / standing.owed if standing.owed else 0.0
     lines = [
-        ("phase", f"[bold]{standing.phase}[/bold], {standing.at.wall_s:.0f} s"),
         ("owed so far", f"{standing.owed:,} readings"),
         ("stored", f"{standing.stored:,} ({share:.1f} %)"),
         ("connections", f"{standing.connections:,}"),
@@ -157,7 +241,7 @@ def _lines(standing: Standing) -> list[tuple[str, str]]:
     ]
     if standing.delivered is not None:
         word, readings = standing.delivered
-        lines.insert(3, (word, f"{readings:,}"))
+        lines.insert(2, (word, f"{readings:,}"))
     done, ordered = standing.commands
     if ordered:
         lines.append(("commands", f"{done:,} of {ordered:,} done"))

@@ -13,7 +13,9 @@ from tests.support.grids import behaviour, small_grid
 def test_the_shards_share_all_meters_at_the_borders_of_concentrators(shards: int) -> None:
     grid = generate_grid(small_grid(12), behaviour(4), 7)
     parts = [
-        PreloadConfig(run=Path(), store_url="x", shard=number, shards=shards).meters(grid)
+        PreloadConfig(
+            run=Path(), store_url="x", shard=number, shards=shards, progress=Path()
+        ).meters(grid)
         for number in range(shards)
     ]
     assert [meter for part in parts for meter in part] == list(range(grid.meters))

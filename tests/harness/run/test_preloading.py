@@ -3,27 +3,34 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
-from contextlib import closing
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
 import trio
 
-from harness.errors import ExitCode
+from harness.errors import ExitCode, causes
 from harness.preload.config import PreloadConfig
-from harness.run.preloading import preload
+from harness.preload.written import read_written
+from harness.run.preloading import NoRoomError, preload
 from harness.run.preparation import Prepared, prepare
 from harness.run.processes import ProcessFailedError
+from harness.run.progress import Filled
 from harness.scenario import Scenario
 from harness.store.opening import open_reader
+from harness.store.room import octets_of
 from harness.store.rows import Via
+from reports import text
 from tests.support.recorded_run import SCENARIO
+from tests.support.stores import Place
 
 pytestmark = pytest.mark.slow
 PRELOADED = 6
@@ -88,14 +95,105 @@ async def test_a_run_without_history_starts_no_process(tmp_path: Path) -> None:
 async def test_a_store_that_cannot_be_filled_ends_the_run(tmp_path: Path) -> None:
     (tmp_path / "store.duckdb").write_text("no database")
     run = prepared(tmp_path)
-    with trio.fail_after(60), pytest.RaisesGroup(ProcessFailedError) as caught:
+    with (
+        trio.fail_after(60),
+        pytest.RaisesGroup(ProcessFailedError, flatten_subgroups=True) as caught,
+    ):
         await preload(run, [str(tmp_path / "store.duckdb")])
-    (error,) = caught.value.exceptions
+    (error,) = causes(caught.value)
     assert isinstance(error, ProcessFailedError)
     assert error.exit_code is ExitCode.ENVIRONMENT
     assert "preload-0.log says why" in str(error)
     last = json.loads((run.folder.logs / "preload-0.log").read_text().splitlines()[-1])
     assert "store.duckdb" in last["error"]
+
+
+async def test_it_says_how_far_it_is_from_nothing_to_everything(tmp_path: Path) -> None:
+    run = prepared(tmp_path)
+    shown: list[Filled] = []
+    with trio.fail_after(60):
+        await preload(
+            run, [str(tmp_path / f"{number}.duckdb") for number in range(2)], shown.append
+        )
+    assert shown[0].readings == 0
+    assert shown[-1].readings == PRELOADED * run.grid.meters
+    assert {filled.of for filled in shown} == {PRELOADED * run.grid.meters}
+    assert [filled.readings for filled in shown] == sorted(filled.readings for filled in shown)
+    assert shown[-1].for_s > 0
+
+
+def free(monkeypatch: pytest.MonkeyPatch, octets: int) -> None:
+    """Let every disk have so much room."""
+    usage = shutil.disk_usage("/")._replace(free=octets)
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: usage)
+
+
+def written(folder: Path) -> set[str]:
+    """Return the names of the stores in a folder, and of the logs of whoever filled them."""
+    found = [*folder.glob("*.duckdb"), *folder.glob("runs/latest/logs/preload-*")]
+    return {file.name for file in found}
+
+
+@pytest.mark.parametrize("shards", [1, 2])
+async def test_history_that_would_not_fit_is_refused_before_anything_is_written(
+    shards: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = prepared(tmp_path)
+    stores = [str(tmp_path / f"{number}.duckdb") for number in range(shards)]
+    readings = PRELOADED * run.grid.meters
+    needed = 3 * octets_of(stores[0], readings, len(run.truth.profile.names))
+    free(monkeypatch, needed - 1)
+    with pytest.raises(NoRoomError) as caught:
+        await preload(run, stores)
+    assert caught.value.exit_code is ExitCode.ENVIRONMENT
+    where = f"{shards - 1}.duckdb"
+    for part in (f"{readings:,} readings need", text.octets(needed), where, "1 B more", "--out"):
+        assert part in str(caught.value)
+    assert not written(tmp_path)
+    free(monkeypatch, needed)
+    with trio.fail_after(60):
+        await preload(run, stores)
+    assert len(written(tmp_path)) == 2 * shards
+
+
+async def test_a_database_without_room_is_told_from_one_that_cannot_be_seen(
+    tmp_path: Path, postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = prepared(tmp_path)
+    free(monkeypatch, 0)
+    with pytest.raises(NoRoomError, match="or target") as caught:
+        await preload(run, [postgres_url] * 3)
+    assert str(urlsplit(postgres_url).password) not in str(caught.value)
+    # Nobody home: whoever fills the store says so, and not the look for room.
+    away = postgres_url.replace(f":{urlsplit(postgres_url).port}/", ":1/")
+    with trio.fail_after(60), pytest.RaisesGroup(ProcessFailedError, flatten_subgroups=True):
+        await preload(run, [away])
+
+
+@contextmanager
+def filling(run: Prepared, address: str, file: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a process that fills a store, begun when this begins; it is dead afterwards."""
+    config = PreloadConfig(
+        run=run.folder.path,
+        store_url=address,
+        shard=0,
+        shards=1,
+        progress=file.with_suffix(".written"),
+    )
+    file.write_text(config.model_dump_json())
+    with subprocess.Popen(
+        [sys.executable, "-m", "harness.preload", str(file)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    ) as child:
+        try:
+            assert child.stdout is not None
+            readings = run.fleet.behaviour.preloaded * run.grid.meters
+            assert child.stdout.readline() == f"ready {readings}\n".encode()
+            yield child
+        finally:
+            child.kill()
 
 
 @pytest.mark.parametrize("how", ["signal", "orphaned"])
@@ -104,23 +202,43 @@ def test_a_filling_ends_between_transactions_and_the_next_one_fills_the_rest(
 ) -> None:
     run = prepared(tmp_path, 400, LARGE)
     store = tmp_path / "store.duckdb"
-    config = PreloadConfig(run=run.folder.path, store_url=str(store), shard=0, shards=1)
-    file = tmp_path / "config.json"
-    file.write_text(config.model_dump_json())
-    child = subprocess.Popen(
-        [sys.executable, "-m", "harness.preload", str(file)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-    )
-    with child:
-        assert child.stdin is not None
-        assert child.stdout is not None
-        assert child.stdout.readline() == f"ready {400 * run.grid.meters}\n".encode()
+    with filling(run, str(store), tmp_path / "config.json") as child:
         if how == "signal":
             child.send_signal(signal.SIGTERM)
         else:
+            assert child.stdin is not None
             child.stdin.close()
         assert child.wait(60) == ExitCode.INTERRUPTED
     with closing(open_reader(str(store))) as reader:
         assert 0 < reader.count() < 400 * run.grid.meters
+
+
+@pytest.mark.parametrize("back_end", ["duckdb", "postgresql"])
+def test_a_filling_that_is_killed_and_begun_again_stores_everything_once(
+    back_end: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    run = prepared(tmp_path, 200, LARGE)
+    address = (
+        str(tmp_path / "store.duckdb")
+        if back_end == "duckdb"
+        else request.getfixturevalue("postgres_url")
+    )
+    file = tmp_path / "config.json"
+    told = file.with_suffix(".written")
+    with filling(run, address, file) as child:
+        while not (durable := read_written(told)):
+            assert child.poll() is None
+        child.kill()
+        assert child.wait(60) == -signal.SIGKILL
+    Place(address).settle()
+    with closing(open_reader(address)) as reader:
+        assert durable <= reader.count() < 200 * run.grid.meters
+    with filling(run, address, file) as child:
+        assert child.wait(60) == ExitCode.PASSED
+    with closing(open_reader(address)) as reader:
+        assert reader.count() == 200 * run.grid.meters
+        assert not len(reader.conflicts())
+        for ago in (1, 2, 100, 199, 200):
+            rows = reader.rows(run.fleet.first_s - 900 * ago).rows
+            assert rows.meter.tolist() == list(range(run.grid.meters))
+            assert np.array_equal(rows.values, run.truth.block(0, run.grid.meters, -ago)[0])

@@ -5,7 +5,14 @@ from dataclasses import replace
 
 from rich.console import Console
 
-from harness.run.progress import LiveProgress, PlainProgress, Standing, progress_on
+from harness.run.progress import (
+    Filled,
+    Filling,
+    LiveProgress,
+    PlainProgress,
+    Standing,
+    progress_on,
+)
 from reports.recording import RunTime
 
 STANDING = Standing(
@@ -39,6 +46,37 @@ def test_a_log_gets_a_line_now_and_then() -> None:
     assert "owed     140,000" in lines[0]
     assert "lag 0.25 s" in lines[0]
     assert lines[2] == "draining"
+
+
+def filling(wall_s: float, readings: int, for_s: float) -> Filling:
+    return Filling(RunTime(scenario_s=0.0, wall_s=wall_s), Filled(readings, 208_000_000, for_s))
+
+
+def test_a_log_tells_how_far_stores_are_filled_and_when_they_are() -> None:
+    out = io.StringIO()
+    with progress_on(Console(file=out, width=40)) as progress:
+        progress.show(filling(2.0, 0, 0.0))
+        for wall_s in (3.0, 6.9, 7.0, 8.0):
+            progress.show(filling(wall_s, 20_800_000, wall_s - 2))
+        progress.show(filling(9.0, 208_000_000, 7.0))
+        progress.show(at(9.5))
+        progress.show(at(14.0))
+    begun, under_way, done, step = out.getvalue().splitlines()
+    assert "filling stores" in begun
+    assert "0 of 208,000,000 readings (0 %)  beginning" in begun
+    assert "20,800,000 of 208,000,000 readings (10 %)  4,160,000 a second, 45 s left" in under_way
+    assert "208,000,000 of 208,000,000 readings (100 %)  29,714,286 a second" in done
+    assert "left" not in done
+    assert "step 2 of 4" in step
+
+
+def test_a_terminal_tells_how_far_stores_are_filled() -> None:
+    out = io.StringIO()
+    with progress_on(Console(file=out, force_terminal=True, width=100)) as progress:
+        progress.show(filling(62.0, 104_000_000, 60.0))
+    shown = out.getvalue()
+    for text in ("filling stores", "62 s", "(50 %)", "1,733,333 a second, 1 min left"):
+        assert text in shown
 
 
 def test_a_terminal_gets_a_panel() -> None:
