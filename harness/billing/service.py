@@ -8,7 +8,7 @@ import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, timedelta
 from typing import Final
 
 import numpy as np
@@ -42,6 +42,8 @@ from harness.provisioning import HEAD_END_FILE
 from harness.store.errors import StoreError
 
 POLL_S: Final = 1.0
+LATE_DAYS: Final = 5
+"""Days that are noted anew: after a long outage the last readings are back that late (ACES, 3)."""
 Failed: Final = (BillingError, StoreError, ShardAwayError, RefusedError)
 log = get_logger(__name__)
 
@@ -83,6 +85,7 @@ class BillingService:
         self.clock = ScenarioClock()
         self.standing = Standing()
         self.exporting = asyncio.Semaphore(1)
+        self._noting = asyncio.Lock()
         self.clients = tuple(
             ShardClient(shard, path) for shard, path in enumerate(config.control_sockets)
         )
@@ -153,7 +156,9 @@ class BillingService:
         """
         rows = np.array([self._row(record) for record in records], np.int64)
         rows = rows.reshape(-1, len(VIRTUAL_METERS.types))
-        return await asyncio.to_thread(self._note_rows, np.unique(rows, axis=0))
+        # Whether they overlap is asked before they are put: nothing may come between.
+        async with self._noting:
+            return await asyncio.to_thread(self._note_rows, np.unique(rows, axis=0))
 
     async def keep(self) -> None:
         """Do what is due, until cancelled; what fails is logged and done later."""
@@ -171,11 +176,15 @@ class BillingService:
     async def forget(self, today: date) -> None:
         """Let go of what is older than it is to be kept, here and in the head-end's stores.
 
+        Readings stay that a month still to be billed follows from.
+
         Raises `StoreError`, `ShardAwayError` or `RefusedError`.
         """
         before = past_months(today, self.config.statistics_months)
         await asyncio.to_thread(self.book.forget, before)
         oldest_s = midnight_s(past_months(today, self.config.reading_months), self.billing.zone)
+        needed_s = await asyncio.to_thread(self.billing.needed_since_s)
+        oldest_s = oldest_s if needed_s is None else min(oldest_s, needed_s)
         for client in self.clients:
             await client.ask("forget", timeout_s=ANSWER_S, before_s=oldest_s)
         self.standing.forgotten_on = today
@@ -209,14 +218,18 @@ class BillingService:
         return again_s if outcome.withheld else math.inf
 
     async def _note_days(self, today: date) -> None:
-        """Note the days since those noted last, up to yesterday."""
-        if self.standing.noted_until is None:
-            last = await asyncio.to_thread(self.book.noted_until)
-            first: Month = min(rates.month for rates in self.config.tariffs.rates)
-            self.standing.noted_until = max(first.first, last or first.first)
-        if self.standing.noted_until < today:
-            await self.billing.note_days(self.standing.noted_until, today)
-            self.standing.noted_until = today
+        """Note the days up to yesterday: new ones, and the last of those noted before.
+
+        Their readings may have come late, and whoever died while they were noted knows no better.
+        """
+        if self.standing.noted_until == today:
+            return
+        first: date = min(rates.month for rates in self.config.tariffs.rates).first
+        noted = self.standing.noted_until or await asyncio.to_thread(self.book.noted_until)
+        begin = first if noted is None else max(first, noted - timedelta(days=LATE_DAYS))
+        if begin < today:
+            await self.billing.note_days(begin, today)
+        self.standing.noted_until = today
 
     def _accounts(self) -> Accounts:
         meters = self.directory.first_meters[-1]
