@@ -175,6 +175,7 @@ _COMMANDS: Final = {
 _BATTERIES: Final = {
     "beyond_limits": "times a battery was beyond the current or charge it is built for",
     "unaccounted": "times a battery's charge did not follow from the current and the time",
+    "disobeyed": "times that batteries did something else than what clients last told them",
     "lost": "orders that the battery layer says were executed, and the battery never was given",
     "twice": "orders that a battery was given more than once",
     "invented": "commands a battery was given that no order of the layer explains",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -21,6 +21,17 @@ _FATES: Final = (
     ("open", "the run was over before its fate was known", Tone.PLAIN),
 )
 """What becomes of an order, as the journal of the layer words it."""
+_READ: Final = "Virtual batteries were read and commanded at times set beforehand."
+_HELD: Final = (
+    "The battery layer writes a command into its journal before it accepts it, and before it "
+    "orders anything of a battery. Here that journal is held against what each battery has on its "
+    "own record."
+)
+_FROM_OUTSIDE: Final = (
+    "The battery layer is not ours, so there is no journal of it. Here what clients were told is "
+    "held against what each battery has on its own record; whether an order was lost on the way, "
+    "given again or given by nobody, cannot be said."
+)
 _FOUND: Final = (
     ("beyond limits", "beyond_limits", "a current or a charge that the battery is not built for"),
     ("unaccounted", "unaccounted", "a charge that does not follow from current and time"),
@@ -29,6 +40,12 @@ _FOUND: Final = (
     ("invented", "invented", "a command that no order explains"),
 )
 """What must not be on the batteries' own record."""
+_OBEYED: Final = (
+    ("obeyed", "obeyed", "the batteries behind were seen to do it", Tone.GOOD),
+    ("disobeyed", "disobeyed", "they could, and did something else for too long", Tone.BAD),
+    ("not judged", "unjudged", "told anew or cut off before either was certain", Tone.PLAIN),
+)
+"""What becomes of what clients told, seen from outside the layer."""
 _TOLD: Final = (
     ("unconserved", "unconserved", "virtual meters and orders that do not add up"),
     ("mixed snapshots", "mixed_snapshots", "a charge that was not there at the times they name"),
@@ -75,6 +92,11 @@ def battery_facts(figures: BatteryFigures) -> dict[str, str]:
     }
     fates = {f"batteries.orders.{fate}": number for fate, number in sorted(figures.orders.items())}
     counts = {"batteries": figures.batteries, "batteries.executed": figures.executed}
+    if figures.disobeyed is not None:
+        counts |= {
+            "batteries.obeyed": figures.obeyed,
+            "batteries.unjudged": figures.unjudged,
+        }
     return {name: str(number) for name, number in (counts | commands | fates).items()}
 
 
@@ -102,35 +124,35 @@ def _count(label: str, value: int, meaning: str, tone: Tone = Tone.PLAIN) -> Acc
 
 
 def _batteries(figures: BatteryFigures) -> SystemPart:
+    tables = [_commands(figures), _record(figures)]
+    if figures.journal:
+        tables.insert(1, _orders(figures))
+    if figures.disobeyed is not None:
+        tables.append(_obeyed(figures))
     return SystemPart(
         key="batteries",
         title="Batteries",
-        lead="Virtual batteries were read and commanded at times set beforehand. The battery layer "
-        "writes a command into its journal before it accepts it, and before it orders anything of "
-        "a battery. Here that journal is held against what each battery has on its own record.",
+        lead=f"{_READ} {_HELD if figures.journal else _FROM_OUTSIDE}",
         sentence=_battery_sentence(figures),
-        tables=(_commands(figures), _orders(figures), _record(figures), _said(figures)),
+        tables=(*tables, _said(figures)),
         examples=figures.examples,
     )
 
 
 def _commands(figures: BatteryFigures) -> SystemTable:
     asked = figures.commands_asked
+    lost = figures.commands_lost
+    taken = "durable when answered" if figures.journal else "so the layer said"
+    forgotten = "accepted, and the journal does not know of it"
     unanswered = asked - figures.commands_accepted - figures.commands_refused
     return SystemTable(
         "Commands of clients",
         _count("Asked", asked, f"of {_virtual(figures)}"),
         (
-            _line("accepted", figures.commands_accepted, asked, "durable when answered", Tone.GOOD),
+            _line("accepted", figures.commands_accepted, asked, taken, Tone.GOOD),
             _line("refused", figures.commands_refused, asked, "with a reason", Tone.PLAIN),
             _line("unanswered", unanswered, asked, "no answer in time, or an error", Tone.DOUBT),
-            _line(
-                "lost",
-                figures.commands_lost,
-                asked,
-                "accepted, and the journal does not know of it",
-                Tone.BAD,
-            ),
+            *([] if lost is None else [_line("lost", lost, asked, forgotten, Tone.BAD)]),
         ),
     )
 
@@ -157,22 +179,40 @@ def _record(figures: BatteryFigures) -> SystemTable:
     return SystemTable(
         "What the batteries have on record",
         _count("Carried out", figures.executed, f"by {of}"),
+        tuple(_findings(figures, _FOUND)),
+    )
+
+
+def _findings(
+    figures: BatteryFigures, rows: Iterable[tuple[str, str, str]]
+) -> Iterator[AccountLine]:
+    """Yield what must be nothing, as far as somebody can say what it is."""
+    for label, name, meaning in rows:
+        if (found := getattr(figures, name)) is not None:
+            yield _count(label, found, meaning, Tone.BAD)
+
+
+def _obeyed(figures: BatteryFigures) -> SystemTable:
+    counts = [getattr(figures, name) or 0 for _, name, _, _ in _OBEYED]
+    whole = sum(counts)
+    rows = zip(_OBEYED, counts, strict=True)
+    return SystemTable(
+        "What virtual batteries were told, seen from outside the layer",
+        _count("Told", whole, "commands accepted; begins and ends of set points"),
         tuple(
-            _count(label, getattr(figures, name), meaning, Tone.BAD)
-            for label, name, meaning in _FOUND
+            _line(label, value, whole, meaning, tone) for (label, _, meaning, tone), value in rows
         ),
     )
 
 
 def _said(figures: BatteryFigures) -> SystemTable:
     meters = "no" if figures.accounts is None else count(figures.accounts)
+    told = f"that clients got; {meters} virtual meters" if figures.journal else "that clients got"
+    orders = " and its orders" if figures.journal else ""
     return SystemTable(
-        "What the layer told, against the batteries' record and its orders",
-        _count("Snapshots", figures.snapshots, f"that clients got; {meters} virtual meters"),
-        tuple(
-            _count(label, getattr(figures, name), meaning, Tone.BAD)
-            for label, name, meaning in _TOLD
-        ),
+        f"What the layer told, against the batteries' record{orders}",
+        _count("Snapshots", figures.snapshots, told),
+        tuple(_findings(figures, _TOLD)),
     )
 
 
@@ -186,9 +226,15 @@ def _battery_sentence(figures: BatteryFigures) -> str:
     if figures.commands_lost:
         taken += f", {count(figures.commands_lost)} of them lost"
     found = [f"{count(n)} {label}" for label, name, _ in _FOUND if (n := getattr(figures, name))]
-    fate = ", ".join(found) if found else "each as ordered"
+    well = "each as ordered" if figures.journal else "all within limits"
+    fate = ", ".join(found) if found else well
     told = [f"{count(n)} {label}" for label, name, _ in _TOLD if (n := getattr(figures, name))]
     fate = "; ".join([fate, ", ".join(told)]) if told else fate
+    if figures.disobeyed is not None:
+        fate += (
+            f"; of what was told {count(figures.obeyed)} seen obeyed, "
+            f"{count(figures.disobeyed)} disobeyed, {count(figures.unjudged)} not judged"
+        )
     return (
         f"{counted(figures.batteries, 'battery', 'batteries')}, "
         f"{counted(figures.virtual, 'virtual one')} commanded: "

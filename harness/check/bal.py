@@ -1,30 +1,49 @@
-"""A battery layer as something a run is judged by: its clients, its journal, the batteries."""
+"""A battery layer as something a run is judged by: its clients, the batteries, and its journal.
+
+The journal is there where the layer is ours. What needs it is not measured of another: an order
+that was *lost*, given *twice* or *invented*, a command that was forgotten, meters that do not add
+up. Whether batteries did what clients told is seen without it.
+"""
 
 from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from emulator.batteries.config import BATTERIES_FILE, BatteryFleetConfig
 from emulator.batteries.config import FOLDER as RECORDS
 from emulator.batteries.record import Entry, RecordError, read_record
+from emulator.clock import ScenarioClock
+from harness.bal.happenings import SCHEDULE, SET_CURRENT, SETTLE
 from harness.bal.journal import Event, JournalError, Order, read_journal
 from harness.bal.model.values import FlowRecord
+from harness.check.ability import Ability, Split, read_splits
+from harness.check.away import away_for, cut_off, killed, said_lost
 from harness.check.batteries import (
     EXAMPLES_MAX,
     BatteryAccount,
     BatteryFinding,
     account_of_batteries,
 )
-from harness.check.battery_parts import read_parts
+from harness.check.battery_parts import Component, Parts, read_parts, touched
 from harness.check.conservation import Conservation, conservation_of
 from harness.check.held import held_by_name
+from harness.check.obedience import Obedience, obedience_of
 from harness.check.snapshots import Rules, Snapshots, look_at_snapshots
+from harness.check.told import told_by_clients
 from harness.limits import MEASURES, Limit, parse_limit
+from harness.load.clients.commanded import Commanded
+from harness.load.clients.seen import Seen
 from harness.load.clients.summary import read_commands, read_seen
 from harness.run.battery_files import FLOWS
+from harness.run.facts import RunFacts
+from harness.run.set_points import SetPoint, read_set_points
+from harness.scenario import Scenario
+from harness.scenario.bal import Bal, ExternalBal
 from reports.recording import BatteryFigures
 
 FOLDER: Final = Path("bal")
@@ -32,18 +51,22 @@ JOURNAL: Final = FOLDER / "journal.sqlite"
 TOPOLOGY: Final = FOLDER / "topology.toml"
 REQUESTS_MAX: Final = 4
 """Requests that one reading of a battery is made of, each of which may take as long as allowed."""
+CAPACITY_TOLD: Final = 1_000
+"""Of a layer whose readings nobody sees: it may take a capacity for less by one in so many."""
 MILLISECONDS: Final = 1_000
 CHECKS: Final = (
     "batteries.beyond_limits",
     "batteries.unaccounted",
+    "batteries.disobeyed",
     "batteries.lost",
     "batteries.twice",
     "batteries.invented",
     "batteries.commands_lost",
+    "batteries.unconserved",
+    "batteries.mixed_snapshots",
 )
-"""What must be nothing where there are batteries, unless a scenario says otherwise."""
-TOLD_CHECKS: Final = ("batteries.unconserved", "batteries.mixed_snapshots")
-"""The same, of what the layer tells of itself."""
+"""What must be nothing where there are batteries, unless a scenario says otherwise; those that need
+the journal of the layer only where it is ours."""
 
 
 class UnreadableError(Exception):
@@ -56,37 +79,40 @@ def battery_figures(run: Path) -> BatteryFigures:
     Raises `UnreadableError`: a part of the record lacks or is damaged.
     """
     try:
-        events, orders = read_journal(run / JOURNAL)
-        entries = list(_entries(run))
-        account = account_of_batteries(entries, orders)
-        commanded = read_commands(run)
-        conserved = _conserved(run, events, orders)
-        snapshots = _snapshots(run, events, entries)
+        recorded = _Recorded.read(run)
+        account = account_of_batteries(recorded.entries, recorded.orders)
+        conserved = _conserved(run, recorded)
+        snapshots = _snapshots(recorded, read_seen(run))
+        obedience = _obedience(recorded)
     except (OSError, RecordError, JournalError, ValueError, TypeError, KeyError) as error:
         raise UnreadableError(f"the batteries cannot be judged: {error}") from error
-    known = {event.command for event in events}
-    accepted = [one for one in commanded if one.accepted]
-    fates: Counter[str] = Counter(order.fate or "open" for order in orders)
+    fates: Counter[str] = Counter(order.fate or "open" for order in recorded.orders)
+    ours, commanded = recorded.ours, recorded.commanded
     return BatteryFigures(
+        journal=ours,
         batteries=account.batteries,
         virtual=len({one.subject for one in commanded}),
         commands_asked=len(commanded),
-        commands_accepted=len(accepted),
-        commands_lost=sum(one.command not in known for one in accepted),
+        commands_accepted=sum(one.accepted for one in commanded),
+        commands_lost=_forgotten(recorded) if ours else None,
         commands_refused=sum(400 <= one.status < 500 for one in commanded),
         executed=account.commands,
         orders=dict(fates),
         beyond_limits=account.beyond_limits,
         unaccounted=account.unaccounted,
-        lost=account.lost,
-        twice=account.twice,
-        invented=account.invented,
+        lost=account.lost if ours else None,
+        twice=account.twice if ours else None,
+        invented=account.invented if ours else None,
         accounts=None if conserved is None else conserved.accounts,
-        unconserved=0 if conserved is None else len(conserved.findings),
+        unconserved=None if conserved is None else len(conserved.findings),
         snapshots=snapshots.held,
         mixed_snapshots=len(snapshots.findings),
+        obeyed=obedience.obeyed,
+        disobeyed=len(obedience.findings),
+        unjudged=obedience.unjudged,
         examples=(
-            *_told(account),
+            *(_told(account) if ours else ()),
+            *_examples("disobeyed", obedience.findings),
             *_examples("unconserved", [] if conserved is None else conserved.findings),
             *_examples("mixed_snapshots", snapshots.findings),
         ),
@@ -104,15 +130,64 @@ def with_battery_checks(
 
 
 def battery_measurements(figures: BatteryFigures | None) -> dict[str, float]:
-    """Return what the figures say about each measure of batteries."""
+    """Return what the figures say about each measure of batteries; what nobody can say lacks."""
     if figures is None:
         return {}
-    names = (*CHECKS, *TOLD_CHECKS)
-    found = {name: getattr(figures, name.removeprefix("batteries.")) for name in names}
-    if figures.accounts is None:
-        # Nobody said what the virtual meters had registered: the run says why.
-        del found["batteries.unconserved"]
-    return found
+    found = {name: getattr(figures, name.removeprefix("batteries.")) for name in CHECKS}
+    return {name: value for name, value in found.items() if value is not None}
+
+
+@dataclass(frozen=True, slots=True)
+class _Recorded:
+    """What a run with batteries has left; of a layer that is not ours no events and no orders."""
+
+    scenario: Scenario
+    bal: Bal
+    clock: ScenarioClock
+    fleet: BatteryFleetConfig
+    parts: Parts
+    splits: Mapping[str, Split]
+    entries: Sequence[Entry]
+    events: Sequence[Event]
+    orders: Sequence[Order]
+    commanded: Sequence[Commanded]
+    points: Sequence[SetPoint]
+
+    @classmethod
+    def read(cls, run: Path) -> _Recorded:
+        """Read it. Raises as the parts of it do."""
+        scenario = Scenario.from_resolved((run / "resolved.json").read_text())
+        if scenario.bal is None:
+            raise ValueError("its scenario has no battery layer")
+        ours = not isinstance(scenario.bal.target, ExternalBal)
+        events, orders = read_journal(run / JOURNAL) if ours else ([], [])
+        return cls(
+            scenario=scenario,
+            bal=scenario.bal,
+            clock=RunFacts.load(run).scenario_clock,
+            fleet=BatteryFleetConfig.model_validate_json((run / BATTERIES_FILE).read_bytes()),
+            parts=read_parts(run / TOPOLOGY),
+            splits=read_splits(run / TOPOLOGY),
+            entries=list(_entries(run)),
+            events=events,
+            orders=orders,
+            commanded=read_commands(run),
+            points=read_set_points(run / FOLDER),
+        )
+
+    @property
+    def ours(self) -> bool:
+        """Whether the layer was ours, so that there is a journal."""
+        return not isinstance(self.bal.target, ExternalBal)
+
+    def scenario_ms(self, client_us: int) -> int:
+        """Return the scenario time at a client's microseconds since it began."""
+        at_s = self.clock.scenario_s + client_us / 1_000_000 * self.clock.rate
+        return int(at_s * MILLISECONDS)
+
+    def real_ms(self, real_s: float) -> int:
+        """Return a length of real seconds in milliseconds of scenario time."""
+        return round(real_s * self.scenario.speed * MILLISECONDS)
 
 
 def _entries(run: Path) -> Iterator[Entry]:
@@ -123,32 +198,67 @@ def _entries(run: Path) -> Iterator[Entry]:
         yield from read_record(path)
 
 
-def _conserved(run: Path, events: Sequence[Event], orders: Sequence[Order]) -> Conservation | None:
-    """Return what was found; None where nobody said what the virtual meters registered."""
+def _forgotten(recorded: _Recorded) -> int:
+    known = {event.command for event in recorded.events}
+    return sum(one.accepted and one.command not in known for one in recorded.commanded)
+
+
+def _conserved(run: Path, recorded: _Recorded) -> Conservation | None:
+    """Return what was found; None where nobody said what flowed, or there is no journal."""
     path = run / FOLDER / FLOWS
-    if not path.is_file():
+    if not recorded.ours or not path.is_file():
         return None
     flows = [FlowRecord(**one) for one in json.loads(path.read_text())]
-    return conservation_of(read_parts(run / TOPOLOGY), events, orders, flows)
+    return conservation_of(recorded.parts, recorded.events, recorded.orders, flows)
 
 
-def _speed(run: Path) -> float:
-    return float(json.loads((run / "resolved.json").read_text())["speed"])
-
-
-def _snapshots(run: Path, events: Sequence[Event], entries: Iterable[Entry]) -> Snapshots:
-    seen = read_seen(run)
+def _snapshots(recorded: _Recorded, seen: Sequence[Seen]) -> Snapshots:
     if not seen:
         return Snapshots()
-    layer = json.loads((run / FOLDER / "bal.json").read_text())
-    speed = _speed(run)
+    reading_ms = recorded.real_ms(recorded.bal.timeout * REQUESTS_MAX)
     rules = Rules(
-        staleness_ms=int(layer["refresh"]["max_staleness_ms"]),
-        reading_ms=round(float(layer["timeout_s"]) * REQUESTS_MAX * speed * MILLISECONDS),
-        speed=speed,
+        staleness_ms=max(1, round(recorded.bal.staleness * MILLISECONDS)),
+        reading_ms=reading_ms,
+        speed=recorded.scenario.speed,
     )
-    held = held_by_name(entries, events)
-    return look_at_snapshots(read_parts(run / TOPOLOGY), events, held, seen, rules)
+    held = held_by_name(recorded.entries, recorded.events)
+    if not recorded.ours:
+        # Nobody sees its readings: each may have been stamped when it was asked for.
+        for one in held.values():
+            one.late_ms = reading_ms
+            one.capacity_ma_ms -= one.capacity_ma_ms // CAPACITY_TOLD
+    return look_at_snapshots(recorded.parts, recorded.events, held, seen, rules)
+
+
+def _obedience(recorded: _Recorded) -> Obedience:
+    told = told_by_clients(recorded.commanded, recorded.points, recorded.scenario_ms)
+    held = held_by_name(recorded.entries, recorded.events)
+    everybody = cut_off(recorded.fleet, recorded.scenario.speed)
+    everybody += killed(recorded.scenario, recorded.fleet.first_s)
+    lost = said_lost(recorded.events)
+
+    def could(component: Component) -> Ability:
+        away = away_for(component.leaves, everybody, lost)
+        return Ability(recorded.parts, recorded.splits, held, component, told, away)
+
+    return obedience_of(
+        recorded.parts,
+        held,
+        told,
+        could,
+        within_ms=recorded.real_ms(recorded.bal.obeys_within),
+        left_out=touched(recorded.events) | _commanded_by_others(recorded),
+    )
+
+
+def _commanded_by_others(recorded: _Recorded) -> frozenset[str]:
+    """Return the batteries that somebody else commanded, as far as there is a journal to say."""
+    known = {one.command for one in recorded.commanded} | {one.id for one in recorded.points}
+    return frozenset(
+        event.details["name"]
+        for event in recorded.events
+        if event.kind in (SET_CURRENT, SCHEDULE, SETTLE) and event.command not in known
+    )
 
 
 def _told(account: BatteryAccount) -> Iterator[str]:

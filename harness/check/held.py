@@ -99,6 +99,10 @@ class Held:
         """Return the place in `changed_ms` of what it was told last by a moment."""
         return max(0, bisect_right(self.changed_ms, at_ms) - 1)
 
+    def changes(self, after_ms: int, until_ms: int) -> range:
+        """Return the places of what it was told after a moment and before another."""
+        return range(self.index_at(after_ms) + 1, bisect_left(self.changed_ms, until_ms))
+
     def meant(self, index: int) -> Bounds:
         """Return which current it can have been meant to do, from the ``index``-th change on.
 
@@ -112,7 +116,7 @@ class Held:
         at_mv = self._cell_mv(self._charges[index])
         shown = [*map(self._cell_mv, (min(self._charges), max(self._charges))), NOMINAL_CELL_MV]
         ends = [current_ma * at_mv // mv for mv in (min(shown), max(shown))]
-        return min(ends) - POWER_ROUNDING_MA, max(ends) + POWER_ROUNDING_MA
+        return min(ends) - POWER_ROUNDING_MA, max(ends) + 1 + POWER_ROUNDING_MA
 
     def _cell_mv(self, charge_ma_ms: int) -> int:
         return resting_cell_mv(charge_ma_ms * PPM // self.begun.capacity_ma_ms)

@@ -44,6 +44,9 @@ HINTS: Final[Mapping[str, str]] = {
     "refuses what is beyond its limits, so the emulated battery itself is at fault.",
     "batteries.unaccounted": "An entry of a battery's record does not follow from the one before: "
     "an entry lacks, or the charge was not moved by the current and the time.",
+    "batteries.disobeyed": "A client was told that its command is accepted, and the batteries "
+    "behind went on with something else. Compare what they were told with their record: an order "
+    "was lost, came too late, or went to others; or somebody commands them who is no client.",
     "batteries.lost": "The layer's journal says that the battery carried an order out, and the "
     "battery has it nowhere. Compare the order's fate with the record around it: it was told of "
     "another order, or believed without an answer.",

@@ -8,7 +8,7 @@ import pytest
 
 from harness.bal.happenings import LOST
 from harness.bal.journal import read_journal
-from harness.check.bal import CHECKS, TOLD_CHECKS
+from harness.check.bal import CHECKS
 from harness.run.preparation import free_ports
 from reports.recording import FaultBegan, RunRecord
 from tests.support.command_line import ROOT, WholeRun, meterstorm, run_scenario
@@ -68,7 +68,7 @@ def test_no_accepted_command_is_lost_and_none_is_executed_twice(killed: WholeRun
     assert figures.commands_lost == figures.twice == figures.lost == figures.invented == 0
     assert figures.beyond_limits == figures.unaccounted == 0
     passed = {check.name for check in killed.verdict.checks if check.passed}
-    assert passed >= {*CHECKS, *TOLD_CHECKS}
+    assert passed >= {*CHECKS}
 
 
 def test_meters_and_snapshots_agree_with_the_batteries_across_a_kill(killed: WholeRun) -> None:

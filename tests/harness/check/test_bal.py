@@ -6,24 +6,29 @@ import json
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from emulator.batteries.config import BATTERIES_FILE, BatteryFleetConfig
 from emulator.batteries.config import FOLDER as RECORDS
-from emulator.batteries.record import BatteryRecord, Begun
+from emulator.batteries.parameters import BatteryParameters
+from emulator.batteries.record import BatteryRecord, Begun, Changed, Ended
 from harness.bal.happenings import SET_CURRENT
 from harness.bal.journal import Entry, Event, Journal, Order
 from harness.check.bal import (
     CHECKS,
-    TOLD_CHECKS,
     UnreadableError,
     battery_figures,
     battery_measurements,
     with_battery_checks,
 )
 from harness.limits import MEASURES, parse_limit
+from harness.load.clients.commanded import Commanded
 from harness.load.clients.seen import Seen
 from harness.load.clients.summary import LOAD_FOLDER, CommandNotes
+from harness.run.facts import RunFacts
+from harness.scenario import Scenario
 
 TOPOLOGY = """
 battery = [{ name = "a", voltage_mv = 50_000 }]
@@ -57,6 +62,18 @@ SEEN = Seen(
 )
 
 
+SCENARIO: dict[str, Any] = {
+    "name": "of-one-battery",
+    "speed": 2.0,
+    "link": "none",
+    "grid": {"transformer_stations": 2},
+    "behaviour": {"steps": 4},
+    "batteries": {"count": 1},
+    "bal": {"virtual": 1, "staleness": "1 s", "timeout": "1 s", "obeys_within": "1 s"},
+}
+NEED_THE_JOURNAL = {"lost", "twice", "invented", "commands_lost", "unconserved"}
+
+
 @pytest.fixture
 def run(tmp_path: Path) -> Path:
     """Return a run in which one partition gave 100 mA for two seconds and was seen once."""
@@ -77,10 +94,16 @@ def run(tmp_path: Path) -> Path:
         )
     (tmp_path / "bal" / "topology.toml").write_text(TOPOLOGY)
     (tmp_path / "bal" / "flows.json").write_text(json.dumps([FLOW]))
-    (tmp_path / "bal" / "bal.json").write_text(
-        json.dumps({"refresh": {"max_staleness_ms": 1_000}, "timeout_s": 1.0})
+    (tmp_path / "resolved.json").write_text(Scenario.model_validate(SCENARIO).resolved_json())
+    fleet = BatteryFleetConfig(
+        seed=7, first_s=0, grid=BatteryParameters(count=1), link="none", listen_ports=(1,)
     )
-    (tmp_path / "resolved.json").write_text(json.dumps({"speed": 2.0}))
+    (tmp_path / BATTERIES_FILE).write_text(fleet.model_dump_json())
+    facts = RunFacts(
+        clock=(0.0, 0.0, 2.0), realtime_offset_s=0.0, started_at="", command="", versions={},
+        host={}, stores=(),
+    )  # fmt: skip
+    facts.write(tmp_path)
     with closing(CommandNotes(tmp_path, 0)) as notes:
         notes.seen(SEEN)
     return tmp_path
@@ -89,8 +112,8 @@ def run(tmp_path: Path) -> Path:
 def test_a_run_that_adds_up_is_measured_by_all_checks(run: Path) -> None:
     figures = battery_figures(run)
     assert (figures.accounts, figures.snapshots) == (1, 1)
-    assert battery_measurements(figures) == dict.fromkeys((*CHECKS, *TOLD_CHECKS), 0)
-    assert with_battery_checks({}, figures).keys() == {*CHECKS, *TOLD_CHECKS}
+    assert battery_measurements(figures) == dict.fromkeys(CHECKS, 0)
+    assert with_battery_checks({}, figures).keys() == {*CHECKS}
     assert not figures.examples
 
 
@@ -128,7 +151,7 @@ def test_where_nobody_told_the_flows_that_check_is_left_out(run: Path) -> None:
     (run / "bal" / "flows.json").unlink()
     figures = battery_figures(run)
     assert figures.accounts is None
-    left = {*CHECKS, "batteries.mixed_snapshots"}
+    left = {*CHECKS} - {"batteries.unconserved"}
     assert battery_measurements(figures).keys() == left
     assert with_battery_checks({}, figures).keys() == left
     # Asked for, it is not measured, and the run proves nothing.
@@ -142,3 +165,64 @@ def test_flows_that_are_none_cannot_be_judged(run: Path, content: str) -> None:
     (run / "bal" / "flows.json").write_text(content)
     with pytest.raises(UnreadableError):
         battery_figures(run)
+
+
+def ignored(run: Path) -> None:
+    """Let a command of a client be accepted, and half a minute pass in which nothing flows."""
+    with closing(BatteryRecord(run / RECORDS / "process-0.ndjson")) as record:
+        record.write(Ended(0, 0, Changed(0, 30_000, 10**9, 10**9, 0, 0)))
+    with closing(CommandNotes(run, 0)) as notes:
+        notes.command(
+            Commanded(
+                "bal.command", "one", "homes", {"current_ma": 100}, 500_000, 1, 600_000, 200, {}
+            )
+        )
+
+
+def test_what_was_accepted_and_not_done_is_disobeyed(run: Path) -> None:
+    ignored(run)
+    figures = battery_figures(run)
+    assert (figures.obeyed, figures.disobeyed, figures.unjudged) == (0, 1, 0)
+    # Clients began at 0 s, twice as fast: their 0.6 s are 1.2 s of scenario time.
+    assert figures.examples[0].startswith(
+        "disobeyed: homes at 1201 ms: 100 mA was told (homes 100;"
+    )
+
+
+def external(run: Path) -> None:
+    """Let the layer be somebody else's."""
+    bal = SCENARIO["bal"] | {"target": {"kind": "external", "url": "http://127.0.0.1:9"}}
+    scenario = Scenario.model_validate(SCENARIO | {"bal": bal})
+    (run / "resolved.json").write_text(scenario.resolved_json())
+    (run / "bal" / "journal.sqlite").unlink()
+
+
+def test_of_a_layer_of_others_is_not_said_what_needs_a_journal(run: Path) -> None:
+    external(run)
+    ignored(run)
+    figures = battery_figures(run)
+    assert not figures.journal
+    needed = {f"batteries.{name}" for name in NEED_THE_JOURNAL}
+    assert battery_measurements(figures).keys() == {*CHECKS} - needed
+    assert with_battery_checks({}, figures).keys() == {*CHECKS} - needed
+    assert {getattr(figures, name) for name in NEED_THE_JOURNAL} == {None}
+    assert (figures.disobeyed, figures.snapshots, figures.mixed_snapshots) == (1, 1, 0)
+
+
+def test_a_journal_of_ours_that_lacks_is_not_taken_for_one_of_others(run: Path) -> None:
+    (run / "bal" / "journal.sqlite").unlink()
+    with pytest.raises(UnreadableError, match=r"journal\.sqlite"):
+        battery_figures(run)
+
+
+@pytest.mark.parametrize("others", [True, False])
+def test_a_command_of_somebody_who_is_no_client_leaves_nothing_certain(
+    run: Path, others: bool
+) -> None:
+    if others:
+        with closing(Journal(run / "bal" / "journal.sqlite")) as journal:
+            command = {"name": "homes", "current_ma": 0}
+            journal.append(Entry(events=[Event(3, 1_100, SET_CURRENT, command, "by hand")]))
+    ignored(run)
+    figures = battery_figures(run)
+    assert (figures.disobeyed, figures.unjudged) == ((0, 1) if others else (1, 0))
