@@ -22,6 +22,8 @@ HEAD: Final = (
     "caught up after",
     "last stored at",
 )
+LOSS: Final = "lose "
+"""Begins the names of the times at which storage was lost."""
 LINES_MAX: Final = 5
 """Told in words on a terminal; tables have more."""
 MINUTES_FROM_S: Final = 600.0
@@ -63,7 +65,7 @@ def _line(one: Recovery, band: str) -> RecoveryLine:
         count(one.concentrators),
         f"{count(one.held_back)}{_deferred(one)}",
         _leanest(one),
-        count(one.highest) if one.held_back else "",
+        count(one.highest) if one.held_back and one.lowest_planned else "",
         _caught_up(one),
         when,
     )
@@ -74,6 +76,10 @@ def _sentence(one: Recovery) -> str:
     who = counted(one.concentrators, "concentrator")
     opening = f"{one.fault}, {_both_clocks(one.began)} to {_both_clocks(one.ended)}, {who}"
     readings = f"{counted(one.held_back, 'reading')} held back{_deferred(one)}"
+    if one.fault.startswith(LOSS):
+        opening = f"{one.fault}, {_both_clocks(one.began)}, {who}"
+        readings = f"{counted(one.held_back, 'reading')} lost"
+        return f"{opening}: {readings}, {_came(one)}" if one.held_back else f"{opening}: {readings}"
     if not one.held_back:
         return f"{opening}: {readings}"
     return f"{opening}: {readings}, {_came(one)}; leanest step {_leanest(one)} of what was planned"

@@ -96,6 +96,7 @@ def _judge(
             events=run.events,
             progress=progress,
             watch=recovery.note,
+            watch_history=recovery.note_history,
         )
         found = ledger.reconcile()
         conflicts, journal = len(reader.conflicts()), reader.commands()

@@ -2,6 +2,8 @@
 
 Exact, reading by reading, while the ledger walks the plan: what each cut held back, when the last
 of it was stored, and how little and how much was stored in the steps that it touched and after it.
+A loss of storage is told the same way: what was captured before some time, and was stored after the
+loss or never, was lost by it or had not come by then.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ from numpy.typing import NDArray
 from harness.check.recorded import RecordedRun
 from harness.ledger.fates import BoolArray, Fates, Interval
 from harness.ledger.reconcile import BUCKETS_PER_STEP, Reconciliation
-from harness.scenario import Flap, Freeze, Kill, Outage, Partition, Reference, occurrences
+from harness.scenario import Flap, Freeze, Kill, Lose, Outage, Partition, Reference, occurrences
 from netem.conditions import whom_it_hits
 from reports.recording import Recovery, RunTime
 
@@ -31,6 +33,7 @@ class Cut:
     """One time at which concentrators were cut off, scenario seconds since the first step.
 
     ``hits`` is bool (concentrators,). ``first_step`` to ``last_step - 1`` are the steps it touches.
+    ``lost_before``, where storage was lost instead: captures before this interval are gone.
     """
 
     fault: str
@@ -39,6 +42,7 @@ class Cut:
     hits: BoolArray
     first_step: int
     last_step: int
+    lost_before: int | None = None
 
 
 class RecoveryAccount:
@@ -62,9 +66,16 @@ class RecoveryAccount:
         self.planned_per_step += np.bincount(due, minlength=plan.steps + 1)[: plan.steps]
         stored = fates.owed & fates.stored
         self._last_us = max(self._last_us, int(fates.first_stored_at_us[stored].max(initial=0)))
+        self.note_history(interval, fates)
         for entry in self._entries:
-            if interval < entry.cut.last_step:
+            if entry.cut.lost_before is None and interval < entry.cut.last_step:
                 entry.note(due, known.steps, fates, self._at_us(entry.cut.ends_s))
+
+    def note_history(self, interval: int, fates: Fates) -> None:
+        """Count what was lost of an interval, be it one of before the run."""
+        for entry in self._entries:
+            if entry.cut.lost_before is not None and interval < entry.cut.lost_before:
+                entry.hold(entry.meters, fates, self._at_us(entry.cut.ends_s))
 
     def recoveries(self, found: Reconciliation) -> tuple[Recovery, ...]:
         """Return what became of each cut; nothing where nobody knows what was stored when."""
@@ -130,13 +141,18 @@ class _Entry:
 
     def note(self, due: NDArray[np.int32], opened: int, fates: Fates, ends_us: int) -> None:
         touched = self.meters & (due >= self.cut.first_step) & (due < self.cut.last_step)
+        missing = self.hold(touched, fates, ends_us)
+        self.deferred += int(np.count_nonzero(missing & ~fates.owed & (due < opened)))
+
+    def hold(self, touched: BoolArray, fates: Fates, ends_us: int) -> BoolArray:
+        """Count which of ``touched`` came later than ``ends_us``; return those, owed or not."""
         missing = touched & ~(fates.stored & (fates.first_stored_at_us < ends_us))
         held_back = missing & fates.owed
         arrived = held_back & fates.stored
         self.held_back += int(np.count_nonzero(held_back))
         self.arrived += int(np.count_nonzero(arrived))
-        self.deferred += int(np.count_nonzero(missing & ~fates.owed & (due < opened)))
         self.last_us = max(self.last_us, int(fates.first_stored_at_us[arrived].max(initial=0)))
+        return missing
 
 
 def _cuts(run: RecordedRun) -> Iterator[Cut]:
@@ -151,6 +167,10 @@ def _cuts(run: RecordedRun) -> Iterator[Cut]:
                 spans = ((event.at, event.at + event.restart_after * run.scenario.speed),)
             case Freeze():
                 spans = ((event.at, event.at + event.lasts * run.scenario.speed),)
+            case Lose() if event.at < run.steps_opened() * step_s:
+                everybody = np.ones(run.grid.concentrators, np.bool_)
+                before = int(-(-event.before // step_s))
+                yield Cut(f"{event.do} {number}", event.at, event.at, everybody, 0, 0, before)
         for begins_s, ends_s in spans:
             if begins_s < run.steps_opened() * step_s:
                 first, last = int(begins_s // step_s), int(-(-ends_s // step_s))

@@ -106,6 +106,7 @@ class Ledger:
         events: what befalls meters.
         progress: called with each interval before it is judged, those of history (negative) first.
         watch: called with each interval of the run once it is judged.
+        watch_history: the same for those of before the run.
     """
 
     grid: Grid
@@ -120,6 +121,7 @@ class Ledger:
     events: MeterEvents | None = None
     progress: Callable[[int], None] = field(default=lambda interval: None)
     watch: Callable[[int, Interval, Fates], None] = field(default=lambda *found: None)
+    watch_history: Callable[[int, Fates], None] = field(default=lambda *found: None)
 
     @property
     def _plan(self) -> Plan:
@@ -159,7 +161,8 @@ class Ledger:
 
     def _judge_history(self, interval: int, found: Reconciliation) -> None:
         """Judge an interval of before the run, whose readings the store was given."""
-        counts, _ = self._judge_slot(interval, Interval.of_history(self.grid.meters), found)
+        counts, fates = self._judge_slot(interval, Interval.of_history(self.grid.meters), found)
+        self.watch_history(interval, fates)
         found.counts.add(
             Counts(
                 preloaded=counts.correct,

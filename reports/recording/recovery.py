@@ -27,6 +27,9 @@ class Recovery:
     ``lowest`` readings of anybody were stored for the first time in the leanest of the steps that
     it touches, for which the plan without a timeline has ``lowest_planned``; ``highest`` in the
     fullest step from its end to ``last_stored``.
+
+    Of a loss of storage, ``held_back`` are the readings captured before the time that it reached
+    back to, of before the run too, that were stored after it or never; ``lowest`` is nothing then.
     """
 
     __pydantic_config__ = _STRICT

@@ -94,6 +94,20 @@ def test_a_cut_that_held_nothing_back_has_nothing_to_catch_up() -> None:
     assert sentence(deferred).endswith("0 readings held back, 12 deferred")
 
 
+def test_a_loss_of_storage_says_how_many_readings_are_back_and_when() -> None:
+    loss = replace(OUTAGE, fault="lose 0", ended=OUTAGE.began, lowest_planned=0, lowest=0)
+    (line,) = recovery_lines(verdict_with(loss))
+    assert line.tone is Tone.GOOD
+    assert line.cells[4:7] == ("", "", "72.3 s")
+    assert line.sentence == (
+        "lose 0, 25.0 s (0:20), 333 concentrators: 116,666 readings lost, "
+        "the last of them stored 72.3 s after it ended, at 97.3 s (1:32)"
+    )
+    assert sentence(replace(loss, arrived=116_600)).endswith("at 97.3 s (1:32)")
+    nothing = replace(loss, held_back=0, arrived=0, last_stored=None)
+    assert sentence(nothing).endswith("333 concentrators: 0 readings lost")
+
+
 def test_a_step_that_brings_more_than_planned_is_no_dip() -> None:
     assert recovery_lines(verdict_with(replace(OUTAGE, lowest=91_000)))[0].cells[4] == (
         "91,000 (130 %)"

@@ -12,6 +12,8 @@ import pytest
 
 from harness.check.command import check_run, judge_run
 from harness.check.recovery import CUTS_MAX
+from harness.store.opening import open_store
+from harness.store.rows import Rows, Via
 from reports.recording import Metric, Recovery, RunRecord, RunTime, Verdict
 from tests.support.recorded_run import (
     BEGAN_S,
@@ -237,6 +239,58 @@ def test_a_run_without_cuts_says_when_its_last_reading_was_stored(tmp_path: Path
     verdict = verdict_of(recorded(tmp_path))
     assert verdict.recoveries == ()
     assert both(verdict.last_stored) == near(at_step(STEPS - 1, STORED_AFTER_S))
+
+
+LOSE = {"do": "lose", "at": "00:35", "before": "00:20"}
+"""Of the captures at 0:00 and 0:15, both stored in their steps."""
+
+
+def test_a_loss_is_told_by_what_was_stored_after_it(tmp_path: Path) -> None:
+    run = recorded(tmp_path, LOSE)
+    assert recovery_of(run).held_back == 0
+    late = stored_at_us(2.5, 1.0)
+    first_s = run.prepared.fleet.first_s
+    again = f"UPDATE readings SET stored_at = {late} WHERE captured_at = "
+    run.tamper(
+        f"{again} {first_s}", f"{again} {first_s + 900} AND meter < 7", f"{again} {first_s + 1800}"
+    )
+    found = recovery_of(run)
+    assert (found.fault, found.concentrators) == ("lose 0", run.prepared.grid.concentrators)
+    assert (found.held_back, found.arrived, found.deferred) == (METERS + 7, METERS + 7, 0)
+    assert both(found.began) == both(found.ended) == near(at_step(35 / 15))
+    assert both(found.last_stored) == near(at_step(2.5, 1.0))
+    assert found.caught_up_s == pytest.approx((2.5 - 35 / 15) * STEP_S / SPEED + 1.0, abs=0.01)
+    assert (found.lowest, found.lowest_planned) == (0, 0)
+
+
+def test_history_that_was_lost_and_is_back_is_preloaded_and_right(tmp_path: Path) -> None:
+    behaviour = {"mode": "push", "steps": STEPS, "preloaded": 3}
+    run = recorded(tmp_path, {**LOSE, "before": "00:00"}, behaviour=behaviour)
+    lacking = verdict_of(run)
+    (loss,) = lacking.recoveries
+    assert (loss.held_back, loss.arrived) == (3 * METERS, 0)
+    assert lacking.readings.preloaded_wrong == 3 * METERS
+    prepared = run.prepared
+    store = open_store(run.store, prepared.truth.profile.names, create=False)
+    every = np.arange(METERS)
+    for interval in range(-3, 0):
+        values, status = prepared.truth.registers(every, interval)
+        rows = Rows(
+            meter=every.astype(np.uint32),
+            profile=np.full(METERS, prepared.truth.profile.number, np.uint8),
+            captured_at_s=prepared.schedule.plan.captured_at(np.full(METERS, interval)),
+            status=status,
+            values=values,
+            via=np.full(METERS, Via.GAP_FILLING, np.uint8),
+        )
+        store.put(rows, {}, stored_at_us(3.0, interval * 0.1))
+    store.close()
+    back = verdict_of(run)
+    (loss,) = back.recoveries
+    assert (loss.held_back, loss.arrived) == (3 * METERS, 3 * METERS)
+    assert both(loss.last_stored) == near(at_step(3.0, -0.1))
+    assert (back.readings.preloaded, back.readings.preloaded_wrong) == (3 * METERS, 0)
+    assert back.readings.duplicated == back.readings.invented == back.readings.lost == 0
 
 
 def by_step(run: RecordedFolder) -> Iterator[int]:
