@@ -174,10 +174,12 @@ class PlainProgress:
     def __init__(self, console: Console) -> None:
         self._console = console
         self._next_s = 0.0
+        self._ended = False
 
     def show(self, standing: Shown) -> None:
         """Print a line when one is due."""
-        if standing.at.wall_s < self._next_s and not standing.last:
+        ends, self._ended = standing.last and not self._ended, standing.last
+        if standing.at.wall_s < self._next_s and not ends:
             return
         self._next_s = standing.at.wall_s + LINE_EVERY_S
         self.say(f"{standing.at.wall_s:7.1f} s  {standing.phase:<14} {standing.text}")

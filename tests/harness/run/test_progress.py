@@ -58,7 +58,8 @@ def test_a_log_tells_how_far_stores_are_filled_and_when_they_are() -> None:
         progress.show(filling(2.0, 0, 0.0))
         for wall_s in (3.0, 6.9, 7.0, 8.0):
             progress.show(filling(wall_s, 20_800_000, wall_s - 2))
-        progress.show(filling(9.0, 208_000_000, 7.0))
+        for wall_s in (9.0, 10.0):
+            progress.show(filling(wall_s, 208_000_000, wall_s - 2))
         progress.show(at(9.5))
         progress.show(at(14.0))
     begun, under_way, done, step = out.getvalue().splitlines()
