@@ -7,10 +7,10 @@ from typing import Final
 from fastapi import FastAPI
 
 from harness.api.application import guarded
-from harness.headend.api import commanding, events, exporting, metrics, queries
+from harness.headend.api import commanding, events, exporting, metrics, queries, recovering
 from harness.headend.api.shards import HeadEnd
 
-PARTS: Final = (queries, events, commanding, exporting, metrics)
+PARTS: Final = (queries, events, commanding, exporting, recovering, metrics)
 
 
 def application(head_end: HeadEnd, token: str) -> FastAPI:

@@ -18,6 +18,7 @@ PATHS = {
     "/alarms": {"get"},
     "/nodes": {"get"},
     "/export": {"get"},
+    "/recoveries": {"get", "post"},
     "/metrics": {"get"},
 }
 Shards = tuple[FakeShard, FakeShard]
@@ -25,6 +26,7 @@ CLOSED = [
     "/readings?meter=0",
     "/devices",
     "/gaps",
+    "/recoveries",
     "/commands",
     "/commands/1",
     "/export",
