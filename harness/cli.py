@@ -6,7 +6,6 @@ Whatever happens, the exit status is one of `harness.errors.ExitCode`: a usage e
 
 from __future__ import annotations
 
-import errno
 import os
 import sys
 import tempfile
@@ -16,13 +15,8 @@ from typing import Annotated, Final
 
 import typer
 
-from harness.errors import ExitCode, HarnessError, ScenarioError, causes
+from harness.errors import ENVIRONMENT_ERRORS, ExitCode, HarnessError, ScenarioError, causes
 from harness.verbs import fleets, machine, runs
-
-ENVIRONMENT_ERRORS: Final = frozenset(
-    {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOSPC, errno.EDQUOT, errno.EROFS}
-)
-"""Operating system errors that say that this machine cannot do it."""
 
 HELP: Final = """\
 Test a smart-metering head-end with thousands of emulated concentrators.

@@ -10,7 +10,8 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from harness.errors import ArgumentsError, ExitCode
+from harness.errors import ExitCode
+from harness.recorded_folder import reading, recorded_folder
 from harness.scenario import Scenario, json_schema_text
 
 
@@ -65,7 +66,7 @@ def serve(
 
 def check(run_folder: Path) -> ExitCode:
     """Judge a recorded run anew and return what its verdict means."""
-    folder = _recorded(run_folder)
+    folder = recorded_folder(run_folder)
     from harness.check.command import check_run
 
     return check_run(folder)
@@ -73,17 +74,12 @@ def check(run_folder: Path) -> ExitCode:
 
 def report(run_folder: Path) -> str:
     """Write the views of a recorded run anew and return where the report is."""
-    folder = _recorded(run_folder)
+    folder = recorded_folder(run_folder)
     from reports.views import write_views
 
-    write_views(folder)
+    with reading(folder):
+        write_views(folder)
     return str(folder / "report.html")
-
-
-def _recorded(folder: Path) -> Path:
-    if not (folder / "resolved.json").is_file():
-        raise ArgumentsError(f"{folder} is no recorded run: it has no resolved.json")
-    return folder.resolve()
 
 
 def validate(scenario: Scenario) -> str:

@@ -13,8 +13,9 @@ import typer
 
 from emulator.run_folder import RunFolder
 from harness.check.latency import merged_latencies
-from harness.check.recorded import SUMMARY
+from harness.check.recorded import SUMMARY, told_by_file
 from harness.errors import ArgumentsError, ExitCode
+from harness.recorded_folder import reading, recorded_folder
 from harness.run.facts import FACTS_FILE, RunFacts
 from reports.compare import (
     Comparison,
@@ -130,29 +131,28 @@ def _shares(noise: Mapping[str, str]) -> dict[str, float]:
 
 
 def _subject(folder: Path) -> Subject:
-    if not (folder / "resolved.json").is_file():
-        raise ArgumentsError(f"{folder} is no recorded run: it has no resolved.json")
-    path = folder.resolve()
-    return subject_of(RunRecord.load(path), _by_link(path))
+    path = recorded_folder(folder)
+    with reading(path):
+        return subject_of(RunRecord.load(path), _by_link(path))
 
 
 def _by_link(path: Path) -> dict[tuple[str, str], Any]:
     """Return the latencies of each series over each link class, as fleet and head-end told them.
 
     Raises:
-        ArgumentsError: what they told is damaged.
+        OSError, RecordError, ValueError: what they told is missing or damaged.
     """
-    try:
-        told = [
-            part
-            for file in sorted(RunFolder(path).ledger.glob(f"shard-*/{SUMMARY}"))
-            for part in json.loads(file.read_text())["latencies"]
-        ]
-        if (path / FACTS_FILE).is_file():
+    told: list[dict[str, str]] = []
+    for file in sorted(RunFolder(path).ledger.glob(f"shard-*/{SUMMARY}")):
+        with told_by_file(file):
+            told += json.loads(file.read_text())["latencies"]
+    if (path / FACTS_FILE).is_file():
+        with told_by_file(path / FACTS_FILE):
             told += RunFacts.load(path).latencies
+    try:
         return merged_latencies(told)
-    except (ValueError, KeyError, *DECODE_ERRORS) as error:
-        raise ArgumentsError(f"{path}: the latencies by link cannot be read: {error}") from error
+    except DECODE_ERRORS as error:
+        raise ValueError(f"the latencies by link: {error}") from error
 
 
 def _tell(found: Comparison, form: Format) -> None:

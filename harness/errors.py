@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Self
+from typing import Final, Self
+
+ENVIRONMENT_ERRORS: Final = frozenset(
+    {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOSPC, errno.EDQUOT, errno.EROFS}
+)
+"""Operating system errors that say that this machine cannot do it."""
 
 
 class ExitCode(IntEnum):

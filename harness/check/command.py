@@ -14,7 +14,7 @@ from harness.check.recovery import RecoveryAccount
 from harness.check.series import completeness, replace_series
 from harness.check.stores import open_stores, stored_events, stores_size_bytes
 from harness.check.verdict import conclude, unreadable
-from harness.errors import ArgumentsError, ExitCode
+from harness.errors import ExitCode
 from harness.ledger.fingerprint import (
     Fingerprint,
     changed_slots,
@@ -23,8 +23,9 @@ from harness.ledger.fingerprint import (
 )
 from harness.ledger.reconcile import Ledger
 from harness.read_back import doubts_of
+from harness.recorded_folder import reading, telling_damage
 from harness.store.errors import StoreError
-from reports.recording import RecordError, Sample, Verdict, write_verdict
+from reports.recording import Sample, Verdict, write_verdict
 from reports.terminal import print_summary
 from reports.views import write_views
 
@@ -61,16 +62,15 @@ def judge_run(path: Path, progress: Callable[[int], None] = lambda interval: Non
         progress: called with each interval before it is judged.
 
     Raises:
-        ArgumentsError: the record lacks a part or is damaged; says which.
+        UnreadableRunError: the record lacks a part or is damaged; says which.
     """
-    try:
+    with reading(path):
         run = RecordedRun.open(path)
         records = run.delivery_records()
         before = read_fingerprint(run.folder.ledger)
-    except (OSError, ValueError, KeyError) as error:
-        raise ArgumentsError(f"{path} cannot be judged: {error}") from error
     try:
-        return _judge(run, records, before, progress)
+        with telling_damage(path):
+            return _judge(run, records, before, progress)
     except StoreError as error:
         return Judgement(unreadable(run, str(error)))
 
@@ -119,16 +119,15 @@ def publish(path: Path, judgement: Judgement) -> ExitCode:
     """Write a judgement and the views into the run directory and print the summary.
 
     Raises:
-        ArgumentsError: a part of the record is damaged.
+        UnreadableRunError: a part of the record is damaged.
     """
-    try:
+    with reading(path):
         replace_series(path, judgement.samples)
         write_verdict(path, judgement.verdict)
         if judgement.fingerprint is not None:
             write_fingerprint(RunFolder(path).ledger, judgement.fingerprint)
-        print_summary(write_views(path))
-    except RecordError as error:
-        raise ArgumentsError(str(error)) from error
+        record = write_views(path)
+    print_summary(record)
     return EXIT_CODES[judgement.verdict.verdict]
 
 

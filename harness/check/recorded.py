@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, Self
 
 import numpy as np
+from pydantic import ValidationError
 
 from emulator.delivery_record import DeliveryRecord
 from emulator.fleet_config import FleetConfig
@@ -20,9 +22,11 @@ from emulator.run_folder import RunFolder
 from emulator.schedule import Schedule
 from harness.ledger.reconcile import Group, RunTimes
 from harness.load.clients.summary import LOAD_FOLDER
-from harness.run.facts import RunFacts
+from harness.recorded_folder import RESOLVED
+from harness.run.facts import FACTS_FILE, RunFacts
 from harness.scenario import Scenario
-from reports.recording import LabRecord
+from reports.recording import LabRecord, RecordError
+from reports.recording.errors import explain
 
 SUMMARY: Final = "summary.json"
 EXECUTIONS: Final = "executions.ndjson"
@@ -47,17 +51,21 @@ class RecordedRun:
 
         Raises:
             OSError: a part of the record is missing.
-            ValueError: a part of the record is not what it should be.
+            RecordError, ValueError: a part of the record is not what it should be.
         """
         folder = RunFolder(path)
-        scenario = Scenario.from_resolved((path / "resolved.json").read_text())
-        fleet = folder.fleet()
+        with told_by_file(path / RESOLVED):
+            scenario = Scenario.from_resolved((path / RESOLVED).read_text())
+        with told_by_file(folder.fleet_file):
+            fleet = folder.fleet()
+        with told_by_file(path / FACTS_FILE):
+            facts = RunFacts.load(path)
         grid = generate_grid(fleet.grid, fleet.behaviour, fleet.seed)
         plan = Plan(grid, fleet.behaviour, fleet.first_s, fleet.seed)
         truth = Truth(grid, fleet.behaviour, fleet.first_s, fleet.seed, folder=fleet.pattern_folder)
         schedule = Schedule.of(plan, fleet.outages)
         events = MeterEvents(fleet.events, plan)
-        return cls(folder, scenario, fleet, RunFacts.load(path), grid, schedule, truth, events)
+        return cls(folder, scenario, fleet, facts, grid, schedule, truth, events)
 
     def doubting(self, doubts: Sequence[str]) -> Self:
         """Return the same run with more reasons not to trust it."""
@@ -81,14 +89,17 @@ class RecordedRun:
         ]
 
     def summaries(self) -> list[dict[str, Any]]:
-        """Return the last word of every shard that wrote one."""
+        """Return the last word of every shard that wrote one. Raises `RecordError`."""
         paths = [self.folder.shard(shard) / SUMMARY for shard in range(self.fleet.shards)]
-        return [json.loads(path.read_text()) for path in paths if path.is_file()]
+        return [_object(path) for path in paths if path.is_file()]
 
     def client_summaries(self) -> list[dict[str, Any]]:
-        """Return the last word of every client of a system beside the head-end."""
+        """Return the last word of every client of a system beside the head-end.
+
+        Raises `RecordError`.
+        """
         paths = sorted((self.folder.path / LOAD_FOLDER).glob("client-*.json"))
-        return [json.loads(path.read_text()) for path in paths]
+        return [_object(path) for path in paths]
 
     def executions(self) -> list[dict[str, Any]]:
         """Return every command that an emulated meter carried out, in no particular order."""
@@ -147,3 +158,24 @@ class RecordedRun:
         for index, link in enumerate(self.fleet.grid.links):
             found.setdefault(link.profile, []).append(index)
         return found
+
+
+def _object(path: Path) -> dict[str, Any]:
+    with told_by_file(path):
+        found = json.loads(path.read_text())
+        if not isinstance(found, dict):
+            raise ValueError("not a JSON object")
+        return found
+
+
+@contextmanager
+def told_by_file(path: Path) -> Iterator[None]:
+    """Raise `RecordError` that says which file it is that does not hold what it should."""
+    try:
+        yield
+    except ValidationError as error:
+        raise RecordError(explain(error), path=path) from None
+    except KeyError as error:
+        raise RecordError(f"it lacks {error}", path=path) from error
+    except ValueError as error:
+        raise RecordError(str(error), path=path) from error

@@ -12,7 +12,6 @@ import numpy as np
 from emulator.identity import concentrator_name
 from harness.check.recorded import RecordedRun
 from harness.check.stores import open_stores
-from harness.errors import ArgumentsError
 from harness.explain import batteries, others
 from harness.explain.captures import RunCaptures
 from harness.explain.exchanges import Exchanges
@@ -24,10 +23,10 @@ from harness.explain.readings import CHOSEN, Concerned, conflicting, trace
 from harness.explain.story import Explanation, Listed, Listing
 from harness.explain.text import explanation_text, listing_text
 from harness.explain.topics import LAG, LINK, chosen, listing, verdict_of
+from harness.recorded_folder import LATEST, reading, recorded_folder
 from harness.store.errors import StoreError
-from reports.recording import RecordError, RunRecord
+from reports.recording import RunRecord
 
-LATEST: Final = Path("runs/latest")
 CHANGED: Final = "The store has changed"
 """How the verdict's note begins on a store that is not what it was."""
 WHOSE: Final = 5
@@ -45,21 +44,18 @@ def explain_run(folder: Path, check: str | None, *, most: int = 2, as_json: bool
         as_json: JSON instead of text.
 
     Raises:
-        ArgumentsError: no such run or check, or a part of the record is damaged; says what mends
-            it.
+        ArgumentsError: no such run or check, or a part of the record is missing or damaged; says
+            what mends it.
     """
     if check is None and not folder.exists() and len(folder.parts) == 1 and "." in folder.name:
         folder, check = LATEST, folder.name
-    if not (folder / "resolved.json").is_file():
-        raise ArgumentsError(f"{folder} is no recorded run: it has no resolved.json")
-    try:
+    recorded_folder(folder)
+    with reading(folder):
         record, run = RunRecord.load(folder), RecordedRun.open(folder)
         if check is None:
             listed = listing(record, run.scenario.limits.lag)
             return _json(listed) if as_json else listing_text(listed, str(folder))
         explanation = _explained(record, run, check, most)
-    except (OSError, ValueError, KeyError, RecordError) as error:
-        raise ArgumentsError(f"{folder} cannot be explained: {error}") from error
     return _json(explanation) if as_json else explanation_text(explanation)
 
 

@@ -6,12 +6,13 @@ Docstrings and help texts are what ``--help`` and the reference show.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import Annotated, Literal
 
 import typer
 
+from harness.recorded_folder import LATEST
+
 RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a recorded run.")]
-LATEST: Final = Path("runs/latest")
 
 
 def check(folder: RunArgument = LATEST) -> None:
