@@ -225,6 +225,8 @@ class BillingService:
         if self.standing.noted_until == today:
             return
         first: date = min(rates.month for rates in self.config.tariffs.rates).first
+        # What is forgotten at once needs no noting, wherever the clock was set to.
+        first = max(first, past_months(today, self.config.statistics_months))
         noted = self.standing.noted_until or await asyncio.to_thread(self.book.noted_until)
         begin = first if noted is None else max(first, noted - timedelta(days=LATE_DAYS))
         if begin < today:

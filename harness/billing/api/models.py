@@ -23,7 +23,9 @@ from harness.store.usage import NEVER
 
 RECORDS_MAX: Final = 1000
 _MWH_MAX: Final = 2**50
-_MS_MAX: Final = 253_402_300_799_000
+S_MAX: Final = 253_000_000_000
+"""In the year 9987: calendars end in 9999, and periods, months and clocks go on from here."""
+RATE_MAX: Final = 100_000
 Line = Mapping[str, int]
 
 
@@ -247,8 +249,8 @@ class Record(_Taken):
     """What a partition of a battery took in and gave out in [from_ms, to_ms), POSIX ms."""
 
     name: Annotated[str, Field(min_length=1, max_length=200)]
-    from_ms: Annotated[int, Field(ge=0, le=_MS_MAX)]
-    to_ms: Annotated[int, Field(ge=0, le=_MS_MAX)]
+    from_ms: Annotated[int, Field(ge=0, le=S_MAX * 1000)]
+    to_ms: Annotated[int, Field(ge=0, le=S_MAX * 1000)]
     charged_mwh: Annotated[int, Field(ge=0, le=_MWH_MAX)]
     discharged_mwh: Annotated[int, Field(ge=0, le=_MWH_MAX)]
 
@@ -274,7 +276,7 @@ class RecordsNoted(BaseModel):
 class Triple(_Taken):
     """The scenario clock: CLOCK_MONOTONIC, scenario POSIX seconds, rate."""
 
-    triple: tuple[float, float, Annotated[float, Field(gt=0)]]
+    triple: tuple[float, float, Annotated[float, Field(gt=0, le=RATE_MAX)]]
 
 
 class Recovery(BaseModel):

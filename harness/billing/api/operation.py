@@ -10,10 +10,12 @@ from typing import Final
 
 from fastapi import APIRouter
 
+from emulator.clock import ScenarioClock
 from harness.api.problems import ProblemError
 from harness.api.times import moment_text
 from harness.billing.api.asked import Asked, MonthName, month_of
 from harness.billing.api.models import (
+    S_MAX,
     BillingStatus,
     MonthAsked,
     MonthStanding,
@@ -44,9 +46,12 @@ async def status(service: Asked) -> BillingStatus:
 @router.post("/clock")
 async def set_clock(service: Asked, asked: Triple) -> Triple:
     """Start the scenario clock: from now on months and days end."""
-    if not all(map(math.isfinite, asked.triple)):
+    # What is not finite is within no bounds.
+    if not 0 <= ScenarioClock(*asked.triple).now_s() <= S_MAX:
         raise ProblemError(
-            HTTPStatus.UNPROCESSABLE_ENTITY, "the clock takes three finite numbers", field="triple"
+            HTTPStatus.UNPROCESSABLE_ENTITY,
+            "the clock would show no time from 1970 to 9987",
+            field="triple",
         )
     service.clock.start(*asked.triple)
     return asked
