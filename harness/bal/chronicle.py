@@ -10,8 +10,10 @@ brings orders, at the moment at which it was due, however late somebody looks.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from hashlib import blake2b
 from typing import Any, Final
 
 import trio
@@ -19,15 +21,13 @@ from structlog import get_logger
 
 from harness.bal.errors import CommandConflictError
 from harness.bal.happenings import TIME_PASSED, happen
-from harness.bal.journal import Entry, Event, Fate, Journal, JournalError, Order
+from harness.bal.journal import Entry, Event, Fate, Journal, JournalError, Order, Snapshot
 from harness.bal.model.batteries import Batteries
 from harness.bal.model.durable import decoded, encoded, restored, state_of
 from harness.bal.model.values import SourceOrder
 
 SNAPSHOT_EVENTS: Final = 20_000
 """Events after which the state is kept, so that a start need not go through more of them."""
-COMMANDS_MAX: Final = 1_000_000
-"""Names of commands remembered; an older one that comes again would be a new command."""
 RETRY_S: Final = 0.5
 log = get_logger(__name__)
 
@@ -38,6 +38,7 @@ class _Batch:
     orders: list[Order] = field(default_factory=list)
     fates: list[Order] = field(default_factory=list)
     learned: list[tuple[str, str]] = field(default_factory=list)
+    snapshot: Snapshot | None = None
     durable: trio.Event = field(default_factory=trio.Event)
 
 
@@ -49,6 +50,7 @@ class Chronicle:
         batteries: for a journal in which nothing has happened yet.
         commit_s: how long a commit waits for company, real seconds.
         released: told the orders of a commit once it is durable.
+        snapshot_events: events after which the state is kept, and old events may be dropped.
 
     Raises:
         JournalError, BatteryError: what the journal holds cannot be brought back.
@@ -61,14 +63,16 @@ class Chronicle:
         *,
         commit_s: float,
         released: Callable[[Sequence[Order]], None],
+        snapshot_events: int = SNAPSHOT_EVENTS,
     ) -> None:
         self._journal = journal
         self._commit_s = commit_s
         self._released = released
-        self._commands: dict[str, Event] = {}
+        self._snapshot_events = snapshot_events
+        self._commands: dict[str, bytes] = {}
+        self._kept = 0
         self.batteries = self._brought_back(batteries)
         self._event, self._order = journal.last()
-        self._kept = self._event
         self._batch = _Batch()
         self._under_way: _Batch | None = None
         self._filled = trio.Event()
@@ -85,8 +89,8 @@ class Chronicle:
             BatteryError: it cannot be; nothing has changed.
             CommandConflictError: the name is that of another command.
         """
-        if command is not None and (known := self._commands.get(command)) is not None:
-            if (known.kind, dict(known.details)) != (kind, dict(details)):
+        if command is not None and command in self._commands:
+            if self._commands[command] != _digest(kind, details):
                 raise CommandConflictError(command)
             return ()
         at_ms = max(at_ms, self.batteries.now_ms)
@@ -151,12 +155,13 @@ class Chronicle:
         if self._under_way is None:
             self._under_way, self._batch = self._batch, _Batch()
             self._filled = trio.Event()
+            # Of all that has happened, so it must go with the last of that.
+            self._under_way.snapshot = self._snapshot_to_keep()
         batch = self._under_way
-        entry = Entry(batch.events, batch.orders, batch.fates, batch.learned)
-        state = self._state_to_keep()
+        entry = Entry(batch.events, batch.orders, batch.fates, batch.learned, batch.snapshot)
         while True:
             try:
-                await trio.to_thread.run_sync(self._write, entry, state)
+                await trio.to_thread.run_sync(self._journal.append, entry)
             except JournalError as error:
                 log.warning("commit failed, trying again", error=str(error))
                 await trio.sleep(RETRY_S)
@@ -168,17 +173,12 @@ class Chronicle:
         self._released(batch.orders)
         batch.durable.set()
 
-    def _write(self, entry: Entry, state: tuple[int, bytes] | None) -> None:
-        self._journal.append(entry)
-        if state is not None:
-            self._journal.keep(*state)
-
-    def _state_to_keep(self) -> tuple[int, bytes] | None:
+    def _snapshot_to_keep(self) -> Snapshot | None:
         """Return the state, now and then, with the event after which it holds: the last one."""
-        if self._event - self._kept < SNAPSHOT_EVENTS:
+        if self._event - self._kept < self._snapshot_events:
             return None
         self._kept = self._event
-        return self._event, encoded(state_of(self.batteries))
+        return Snapshot(self._event, encoded(state_of(self.batteries)))
 
     def _note(
         self,
@@ -190,8 +190,7 @@ class Chronicle:
     ) -> Sequence[Order]:
         self._event += 1
         event = Event(self._event, at_ms, kind, details, command)
-        if command is not None:
-            self._remember(event)
+        self._remember(event)
         orders = [self._ordered(event, one.source, one.current_ma) for one in told]
         self._batch.events.append(event)
         self._batch.orders += orders
@@ -203,21 +202,28 @@ class Chronicle:
         return Order(self._order, event.sequence, source, current_ma)
 
     def _remember(self, event: Event) -> None:
-        assert event.command is not None
-        self._commands[event.command] = event
-        if len(self._commands) > COMMANDS_MAX:
+        """Remember what a command was; the oldest that is known may be a new one next time."""
+        if event.command is None:
+            return
+        self._commands[event.command] = _digest(event.kind, event.details)
+        if len(self._commands) > self._journal.kept.commands:
             del self._commands[next(iter(self._commands))]
 
     def _brought_back(self, fresh: Callable[[], Batteries]) -> Batteries:
         kept = self._journal.snapshot()
         if kept is None:
             # What a file says about the begin counts once: the file may be another next time.
-            kept = 0, encoded(state_of(fresh()))
-            self._journal.keep(*kept)
-        after, batteries = kept[0], restored(decoded(kept[1]))
-        for event in self._journal.events():
-            if event.command is not None:
-                self._remember(event)
-            if event.sequence > after:
-                happen(batteries, event.kind, event.details, event.at_ms)
+            kept = Snapshot(0, encoded(state_of(fresh())))
+            self._journal.append(Entry(snapshot=kept))
+        self._kept = kept.sequence
+        for command in self._journal.commands():
+            self._remember(command)
+        batteries = restored(decoded(kept.state))
+        for event in self._journal.events(kept.sequence):
+            happen(batteries, event.kind, event.details, event.at_ms)
         return batteries
+
+
+def _digest(kind: str, details: Mapping[str, Any]) -> bytes:
+    """Return what tells one command from another of the same name."""
+    return blake2b(json.dumps([kind, details], sort_keys=True).encode(), digest_size=16).digest()

@@ -79,5 +79,8 @@ class BalConfig(_Frozen):
     """Real seconds that an answer of a battery may take."""
     concurrency: Annotated[int, Field(ge=1)] = 512
     """Batteries that are read at once, for readings that nobody waits for."""
+    journal_events: Annotated[int, Field(ge=1)] | None = 1_000_000
+    """Newest events that the journal keeps for whoever reads it, beside what a restart needs; older
+    ones are dropped now and then. None: it keeps all, as the record of a run."""
     group_commit_s: Annotated[float, Field(ge=0)] = 0.01
     """How long a commit waits for company, real seconds."""

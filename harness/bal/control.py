@@ -7,7 +7,7 @@ clock      triple                                       {}: the scenario clock r
 batteries  after, count                                 total, names and kinds
 status     name                                         one snapshot, see `status_answer`
 location   name                                         point, or None
-flows      from_ms, to_ms: None for now                the virtual meters' records
+flows      from_ms, to_ms: None for now                the virtual meters' records, durable
 command    kind, details, id: may be left out           {}: it is durable
 counts     —                                            counters, commits, batteries, online
 stop       —                                            {}: then the layer ends
@@ -24,6 +24,7 @@ from typing import Any, Final
 
 from harness.bal import errors
 from harness.bal.happenings import (
+    FORGET,
     MAKE_AGGREGATOR,
     MAKE_BATTERY,
     MAKE_SPLITTER,
@@ -39,7 +40,7 @@ from protocols.framing import Message
 
 NAMES_MAX: Final = 10_000
 COMMANDS: Final = frozenset(
-    {MAKE_BATTERY, MAKE_AGGREGATOR, MAKE_SPLITTER, REMOVE, SET_CURRENT, SCHEDULE, SETTLE}
+    {MAKE_BATTERY, MAKE_AGGREGATOR, MAKE_SPLITTER, REMOVE, SET_CURRENT, SCHEDULE, SETTLE, FORGET}
 )
 """What people may let happen; the rest happens by itself."""
 KINDS: Final[Mapping[type[Exception], str]] = {

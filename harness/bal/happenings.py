@@ -83,6 +83,11 @@ def _settle(batteries: Batteries, details: Details, at_ms: int) -> Sequence[Sour
     return batteries.due(at_ms)
 
 
+def _forget(batteries: Batteries, details: Details, at_ms: int) -> Sequence[SourceOrder]:
+    batteries.forget(min(at_ms, details["before_ms"]))
+    return batteries.due(at_ms)
+
+
 def _pass(batteries: Batteries, details: Details, at_ms: int) -> Sequence[SourceOrder]:
     return batteries.due(at_ms)
 
@@ -96,6 +101,8 @@ SCHEDULE: Final = "schedule"
 READ: Final = "read"
 LOST: Final = "lost"
 SETTLE: Final = "settle"
+FORGET: Final = "forget"
+"""What virtual meters registered before a moment has been exported: nobody will ask for it."""
 TIME_PASSED: Final = "time passed"
 
 HAPPENINGS: Final[Mapping[str, Happening]] = {
@@ -108,6 +115,7 @@ HAPPENINGS: Final[Mapping[str, Happening]] = {
     READ: _read,
     LOST: _lost,
     SETTLE: _settle,
+    FORGET: _forget,
     TIME_PASSED: _pass,
 }
 

@@ -6,6 +6,10 @@ snapshot and let the events behind it happen once more. A command is accepted wh
 durable, and an order leaves for a battery only after the event that caused it; so nothing accepted
 is lost, and nothing is ordered that a restart would not know of.
 
+What a snapshot has made dispensable may be dropped, in the same transaction as the snapshot: old
+events, but for the newest commands, whose names must be known when they come again; and what was
+ordered because of them, but for open orders and the last of each battery.
+
 SQLite in WAL mode with full synchronisation: what a call of `Journal.append` has written survives
 a SIGKILL and a power cut. One process has it open at a time.
 """
@@ -26,8 +30,9 @@ CREATE TABLE IF NOT EXISTS events (
     at_ms INTEGER NOT NULL,
     kind TEXT NOT NULL,
     details TEXT NOT NULL,
-    command TEXT UNIQUE
+    command TEXT
 ) STRICT;
+CREATE INDEX IF NOT EXISTS commands ON events (sequence) WHERE command IS NOT NULL;
 CREATE TABLE IF NOT EXISTS orders (
     sequence INTEGER PRIMARY KEY,
     event INTEGER NOT NULL,
@@ -48,6 +53,17 @@ CREATE TABLE IF NOT EXISTS snapshots (
 ) STRICT;
 """
 
+_DROP_EVENTS: Final = """
+DELETE FROM events WHERE sequence <= :until AND (command IS NULL OR sequence <= coalesce((
+    SELECT sequence FROM events WHERE command IS NOT NULL
+    ORDER BY sequence DESC LIMIT 1 OFFSET :commands
+), 0))
+"""
+_DROP_ORDERS: Final = """
+DELETE FROM orders WHERE event <= :until AND fate IS NOT NULL
+AND sequence < (SELECT max(sequence) FROM orders)
+AND sequence NOT IN (SELECT max(sequence) FROM orders WHERE sent IS NOT NULL GROUP BY source)
+"""
 Fate: TypeAlias = Literal["executed", "in force", "superseded", "refused", "lost"]
 """What became of an order: the battery said so; it did that already; a later one took its place
 before it was sent; the battery refused; not known, as the battery went out of reach."""
@@ -68,7 +84,7 @@ class Event:
     """Something that happened.
 
     Attributes:
-        sequence: from 1, without gaps.
+        sequence: from 1, without gaps, until old ones are dropped.
         at_ms: scenario time.
         kind: what; `harness.bal.happenings` knows the words.
         details: what else there is to it, JSON.
@@ -111,17 +127,45 @@ class Entry:
     learned: Sequence[tuple[str, str]] = ()
     """What was learned of a source, JSON, in place of what was known of it; see `Journal.learned`.
     """
+    snapshot: Snapshot | None = None
+    """What holds after all that."""
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The state after event ``sequence``, in place of the one kept before."""
+
+    sequence: int
+    state: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """How much stays that a snapshot has made dispensable.
+
+    Attributes:
+        events: the newest events that stay in any case, at least 1; None: all.
+        commands: the newest commands that stay, and whose names are known.
+    """
+
+    events: int | None = None
+    commands: int = 250_000
 
 
 class Journal:
     """The file, open for one process. Methods block, and may be called from any one thread.
 
+    Args:
+        path: of the file.
+        kept: how much stays when there is a snapshot.
+
     Raises:
         JournalError: it cannot be opened; every method raises it when the disk fails.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, kept: Kept | None = None) -> None:
         self._path = path
+        self.kept = Kept() if kept is None else kept
         try:
             self._file = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
             self._file.execute("PRAGMA locking_mode = EXCLUSIVE")
@@ -148,33 +192,33 @@ class Journal:
                 self._file.executemany(
                     "INSERT OR REPLACE INTO learned VALUES (?, ?)", entry.learned
                 )
+                if entry.snapshot is not None:
+                    self._keep(entry.snapshot)
                 self._file.execute("COMMIT")
             except BaseException:
                 self._file.execute("ROLLBACK")
                 raise
 
-    def keep(self, sequence: int, state: bytes) -> None:
-        """Keep the state after event ``sequence``, in place of the one kept before."""
-        with _failing(self._path):
-            self._file.execute(
-                "INSERT OR REPLACE INTO snapshots VALUES (1, ?, ?)", (sequence, state)
-            )
-
-    def snapshot(self) -> tuple[int, bytes] | None:
-        """Return the last state kept, and the event after which it held."""
+    def snapshot(self) -> Snapshot | None:
+        """Return the last state kept."""
         with _failing(self._path):
             row = self._file.execute("SELECT sequence, state FROM snapshots").fetchone()
-        return None if row is None else (row[0], row[1])
+        return None if row is None else Snapshot(*row)
 
     def events(self, after: int = 0) -> Iterator[Event]:
         """Yield the events behind ``after``, in order."""
         yield from _events(self._path, self._file, after)
 
-    def command(self, name: str) -> Event | None:
-        """Return the event that somebody asked for under ``name``."""
+    def commands(self) -> Iterator[Event]:
+        """Yield the newest commands, as many as are kept, in order."""
         with _failing(self._path):
-            row = self._file.execute("SELECT * FROM events WHERE command = ?", (name,)).fetchone()
-        return None if row is None else _event(row)
+            rows = self._file.execute(
+                "SELECT * FROM (SELECT * FROM events WHERE command IS NOT NULL"
+                " ORDER BY sequence DESC LIMIT ?) ORDER BY sequence",
+                (self.kept.commands,),
+            )
+            for row in rows:
+                yield _event(row)
 
     def open_orders(self) -> list[Order]:
         """Return the orders whose fate is not known, in order."""
@@ -210,6 +254,16 @@ class Journal:
     def close(self) -> None:
         """Close the file; idempotent."""
         self._file.close()
+
+    def _keep(self, snapshot: Snapshot) -> None:
+        """Keep a snapshot and drop what it has made dispensable, as far as that is wanted."""
+        row = (snapshot.sequence, snapshot.state)
+        self._file.execute("INSERT OR REPLACE INTO snapshots VALUES (1, ?, ?)", row)
+        if self.kept.events is None:
+            return
+        until = snapshot.sequence - self.kept.events
+        self._file.execute(_DROP_EVENTS, {"until": until, "commands": self.kept.commands})
+        self._file.execute(_DROP_ORDERS, {"until": until})
 
 
 def read_journal(path: Path) -> tuple[list[Event], list[Order]]:

@@ -22,7 +22,7 @@ from harness.bal.drivers import DRIVERS, Memory
 from harness.bal.errors import BatteryError
 from harness.bal.happenings import reading_details
 from harness.bal.interface import endpoint_of
-from harness.bal.journal import Fate, Journal, Order
+from harness.bal.journal import Fate, Journal, Kept, Order
 from harness.bal.keeper import Keeper
 from harness.bal.model.batteries import Batteries
 from harness.bal.model.physical import Physical
@@ -56,7 +56,7 @@ class BatteryLayer:
         self.config = config
         self.counts: Counter[str] = Counter()
         self._clock = clock
-        self._journal = Journal(config.journal)
+        self._journal = Journal(config.journal, Kept(config.journal_events))
         self._sent = self._journal.last_sent()
         self._learned = self._journal.learned()
         self.chronicle = Chronicle(

@@ -133,6 +133,7 @@ def bal_config(
     return BalConfig(
         control_socket=socket,
         journal=folder / JOURNAL,
+        journal_events=None,
         topology=write_topology(folder, bal, grid),
         endpoints={
             battery_name(number): Endpoint(

@@ -5,6 +5,11 @@ the account is a list of stretches with running totals at the start of each. Any
 interval then costs one search. A stretch ends when the current, or the voltage at which it is
 metered, changes, or when a settlement adjusts the balance. Nothing is sampled, so nothing is read
 over or under, however long a stretch lasts.
+
+An account is bounded. Where it has become long, what is old is kept by the quarter of an hour, as
+a meter keeps its load profile: of the old stretches those stay in which a quarter ends, so that
+every interval of whole quarters is as exact as before, and a question about another one is answered
+for the whole quarters, which the record says. What is older than all that fits is forgotten.
 """
 
 from __future__ import annotations
@@ -12,9 +17,17 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from harness.bal.model.values import FlowRecord
+
+STRETCHES_MAX: Final = 4_096
+"""Stretches of one account: 42 days, if something changes in every quarter of an hour."""
+FINE: Final = 1_024
+"""The newest stretches, which are always all there."""
+OLD_MAX: Final = 2_048
+"""Older stretches that are left when an account is made shorter."""
+QUARTER_MS: Final = 900_000
 
 
 class Stretch(NamedTuple):
@@ -47,13 +60,18 @@ class Stretch(NamedTuple):
 
 
 class Account:
-    """The charge one partition owns, and the virtual meter in front of it."""
+    """The charge one partition owns, and the virtual meter in front of it.
 
-    __slots__ = ("_starts", "_stretches")
+    Attributes:
+        fine_ms: after this every change is there; before, what is needed for whole quarters.
+    """
 
-    def __init__(self, stretches: Iterable[Stretch]) -> None:
+    __slots__ = ("_starts", "_stretches", "fine_ms")
+
+    def __init__(self, stretches: Iterable[Stretch], fine_ms: int = 0) -> None:
         self._stretches = list(stretches)
         self._starts = [stretch.start_ms for stretch in self._stretches]
+        self.fine_ms = fine_ms
 
     @classmethod
     def opened(cls, at_ms: int, balance_ma_ms: int, voltage_mv: int) -> Account:
@@ -87,15 +105,21 @@ class Account:
         adjusted = self._stretches[-1].adjusted_ma_ms - self._stretches[index].adjusted_ma_ms
         return self.balance_at(at_ms) + adjusted
 
-    def flow(self, at_ms: int, current_ma: int, voltage_mv: int) -> None:
-        """Let ``current_ma`` flow from ``at_ms`` on, which is not before the last change."""
+    def flow(
+        self, at_ms: int, current_ma: int, voltage_mv: int, asked_ms: int | None = None
+    ) -> None:
+        """Let ``current_ma`` flow from ``at_ms`` on, which is not before the last change.
+
+        ``asked_ms`` is a moment of which the charge will still be asked for, however old it is.
+        """
         last = self._stretches[-1]
         # While nothing flows the voltage meters nothing, and a stretch for it would be waste.
         if last.current_ma == current_ma and (voltage_mv == last.voltage_mv or not current_ma):
             return
-        self._append(last.at(at_ms)._replace(current_ma=current_ma, voltage_mv=voltage_mv))
+        now = last.at(at_ms)._replace(current_ma=current_ma, voltage_mv=voltage_mv)
+        self._append(now, asked_ms)
 
-    def adjust(self, at_ms: int, amount_ma_ms: int) -> None:
+    def adjust(self, at_ms: int, amount_ma_ms: int, asked_ms: int | None = None) -> None:
         """Add ``amount_ma_ms``, which may be negative, to the balance without any flow."""
         if not amount_ma_ms:
             return
@@ -104,7 +128,8 @@ class Account:
             now._replace(
                 balance_ma_ms=now.balance_ma_ms + amount_ma_ms,
                 adjusted_ma_ms=now.adjusted_ma_ms + amount_ma_ms,
-            )
+            ),
+            asked_ms,
         )
 
     def exhausted_ms(self, capacity_ma_ms: int) -> int | None:
@@ -121,9 +146,12 @@ class Account:
         return None
 
     def record(self, name: str, source: str, from_ms: int, to_ms: int) -> FlowRecord:
-        """Return what was metered in ``[from_ms, to_ms)``; what was forgotten is not in it."""
-        from_ms = max(from_ms, self._starts[0])
-        to_ms = max(from_ms, to_ms)
+        """Return what was metered in ``[from_ms, to_ms)``; what was forgotten is not in it.
+
+        Where only whole quarters are known, it is of the quarters in which these moments lie.
+        """
+        from_ms = self._known(from_ms)
+        to_ms = max(from_ms, self._known(to_ms))
         first, last = self._before(from_ms), self._before(to_ms)
         return FlowRecord(
             name=name,
@@ -149,9 +177,31 @@ class Account:
         index = max(0, bisect_left(self._starts, at_ms) - 1)
         return self._stretches[index].at(at_ms)
 
-    def _append(self, stretch: Stretch) -> None:
+    def _known(self, at_ms: int) -> int:
+        """Return the last moment up to ``at_ms`` of which the totals are known."""
+        if at_ms <= self.fine_ms:
+            at_ms -= at_ms % QUARTER_MS
+        return max(at_ms, self._starts[0])
+
+    def _append(self, stretch: Stretch, asked_ms: int | None) -> None:
         self._stretches.append(stretch)
         self._starts.append(stretch.start_ms)
+        if len(self._stretches) > STRETCHES_MAX:
+            self._shorten(asked_ms)
+
+    def _shorten(self, asked_ms: int | None) -> None:
+        """Keep of what is old where quarters end, the first, and the stretch of ``asked_ms``."""
+        fine = len(self._stretches) - FINE
+        asked = -1 if asked_ms is None else max(0, bisect_right(self._starts, asked_ms) - 1)
+        kept = [at for at in range(fine) if at in (0, asked) or self._holds_quarter(at)]
+        kept = kept[-OLD_MAX:]
+        self.fine_ms = self._starts[fine]
+        self._stretches = [*[self._stretches[at] for at in kept], *self._stretches[fine:]]
+        self._starts = [stretch.start_ms for stretch in self._stretches]
+
+    def _holds_quarter(self, index: int) -> bool:
+        """Return whether the totals at the end of a quarter are those of a stretch."""
+        return self._starts[index + 1] // QUARTER_MS > self._starts[index] // QUARTER_MS
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ A refused request raises a `BatteryError` and changes nothing.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Final
 
 from harness.bal.errors import CurrentOutOfRangeError, TimeOrderError, TopologyError
 from harness.bal.model.accounting import ClosedAccount
@@ -35,6 +36,9 @@ from harness.bal.model.values import (
     Status,
     Values,
 )
+
+CLOSED_MAX: Final = 1_000
+"""Accounts of removed partitions that are kept; older ones are forgotten."""
 
 
 class Batteries:
@@ -343,11 +347,15 @@ class Batteries:
             self.engine.look_at(battery)
 
     def forget(self, before_ms: int) -> None:
-        """Drop records of flows before ``before_ms``; later intervals stay exact."""
+        """Drop records of flows before ``before_ms``; later intervals stay exact.
+
+        What is still needed to hold accounts against the last readings stays.
+        """
         for splitter in self._splitters():
+            newest_ms = splitter.source.status().newest_ms
             for holding in splitter.holdings:
-                if holding.account is not None:
-                    holding.account.forget(before_ms)
+                if holding.account is not None and newest_ms is not None:
+                    holding.account.forget(min(before_ms, newest_ms))
         self.closed_accounts = [one for one in self.closed_accounts if one.closed_ms >= before_ms]
 
     def _splitters(self) -> list[Splitter]:
@@ -375,6 +383,7 @@ class Batteries:
         if account is not None:
             source = partition.divider.source.name
             self.closed_accounts.append(ClosedAccount(partition.name, source, self.now_ms, account))
+            del self.closed_accounts[:-CLOSED_MAX]
 
 
 def _limits(values: Values) -> tuple[int, int]:

@@ -63,6 +63,7 @@ class SplitterState:
     shares: tuple[Share, ...]
     ordered_ma: tuple[int, ...]
     accounts: tuple[Stretches, ...]
+    fine_ms: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +83,7 @@ class ClosedState:
     source: str
     closed_ms: int
     stretches: Stretches
+    fine_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +130,9 @@ def state_of(batteries: Batteries) -> State:
             for name, one in engine.schedules.items()
         ),
         closed=tuple(
-            ClosedState(one.name, one.source, one.closed_ms, one.account.stretches)
+            ClosedState(
+                one.name, one.source, one.closed_ms, one.account.stretches, one.account.fine_ms
+            )
             for one in batteries.closed_accounts
         ),
         orders=dict(engine.orders),
@@ -149,7 +153,7 @@ def restored(state: State) -> Batteries:
     for one in state.schedules:
         engine.schedules[one.name] = Schedule(one.name, one.standing_ma, one.windows)
     batteries.closed_accounts += [
-        ClosedAccount(one.name, one.source, one.closed_ms, Account(one.stretches))
+        ClosedAccount(one.name, one.source, one.closed_ms, Account(one.stretches, one.fine_ms))
         for one in state.closed
     ]
     engine.orders.update(state.orders)
@@ -195,14 +199,15 @@ def _source(battery: Physical) -> SourceState:
 
 
 def _splitter(splitter: Splitter) -> SplitterState:
-    accounts = [one.account.stretches for one in splitter.holdings if one.account is not None]
+    accounts = [one.account for one in splitter.holdings if one.account is not None]
     return SplitterState(
         make="splitter",
         source=splitter.source.name,
         policy=splitter.policy,
         shares=tuple(Share(one.name, one.share_ppm) for one in splitter.holdings[:-1]),
         ordered_ma=tuple(one.ordered_ma for one in splitter.partitions),
-        accounts=tuple(accounts),
+        accounts=tuple(account.stretches for account in accounts),
+        fine_ms=tuple(account.fine_ms for account in accounts),
     )
 
 
@@ -227,6 +232,7 @@ def _refill(splitter: Splitter | None, made: SplitterState) -> None:
     assert splitter is not None, "it was made"
     for partition, ordered_ma in zip(splitter.partitions, made.ordered_ma, strict=True):
         partition.ordered_ma = ordered_ma
-    for holding, stretches in zip(splitter.holdings, made.accounts, strict=False):
-        holding.account = Account(stretches)
+    fine_ms = made.fine_ms or [0] * len(made.accounts)
+    for holding, stretches, fine in zip(splitter.holdings, made.accounts, fine_ms, strict=False):
+        holding.account = Account(stretches, fine)
     splitter.forget()

@@ -132,7 +132,8 @@ class Splitter:
         for holding in self.holdings:
             if holding.account is not None and newest_ms is not None:
                 measured = holding.current.charge_ma_ms
-                holding.account.adjust(at_ms, measured - holding.account.corrected_at(newest_ms))
+                amount = measured - holding.account.corrected_at(newest_ms)
+                holding.account.adjust(at_ms, amount, newest_ms)
         self.forget()
 
     def release(self, partition: Partition) -> bool:
@@ -143,8 +144,9 @@ class Splitter:
         rest.share_ppm += holding.share_ppm
         if holding.account is not None and rest.account is not None:
             balance, now_ms = holding.balance_at(self.moment.now_ms), self.moment.now_ms
-            holding.account.adjust(now_ms, -balance)
-            rest.account.adjust(now_ms, balance)
+            newest_ms = self.source.status().newest_ms
+            holding.account.adjust(now_ms, -balance, newest_ms)
+            rest.account.adjust(now_ms, balance, newest_ms)
         self.forget()
         return not self.partitions
 
@@ -248,7 +250,7 @@ class Partition(Battery):
         voltage_mv = status.current.voltage_mv or status.expected.voltage_mv
         metered_mv = account.voltage_mv
         if current_ma != self.ordered_ma or _differs(voltage_mv, metered_mv):
-            account.flow(self.divider.moment.now_ms, current_ma, voltage_mv)
+            account.flow(self.divider.moment.now_ms, current_ma, voltage_mv, status.newest_ms)
             self.ordered_ma = current_ma
             self.forget()
 

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from random import Random
+from unittest import mock
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.bal.model.accounting import Account
+from harness.bal.model import accounting
+from harness.bal.model.accounting import QUARTER_MS, Account
 from harness.bal.model.values import MA_MS_PER_MAH
 from tests.support.battery_model import AH, HOUR_MS
 
@@ -97,6 +100,51 @@ def test_records_agree_with_counting_every_millisecond(seed: int) -> None:
     assert record.discharged_nj == 3 * record.discharged_ma_ms
     before = sum(charged - given + more for charged, given, more in counted[:from_ms])
     assert record.opening_ma_ms == before
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_a_long_account_is_bounded_and_exact_for_whole_quarters_of_an_hour(seed: int) -> None:
+    """Beside one that keeps everything; 200 stretches stand for the 4,096."""
+    random = Random(seed)
+    shortest_ms = random.choice((1_000, 60_000, 800_000))
+    with mock.patch.multiple(accounting, STRETCHES_MAX=200, FINE=50, OLD_MAX=120):
+        bounded = Account.opened(0, AH, VOLT)
+        asked_ms = at_ms = 0
+        changes = []
+        for _ in range(random.randint(150, 900)):
+            at_ms += random.randint(0, shortest_ms)
+            if random.random() < 0.01:
+                asked_ms = at_ms
+            changes.append((at_ms, random.randint(-50, 50), random.randint(-9, 9), asked_ms))
+        for at_ms, current_ma, amount, asked_ms in changes:
+            bounded.flow(at_ms, current_ma, VOLT, asked_ms)
+            bounded.adjust(at_ms, amount, asked_ms)
+        assert len(bounded.stretches) <= 200
+    whole = Account.opened(0, AH, VOLT)
+    for at_ms, current_ma, amount, asked_ms in changes:
+        whole.flow(at_ms, current_ma, VOLT, asked_ms)
+        whole.adjust(at_ms, amount, asked_ms)
+    end_ms = at_ms + 10
+    first_ms = bounded.stretches[0].start_ms
+    spans = [random.choices(range(first_ms, end_ms), k=2) for _ in range(50)]
+    for from_ms, to_ms in map(sorted, [*spans, [max(first_ms, bounded.fine_ms), end_ms]]):
+        record = bounded.record("p", "a", from_ms, to_ms)
+        expected = whole.record("p", "a", record.from_ms, record.to_ms)
+        if record.from_ms == first_ms:
+            # What was adjusted in the first moment that is left is in its opening.
+            adjusted = expected.adjusted_ma_ms - record.adjusted_ma_ms
+            opening = expected.opening_ma_ms + adjusted
+            expected = replace(
+                expected, opening_ma_ms=opening, adjusted_ma_ms=record.adjusted_ma_ms
+            )
+        assert record == expected
+        for told_ms, at_ms in ((record.from_ms, from_ms), (record.to_ms, to_ms)):
+            quarter_ms = max(first_ms, at_ms - at_ms % QUARTER_MS, record.from_ms)
+            assert told_ms == (at_ms if at_ms > bounded.fine_ms else quarter_ms)
+    if asked_ms >= first_ms:
+        assert bounded.corrected_at(asked_ms) == whole.corrected_at(asked_ms)
+    again = Account(bounded.stretches, bounded.fine_ms)
+    assert again.record("p", "a", 0, end_ms) == bounded.record("p", "a", 0, end_ms)
 
 
 def test_a_milliampere_hour_is_what_its_name_says() -> None:
