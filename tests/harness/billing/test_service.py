@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,14 @@ import pytest
 from pydantic import ValidationError
 
 from harness.billing.config import BillingConfig
-from harness.billing.errors import OverlapError, RatesChangedError, UnknownPartitionError
+from harness.billing.errors import (
+    OverlapError,
+    RatesChangedError,
+    RecoveringError,
+    UnknownPartitionError,
+)
 from harness.billing.service import BillingService, VirtualMeterRecord
+from harness.headend.api.client import RefusedError
 from tests.support.billing import (
     AT_S,
     BEGIN_S,
@@ -177,6 +184,88 @@ def test_records_that_share_time_are_refused(tmp_path: Path, from_ms: int, to_ms
 def test_a_partition_behind_no_meter_is_named(tmp_path: Path) -> None:
     with service(tmp_path) as billing, pytest.raises(UnknownPartitionError, match="'attic'"):
         asyncio.run(billing.note_virtual_meters([record("attic")]))
+
+
+def told(**changes: Any) -> dict[str, Any]:
+    """Return a recovery of all of March, as a shard tells it."""
+    recovery = {"id": 1, "from_s": BEGIN_S, "to_s": END_S, "asked_at_us": 1_000_000}
+    return recovery | {"missing": 9, "read": 4, "given_up": 1, "ended_at_us": None} | changes
+
+
+@contextmanager
+def over_shards(folder: Path, *shards: FakeShard, **changes: Any) -> Iterator[BillingService]:
+    """A service that asks shards, for the length of a ``with``."""
+    sockets = [shard.path for shard in shards]
+    config(folder)
+    behind = (METERS + number for number in range(len(shards) - 1))
+    with (folder / "provisioning" / "concentrators.csv").open("a") as file:
+        file.writelines(f"{number},{first},1\n" for number, first in enumerate(behind, 1))
+    with ExitStack() as stack:
+        for shard in shards:
+            stack.enter_context(served(shard))
+        yield stack.enter_context(service(folder, stores=[], control_sockets=sockets, **changes))
+
+
+def shards_of(folder: Path, *recoveries: list[dict[str, Any]]) -> list[FakeShard]:
+    return [
+        FakeShard(folder / f"{number}.sock", {"recoveries": known, "recover": {}, "gaps": []})
+        for number, known in enumerate(recoveries)
+    ]
+
+
+def test_a_month_is_read_again_from_the_capture_before_it_to_the_one_after(tmp_path: Path) -> None:
+    shards = shards_of(tmp_path, [], [])
+    with over_shards(tmp_path, *shards) as billing:
+        billing.standing.next_try_s[MARCH] = math.inf
+        asyncio.run(billing.recover(MARCH))
+        assert MARCH not in billing.standing.next_try_s
+    step_s = 3600
+    asked = {"ask": "recover", "from_s": BEGIN_S - step_s, "to_s": END_S + step_s + 1}
+    assert [shard.asked for shard in shards] == [[asked], [asked]]
+
+
+@pytest.mark.parametrize(
+    ("changes", "waits"),
+    [
+        ({}, True),
+        ({"ended_at_us": 5}, False),
+        ({"from_s": END_S, "to_s": END_S + 7200}, True),
+        ({"from_s": 0, "to_s": BEGIN_S}, True),
+        ({"from_s": END_S + 7200, "to_s": END_S + 9000}, False),
+        ({"from_s": 0, "to_s": BEGIN_S - 7200}, False),
+    ],
+)
+def test_a_month_is_not_billed_while_its_readings_come_back(
+    tmp_path: Path, changes: dict[str, Any], waits: bool
+) -> None:
+    """Of a part of what was lost other bills would follow."""
+    shards = shards_of(tmp_path, [], [told(**changes)])
+    for shard in shards:
+        shard.answers["usage"] = {"error": "asked for usage", "kind": "store"}
+    with over_shards(tmp_path, *shards) as billing:
+        expected = RecoveringError if waits else RefusedError
+        with pytest.raises(expected):
+            asyncio.run(billing.create_bills(MARCH))
+
+
+def test_what_waits_for_readings_is_billed_and_noted_when_they_are_back(tmp_path: Path) -> None:
+    (shard,) = shards_of(tmp_path, [told()])
+    usages = 0
+
+    def usage(question: object) -> dict[str, Any]:
+        nonlocal usages
+        usages += 1
+        return {"error": "asked for usage", "kind": "store"}
+
+    shard.answers["usage"] = usage
+    with over_shards(tmp_path, shard, clock=clock_at(END_S + 2701)) as billing:
+        looked = lambda: sum(one["ask"] == "recoveries" for one in shard.asked) > 2  # noqa: E731
+        asyncio.run(until_quiet(billing, looked))
+        assert usages == 0
+        assert billing.standing.noted_until is None
+        shard.answers["recoveries"] = [told(ended_at_us=7)]
+        asyncio.run(until_quiet(billing, lambda: usages > 0))
+        assert "asked for usage" in billing.standing.failure
 
 
 def test_what_is_too_old_is_let_go_of_here_and_in_the_stores(tmp_path: Path) -> None:

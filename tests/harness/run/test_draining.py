@@ -14,6 +14,7 @@ from emulator.messages import MessageStream
 from harness.run.draining import Drain
 from harness.run.journal import Journal
 from harness.run.load import Load, LoadFailedError
+from harness.run.reference import ReferenceTarget
 from reports.recording import Note, RunRecord, RunRecorder
 from tests.support.recorded_run import RecordedFolder
 from tests.support.targets import FakeTarget
@@ -88,6 +89,35 @@ async def test_it_waits_for_commands(
     draining.target.ended = 3
     assert await draining.lasts_s(commands=3) == 0
     assert await draining.lasts_s(commands=4) >= 10
+
+
+class RecoveringTarget(ReferenceTarget):
+    """A head-end of ours that has all commands behind it, and reads something again."""
+
+    busy = True
+
+    def __init__(self) -> None: ...
+
+    @property
+    def recovering(self) -> bool:
+        return self.busy
+
+    def commands_ended(self) -> int:
+        return 0
+
+
+async def test_it_waits_for_what_is_read_again(
+    draining: Draining, autojump_clock: trio.testing.MockClock
+) -> None:
+    target = RecoveringTarget()
+    draining.drained()
+    draining.drain._target = target
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(draining.drain.run, 0)
+        await trio.sleep(4.9)
+        target.busy = False
+    assert 4.9 <= trio.current_time() < 5.3
+    assert draining.notes() == []
 
 
 @pytest.mark.parametrize(("lacks", "waits"), [(0, False), (None, False), (1, True)])

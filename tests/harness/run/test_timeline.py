@@ -39,6 +39,8 @@ class FakeHeadEnd(ReferenceTarget):
 
     def __init__(self, pid: int) -> None:
         self.killed: list[tuple[int, float]] = []
+        self.asked: list[tuple[str, int, int]] = []
+        self.back = trio.Event()
         self._pid = pid
 
     def pids(self) -> dict[str, int]:
@@ -49,6 +51,16 @@ class FakeHeadEnd(ReferenceTarget):
 
     async def kill(self, number: int, restart_after_s: float) -> None:
         self.killed.append((number, restart_after_s))
+
+    async def lose(self, before_s: int) -> int:
+        self.asked.append(("lose", 0, before_s))
+        return 1234
+
+    async def recover(self, from_s: int, to_s: int) -> None:
+        self.asked.append(("recover", from_s, to_s))
+
+    async def recovered(self) -> None:
+        await self.back.wait()
 
 
 class FakeSystem:
@@ -200,6 +212,40 @@ async def test_what_befalls_meters_is_recorded(tmp_path: Path, sleeper: int) -> 
     assert [event.text for event in events if isinstance(event, Note)] == [
         "event 1: tamper of 5 % of the ANSI meters"
     ]
+
+
+LOSS = {"do": "lose", "at": "00:16", "before": "00:15"}
+
+
+async def test_what_is_lost_is_recovered_and_the_fault_lasts_until_it_is_back(
+    tmp_path: Path, sleeper: int
+) -> None:
+    played = Played(tmp_path, [LOSS | {"recover_after": "10 ms"}], sleeper)
+    played.head_end.back.set()
+    events = await played.play()
+    assert texts(events) == [(FaultBegan, "lose 0"), (FaultEnded, "lose 0")]
+    first_s = played._prepared.fleet.first_s
+    assert played.head_end.asked == [
+        ("lose", 0, first_s + 900),
+        ("recover", first_s, first_s + 900),
+    ]
+    assert "lose 0: 1,234 readings are gone" in [e.text for e in events if isinstance(e, Note)]
+
+
+async def test_a_loss_that_goes_on_keeps_the_timeline_until_it_is_cancelled(
+    tmp_path: Path, sleeper: int
+) -> None:
+    played = Played(tmp_path, [LOSS | {"recover_after": "0 s"}], sleeper)
+    with trio.move_on_after(1.0) as soon:
+        await played.play()
+    assert soon.cancelled_caught
+    assert [what for what, *_ in played.head_end.asked] == ["lose", "recover"]
+
+
+async def test_a_loss_may_be_left_to_others(tmp_path: Path, sleeper: int) -> None:
+    played = Played(tmp_path, [LOSS | {"recover": False}], sleeper)
+    await played.play()
+    assert [what for what, *_ in played.head_end.asked] == ["lose"]
 
 
 @pytest.mark.parametrize("part", ["fleet", "headend"])

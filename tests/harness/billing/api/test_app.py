@@ -20,7 +20,8 @@ from emulator.identity import meter_name
 from harness.api.exports import make_room
 from harness.billing.api.app import application
 from harness.billing.service import BillingService
-from tests.harness.billing.test_service import clock_at, config
+from tests.harness.billing.test_service import clock_at, config, over_shards, shards_of
+from tests.harness.billing.test_service import told as recovery_told
 from tests.support.billing import AT_S, END_S, METERS, all_kept, registers, stored
 
 TOKEN: Final = "a_token_of_a_test:_0123456789"
@@ -247,6 +248,8 @@ WRONG: Final[list[tuple[str, str, Any, int, str]]] = [
     ("POST", "/clock", {"triple": [1, 2, 0]}, 422, "greater than 0"),
     ("POST", "/clock", {"triple": [1, 2]}, 422, "triple"),
     ("GET", "/recovery?month=2026", None, 422, "write a month"),
+    ("POST", "/recovery", {"month": "2026-13"}, 422, "write a month"),
+    ("POST", "/recovery", {}, 422, "month"),
 ]
 
 
@@ -283,6 +286,50 @@ def test_a_store_that_is_away_is_no_mistake_of_the_api(idle: TestClient) -> None
     answer = idle.post("/bills", json={"month": "2026-03"})
     assert answer.status_code == 503
     assert answer.headers["retry-after"]
+
+
+def test_a_month_is_recovered_and_how_far_that_is_is_told(tmp_path: Path) -> None:
+    gap = {"concentrator": 3, "from_s": END_S - 900, "to_s": END_S, "missing": 7}
+    shards = shards_of(tmp_path, [], [])
+    shards[0].answers["gaps"] = [gap, gap | {"to_s": 0, "from_s": 0}]
+    with over_shards(tmp_path, *shards, automatic=False) as service:
+        headers = {"Authorization": f"Bearer {TOKEN}"}
+        with TestClient(application(service, TOKEN), headers=headers) as client:
+            nothing = told(client, "/recovery", month="2026-03")
+            assert (nothing["state"], nothing["missing"], nothing["concentrators"]) == (
+                "none",
+                7,
+                1,
+            )
+            answer = client.post("/recovery", json={"month": "2026-03"})
+            assert answer.status_code == 202, answer.text
+            assert [shard.asked[-3]["ask"] for shard in shards] == ["recover", "recover"]
+            for number, shard in enumerate(shards):
+                shard.answers["recoveries"] = [
+                    recovery_told(missing=50, ended_at_us=2),
+                    recovery_told(ended_at_us=None if number else 8_500_000),
+                ]
+            going = told(client, "/recovery", month="2026-03")
+            assert (going["state"], going["lost"], going["read_again"], going["given_up"]) == (
+                ("under way", 18, 8, 2)
+            )
+            assert (going["ended_at"], going["seconds"]) == (None, None)
+            refused = client.post("/bills", json={"month": "2026-03"})
+            assert refused.status_code == 409
+            assert "being read again" in refused.json()["detail"]
+            shards[1].answers["recoveries"] = [recovery_told(ended_at_us=3_000_000)]
+            over = told(client, "/recovery", month="2026-03")
+            assert (over["state"], over["seconds"]) == ("over", 7.5)
+            refusal = {"error": "nothing to recover", "kind": "invalid"}
+            shards[0].answers["recover"] = shards[1].answers["recover"] = refusal
+            assert client.post("/recovery", json={"month": "2031-03"}).status_code == 422
+
+
+def test_stores_without_a_head_end_recover_nothing(idle: TestClient) -> None:
+    answer = idle.post("/recovery", json={"month": "2026-03"})
+    assert answer.status_code == 409
+    assert "no head-end" in answer.json()["detail"]
+    assert told(idle, "/recovery", month="2026-03")["state"] == "none"
 
 
 def test_the_documentation_names_every_route(idle: TestClient) -> None:
