@@ -5,7 +5,8 @@ and socket pairs::
 
     length (u32, big-endian) | one msgpack map
 
-A length over ``MAX_MESSAGE_SIZE`` is refused unread.
+A length over ``MAX_MESSAGE_SIZE`` is refused unread. Integers beyond msgpack's 64 bits, such as the
+nanojoules of a month, are extensions of type 1: the integer in two's complement, big-endian.
 """
 
 from __future__ import annotations
@@ -21,12 +22,15 @@ from protocols.lengths import LengthReader, behind_length
 Message: TypeAlias = Mapping[Any, Any]
 
 MAX_MESSAGE_SIZE: Final = 64 * 1024 * 1024
+WIDE_INTEGER: Final = 1
+WIDE_SIZE_MAX: Final = 32
+"""Octets of a wide integer."""
 
 
 def encode_message(message: Message) -> bytes:
     """Return ``message`` framed. Raises `CodecError` when it is too large or not encodable."""
     try:
-        body: bytes = msgpack.packb(message)
+        body: bytes = msgpack.packb(message, default=_wide)
     except (TypeError, ValueError, OverflowError) as error:
         raise CodecError(str(error), codec="message") from error
     if len(body) > MAX_MESSAGE_SIZE:
@@ -56,9 +60,23 @@ class MessageReader:
 
 def _decode_body(body: bytes) -> Message:
     try:
-        message = msgpack.unpackb(body, strict_map_key=False)
+        message = msgpack.unpackb(body, strict_map_key=False, ext_hook=_extension)
     except (TypeError, ValueError, msgpack.exceptions.UnpackException) as error:
         raise CodecError(str(error) or "malformed", codec="message", path="body") from error
     if not isinstance(message, dict):
         raise CodecError(f"a {type(message).__name__}, not a map", codec="message", path="body")
     return message
+
+
+def _wide(value: object) -> msgpack.ExtType:
+    """Return what msgpack has no type for; raises `TypeError`, `OverflowError`."""
+    if not isinstance(value, int):
+        raise TypeError(f"a {type(value).__name__} is no part of a message")
+    size = min(value.bit_length() // 8 + 1, WIDE_SIZE_MAX)
+    return msgpack.ExtType(WIDE_INTEGER, value.to_bytes(size, "big", signed=True))
+
+
+def _extension(code: int, data: bytes) -> int:
+    if code != WIDE_INTEGER or len(data) > WIDE_SIZE_MAX:
+        raise ValueError(f"an extension of type {code}, {len(data)} octets")
+    return int.from_bytes(data, "big", signed=True)

@@ -7,7 +7,7 @@ clock      triple                                       {}: the scenario clock r
 batteries  after, count                                 total, names and kinds
 status     name                                         one snapshot, see `status_answer`
 location   name                                         point, or None
-flows      from_ms, to_ms: None for now                the virtual meters' records, durable
+flows      from_ms, to_ms: None for now; name: of all  the virtual meters' records, durable
 command    kind, details, id: may be left out           {}: it is durable
 counts     —                                            counters, commits, batteries, online
 stop       —                                            {}: then the layer ends
@@ -125,6 +125,11 @@ class Control:
         to_ms = question.get("to_ms")
         to_ms = None if to_ms is None else int(to_ms)
         flows = await self._layer.flows(int(question["from_ms"]), to_ms)
+        name = question.get("name")
+        if name is not None:
+            flows = [flow for flow in flows if flow.name == name]
+            if not flows:  # then nobody of that name ever had a meter, or there is none
+                self._layer.batteries.battery(str(name))
         return [asdict(flow) for flow in flows]
 
     async def _command(self, question: Message) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from protocols.errors import CodecError, ProtocolError
 from protocols.framing import Message, MessageReader, encode_message
 
 scalars = st.one_of(
-    st.none(), st.booleans(), st.integers(-(2**63), 2**64 - 1), st.binary(max_size=9), st.text()
+    st.none(), st.booleans(), st.integers(-(2**255), 2**255 - 1), st.binary(max_size=9), st.text()
 )
 messages = st.dictionaries(st.text(max_size=5), scalars | st.lists(scalars, max_size=3), max_size=4)
 
@@ -53,4 +53,15 @@ def test_a_body_that_is_no_map_is_refused(body: bytes) -> None:
 
 def test_what_cannot_be_encoded_is_our_error() -> None:
     with pytest.raises(CodecError):
-        encode_message({"big": 2**70})
+        encode_message({"big": 2**256})
+    with pytest.raises(CodecError):
+        encode_message({"thing": object()})
+
+
+@pytest.mark.parametrize("extension", [b"\xc7\x01\x02\x00", b"\xc7\x21\x01" + bytes(33)])
+def test_extensions_that_are_none_of_ours_are_refused(extension: bytes) -> None:
+    body = b"\x81\xa1a" + extension
+    reader = MessageReader()
+    reader.feed(len(body).to_bytes(4, "big") + body)
+    with pytest.raises(CodecError, match="body"):
+        reader.next_message()

@@ -12,10 +12,12 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 Name = Annotated[str, Field(min_length=1, max_length=200)]
-Milliamperes = Annotated[int, Field(ge=-(2**53), le=2**53)]
-Magnitude = Annotated[int, Field(ge=0, le=2**53)]
-Positive = Annotated[int, Field(ge=1, le=2**53)]
-SharePpm = Annotated[int, Field(ge=1, le=1_000_000)]
+# Strict: neither true nor "5" is a current.
+Milliamperes = Annotated[int, Field(strict=True, ge=-(2**53), le=2**53)]
+Magnitude = Annotated[int, Field(strict=True, ge=0, le=2**53)]
+Positive = Annotated[int, Field(strict=True, ge=1, le=2**53)]
+Moment = Annotated[int, Field(strict=True, ge=0, le=2**53, description="POSIX milliseconds")]
+SharePpm = Annotated[int, Field(strict=True, ge=1, le=1_000_000)]
 CommandName = Annotated[
     str | None,
     Field(
@@ -48,8 +50,8 @@ class ScheduleCurrent(_Asked):
     """Let a battery do a current in [start_ms, end_ms); a later one wins in its own window."""
 
     current_ma: Milliamperes
-    start_ms: int
-    end_ms: int
+    start_ms: Moment
+    end_ms: Moment
 
 
 class MakeBattery(_Asked):

@@ -50,7 +50,7 @@ def _layer_of(request: Request) -> ControlClient:
 
 Asked = Annotated[ControlClient, Depends(_layer_of)]
 Name = Annotated[str, Path(max_length=200, description="name of a battery")]
-After = Annotated[int, Query(ge=0, description="how many to leave out")]
+After = Annotated[int, Query(ge=0, le=2**53, description="how many to leave out")]
 Count = Annotated[int, Query(ge=1, le=PAGE_MAX, description="how many at most")]
 At = Annotated[int, Query(ge=0, le=2**53, description="POSIX milliseconds")]
 
@@ -87,8 +87,8 @@ async def flows_of_one(
     layer: Asked, name: Name, from_ms: At = 0, to_ms: At | None = None
 ) -> list[Flow]:
     """What the virtual meter of one partition registered in [from_ms, to_ms)."""
-    told = await layer.ask("flows", timeout_s=ANSWER_S, from_ms=from_ms, to_ms=to_ms)
-    return [Flow.model_validate(flow) for flow in told if flow["name"] == name]
+    told = await layer.ask("flows", timeout_s=ANSWER_S, from_ms=from_ms, to_ms=to_ms, name=name)
+    return [Flow.model_validate(flow) for flow in told]
 
 
 @router.get("/batteries/{name:path}")
