@@ -18,7 +18,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from emulator.parameters import WHOLE_PPM, AccessibilityClass
+from emulator.behaviour_parameters import AccessibilityClass
+from emulator.parameters import WHOLE_PPM
 from netem.draws import mix, stream_key
 
 BoolArray = NDArray[np.bool]

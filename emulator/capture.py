@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
 
-from emulator.parameters import GridParameters
+from emulator.grid_parameters import GridParameters
 
 
 class Unit(IntEnum):

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from emulator.behaviour_parameters import BehaviourParameters
 from emulator.capture import capture_profile
 from emulator.device import BUFFER_INTERVALS
 from emulator.fleet_config import FleetConfig, part_holding
 from emulator.grid import PROTOCOLS, Grid
 from emulator.identity import head_end_name
-from emulator.parameters import BehaviourParameters
 from protocols.plugin import ProtocolPlugin, SessionOptions, load_protocol
 
 MIX: Final = "mix"

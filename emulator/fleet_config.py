@@ -12,8 +12,9 @@ from typing import Annotated, Final, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from emulator.behaviour_parameters import BehaviourParameters
 from emulator.event_kinds import MeterEventKind
-from emulator.parameters import BehaviourParameters, GridParameters
+from emulator.grid_parameters import GridParameters
 from netem.conditions import ConditionSpan
 from netem.profiles import LinkOptions, LinkProfile
 from netem.whom import RegionText, Whom

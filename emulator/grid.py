@@ -13,7 +13,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from emulator.parameters import BehaviourParameters, GridParameters, apportion
+from emulator.behaviour_parameters import BehaviourParameters
+from emulator.grid_parameters import GridParameters
+from emulator.parameters import apportion
 from netem.draws import generator
 
 UInt8Array = NDArray[np.uint8]

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emulator.fleet_config import LinkTier, OutageSpan
-from emulator.parameters import LinkShare
+from emulator.grid_parameters import LinkShare
 from netem.conditions import ConditionSpan
 from netem.profiles import LinkOptions, LinkProfile
 from protocols.plugin import ServedSession

@@ -25,7 +25,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emulator.day_kinds import DayKind, day_kind
-from emulator.parameters import DAY_S, QUARTER_S, QUARTERS, ConsumptionPattern
+from emulator.grid_parameters import ConsumptionPattern
+from emulator.parameters import DAY_S, QUARTER_S, QUARTERS
 from emulator.sun import sun_weights
 
 Int64Array = NDArray[np.int64]

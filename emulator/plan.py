@@ -18,8 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emulator.accessibility import Accessibility, BoolArray, Int64Array
+from emulator.behaviour_parameters import BehaviourParameters
 from emulator.grid import Grid
-from emulator.parameters import WHOLE_PPM, BehaviourParameters
+from emulator.parameters import WHOLE_PPM
 from netem.draws import mix, stream_key
 
 Int32Array = NDArray[np.int32]
@@ -45,7 +46,7 @@ class Plan:
     Args:
         grid: the generated grid.
         behaviour: the parameters the grid was generated with.
-        first_s: POSIX seconds of step 0 (see `emulator.parameters.first_step_s`).
+        first_s: POSIX seconds of step 0 (see `emulator.behaviour_parameters.first_step_s`).
         seed: the run's seed.
     """
 

@@ -27,9 +27,10 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from emulator.behaviour_parameters import BehaviourParameters
 from emulator.capture import capture_profile
 from emulator.grid import Grid
-from emulator.parameters import QUARTERS, BehaviourParameters
+from emulator.parameters import QUARTERS
 from emulator.patterns import (
     YEAR_BITS,
     Span,

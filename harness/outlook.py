@@ -9,10 +9,10 @@ from typing import Final
 
 import numpy as np
 
+from emulator.behaviour_parameters import first_step_s
 from emulator.descriptors import raise_descriptor_limit, shards_needed
 from emulator.grid import PROTOCOLS, generate_grid
 from emulator.meter_events import MeterEvents
-from emulator.parameters import first_step_s
 from emulator.plan import Plan
 from emulator.schedule import Schedule
 from harness.bal.model.refresh import RefreshMode

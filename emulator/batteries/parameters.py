@@ -16,7 +16,7 @@ from pydantic import (
     model_validator,
 )
 
-from emulator.parameters import LinkShare
+from emulator.grid_parameters import LinkShare
 from netem.units import PartsPerMillion, parse_quantity
 
 WHOLE_PPM: Final = 1_000_000

@@ -15,6 +15,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from emulator.behaviour_parameters import first_step_s
 from emulator.descriptors import raise_descriptor_limit, shards_needed
 from emulator.dialects import spoken
 from emulator.fleet_config import (
@@ -25,7 +26,6 @@ from emulator.fleet_config import (
     FleetConfig,
 )
 from emulator.grid import PROTOCOLS, Grid, generate_grid
-from emulator.parameters import first_step_s
 from emulator.plan import Plan
 from emulator.readings import Truth
 from emulator.run_folder import RunFolder

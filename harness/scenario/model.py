@@ -20,8 +20,9 @@ from pydantic import (
 )
 
 from emulator.batteries.parameters import BatteryParameters
+from emulator.behaviour_parameters import BehaviourParameters
 from emulator.fleet_config import LinkTier
-from emulator.parameters import BehaviourParameters, GridParameters
+from emulator.grid_parameters import GridParameters
 from harness.limits import DEFAULT_CHECKS, LIMIT_PATTERN, MEASURES, Limit, parse_limit
 from harness.nearest import nearest
 from harness.scenario.bal import Bal

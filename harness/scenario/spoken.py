@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, Final
 from pydantic import ValidationError
 from pydantic_core import InitErrorDetails
 
-from emulator.parameters import WHOLE_PPM, ProtocolShares
+from emulator.grid_parameters import ProtocolShares
+from emulator.parameters import WHOLE_PPM
 from harness.scenario.base import complaint
 
 if TYPE_CHECKING:

@@ -7,9 +7,9 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field, StrictBool, WithJsonSchema
 
+from emulator.behaviour_parameters import BehaviourParameters, first_step_s
 from emulator.event_kinds import MeterEventKind
 from emulator.fleet_config import MeterEventSpan, OutageSpan
-from emulator.parameters import BehaviourParameters, first_step_s
 from harness.hours import HoursText
 from harness.scenario.base import Part, ScenarioTime
 from netem.conditions import DegradeSpan, FlapSpan, Occurrence, PartitionSpan, Span

@@ -14,8 +14,9 @@ from pathlib import Path
 
 import numpy as np
 
+from emulator.behaviour_parameters import BehaviourParameters
 from emulator.grid import generate_grid
-from emulator.parameters import BehaviourParameters, GridParameters
+from emulator.grid_parameters import GridParameters
 from emulator.plan import Plan
 from emulator.readings import Truth
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from emulator.accessibility import Accessibility
-from emulator.parameters import AccessibilityClass
+from emulator.behaviour_parameters import AccessibilityClass
 
 MEMBERS = 40
 

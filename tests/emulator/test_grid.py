@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from emulator.behaviour_parameters import BehaviourParameters
 from emulator.grid import START_WH_LIMIT, Grid, generate_grid
-from emulator.parameters import BehaviourParameters, GridParameters
+from emulator.grid_parameters import GridParameters
 from tests.support.grids import behaviour, small_grid
 
 

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from emulator.day_kinds import day_kind
-from emulator.parameters import ConsumptionPattern
+from emulator.grid_parameters import ConsumptionPattern
 from emulator.patterns import (
     YEAR_BITS,
     FixedPattern,

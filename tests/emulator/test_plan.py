@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from emulator.behaviour_parameters import AccessibilityClass
 from emulator.grid import generate_grid
-from emulator.parameters import AccessibilityClass
 from emulator.plan import Plan
 from netem.draws import mix_one, stream_key
 from tests.support.grids import FIRST_S, behaviour, plans, small_grid, small_plan

@@ -15,8 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from emulator.behaviour_parameters import BehaviourParameters
 from emulator.grid import Grid, generate_grid
-from emulator.parameters import BehaviourParameters, GridParameters
+from emulator.grid_parameters import GridParameters
 from emulator.patterns import Span, consumption_pattern, prefix_sums
 from emulator.plan import Plan
 from emulator.readings import Truth

@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-from emulator.parameters import BehaviourParameters
+from emulator.behaviour_parameters import BehaviourParameters
 from emulator.plan import Plan
 from harness.check.billing_rules import MonthRates
 from harness.check.billing_truth import Accounts, BillingTruth

@@ -6,8 +6,9 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from emulator.behaviour_parameters import BehaviourParameters
 from emulator.grid import Grid, generate_grid
-from emulator.parameters import BehaviourParameters, GridParameters
+from emulator.grid_parameters import GridParameters
 from emulator.plan import Plan
 from emulator.readings import Truth
 
