@@ -17,7 +17,8 @@ from netem.model import LinkIdentity, LinkModel, LinkStatistics, LinkTimeout
 from netem.model.delay import NANOSECONDS
 from netem.model.link import SYN_ATTEMPTS
 from netem.profiles import LinkOptions, LinkProfile
-from netem.shaper import RawStream, ShapedStream, now_ns
+from netem.raw import RawStream
+from netem.shaper import ShapedStream, now_ns
 
 DRAIN_S: Final = 30.0
 

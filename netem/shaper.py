@@ -9,46 +9,30 @@ due exists only while something sent is still under way.
 from __future__ import annotations
 
 import math
-import struct
 from collections import deque
 from collections.abc import Callable, Sequence
-from contextlib import suppress
-from dataclasses import dataclass
-from socket import SO_LINGER, SOL_SOCKET
 from typing import Final, Literal, TypeAlias
 
 import trio
 from trio.abc import HalfCloseableStream
 
-from netem.gate import LinkGate, retry_ns
+from netem.gate import LinkGate
 from netem.model import Direction, LinkModel
 from netem.model.delay import NANOSECONDS
 from netem.profiles import LinkProfile
+from netem.raw import RawStream, break_raw
+from netem.transit import Piece, Transit
 
 IN_FLIGHT_OCTETS: Final = 256 * 1024
 """Octets under way in one direction beyond which no more are taken."""
 CLOCK_GRAIN_NS: Final = 1_000
 """Finer than this, trio's clock, a float, does not tell two times apart reliably."""
-MERGE_NS: Final = 2_000_000
 RECEIVE_OCTETS: Final = 64 * 1024
-_RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
-
-RawStream = HalfCloseableStream
 
 
 def now_ns() -> int:
     """Return trio's clock in nanoseconds, the time of every model in this process."""
     return int(trio.current_time() * NANOSECONDS)
-
-
-@dataclass(frozen=True, slots=True)
-class _Piece:
-    """Octets under way, or the end of the stream, or its closing."""
-
-    sent_ns: int
-    release_ns: int
-    octets: bytes = b""
-    what: Literal["octets", "end", "close"] = "octets"
 
 
 Tap: TypeAlias = Callable[[Direction, bytes], None]
@@ -82,8 +66,9 @@ class ShapedStream(HalfCloseableStream):
         self._model = model
         self._nursery = nursery
         self._gates = tuple(gates)
-        self._inbox: deque[_Piece] = deque()
-        self._outbox: deque[_Piece] = deque()
+        self._transit = Transit(model, self._gates)
+        self._inbox: deque[Piece] = deque()
+        self._outbox: deque[Piece] = deque()
         self._inbox_octets = self._outbox_octets = 0
         self._raw_ended = self._end_sent = self._closed = self._broken = False
         self._sending = False
@@ -203,18 +188,8 @@ class ShapedStream(HalfCloseableStream):
             self._reset_raw()
 
     def _reset_raw(self) -> None:
-        if isinstance(self.raw, trio.SocketStream):
-            with suppress(OSError):  # the peer may have been quicker
-                self.raw.socket.setsockopt(SOL_SOCKET, SO_LINGER, _RESET_ON_CLOSE)
-            self.raw.socket.close()
-        else:
-            self._nursery.start_soon(trio.aclose_forcefully, self.raw)
+        break_raw(self.raw, self._nursery)
         self._note_raw_closed()
-
-    @property
-    def is_broken(self) -> bool:
-        """Whether the connection was reset: by us, by the link or by the peer."""
-        return self._broken
 
     def _note_raw_closed(self) -> None:
         self._raw_closed = True
@@ -222,7 +197,7 @@ class ShapedStream(HalfCloseableStream):
             self._through.set()
 
     def _is_direct(self) -> bool:
-        return self._model is None and not self._outbox and not any(g.is_down for g in self._gates)
+        return self._model is None and not self._outbox and not self._transit.is_down
 
     def _check_sendable(self) -> None:
         if self._closed or self._end_sent:
@@ -238,7 +213,7 @@ class ShapedStream(HalfCloseableStream):
             self._check_sendable()
 
     def _take(self, data: bytes) -> None:
-        pieces, broken_ns = self._pieces("up", data)
+        pieces, broken_ns = self._transit.pieces("up", now_ns(), data)
         self._outbox.extend(pieces)
         self._outbox_octets += len(data)
         if broken_ns is not None:
@@ -247,26 +222,13 @@ class ShapedStream(HalfCloseableStream):
 
     def _take_end(self, what: Literal["end", "close"]) -> None:
         sent_ns = now_ns()
-        release_ns = sent_ns
-        if self._model is not None and not (what == "close" and self._end_sent):
-            releases = self._model.transfer("up", sent_ns, 0).releases
-            release_ns = releases[-1][0] if releases else sent_ns
+        # An end that was sent already is not sent again by the closing.
+        ended = what == "close" and self._end_sent
+        release_ns = sent_ns if ended else self._transit.end_ns(sent_ns)
         if self._outbox:
             release_ns = max(release_ns, self._outbox[-1].release_ns)
-        self._outbox.append(_Piece(sent_ns, release_ns, what=what))
+        self._outbox.append(Piece(sent_ns, release_ns, what=what))
         self._start_pump()
-
-    def _pieces(self, direction: Direction, data: bytes) -> tuple[list[_Piece], int | None]:
-        sent_ns = now_ns()
-        if self._model is None:
-            return [_Piece(sent_ns, sent_ns, data)], None
-        transfer = self._model.transfer(direction, sent_ns, len(data))
-        pieces = []
-        start = 0
-        for release_ns, count in _merged(transfer.releases):
-            pieces.append(_Piece(sent_ns, release_ns, data[start : start + count]))
-            start += count
-        return pieces, transfer.broken_ns
 
     def _start_pump(self) -> None:
         if self._pump_scope is None:
@@ -288,25 +250,25 @@ class ShapedStream(HalfCloseableStream):
         finally:
             self._pump_scope = None
 
-    async def _wait_until_due(self, piece: _Piece) -> None:
+    async def _wait_until_due(self, piece: Piece) -> None:
         while True:
             for gate in self._gates:
                 await gate.wait_up()
-            due_ns = self._due_ns("up", piece)
+            due_ns = self._transit.due_ns("up", piece)
             if due_ns <= now_ns() + CLOCK_GRAIN_NS:
                 return
             await trio.sleep_until(due_ns / NANOSECONDS)
 
-    def _due_pieces(self) -> list[_Piece]:
+    def _due_pieces(self) -> list[Piece]:
         now = now_ns() + CLOCK_GRAIN_NS
         pieces = [self._outbox.popleft()]
         while self._outbox and pieces[-1].what == "octets":
-            if self._due_ns("up", self._outbox[0]) > now:
+            if self._transit.due_ns("up", self._outbox[0]) > now:
                 break
             pieces.append(self._outbox.popleft())
         return pieces
 
-    async def _write(self, pieces: list[_Piece]) -> None:
+    async def _write(self, pieces: list[Piece]) -> None:
         octets = b"".join(piece.octets for piece in pieces)
         if octets:
             await self.raw.send_all(octets)
@@ -357,14 +319,14 @@ class ShapedStream(HalfCloseableStream):
 
     def _is_due(self) -> bool:
         self._check_receivable()
-        if not self._inbox or any(gate.is_down for gate in self._gates):
+        if not self._inbox or self._transit.is_down:
             return False
-        return self._due_ns("down", self._inbox[0]) <= now_ns() + CLOCK_GRAIN_NS
+        return self._transit.due_ns("down", self._inbox[0]) <= now_ns() + CLOCK_GRAIN_NS
 
     def _next_due_s(self) -> float:
-        if not self._inbox or any(gate.is_down for gate in self._gates):
+        if not self._inbox or self._transit.is_down:
             return math.inf
-        return self._due_ns("down", self._inbox[0]) / NANOSECONDS
+        return self._transit.due_ns("down", self._inbox[0]) / NANOSECONDS
 
     async def _hold_what_arrives(self) -> None:
         """Stamp and hold what arrives next, or wait for the end of an outage."""
@@ -392,10 +354,10 @@ class ShapedStream(HalfCloseableStream):
             return
         if not data:
             self._raw_ended = True
-        pieces, broken_ns = self._pieces("down", data)
+        pieces, broken_ns = self._transit.pieces("down", now_ns(), data)
         if not data:
-            end = pieces[-1] if pieces else _Piece(now_ns(), now_ns())
-            pieces = [_Piece(end.sent_ns, end.release_ns, what="end")]
+            end = pieces[-1] if pieces else Piece(now_ns(), now_ns())
+            pieces = [Piece(end.sent_ns, end.release_ns, what="end")]
         self._inbox.extend(pieces)
         self._inbox_octets += len(data)
         if broken_ns is not None:
@@ -412,39 +374,18 @@ class ShapedStream(HalfCloseableStream):
         if piece.what == "end":
             return b""
         self._inbox.popleft()
-        if max_bytes is not None and len(piece.octets) > max_bytes:
-            rest = _Piece(piece.sent_ns, piece.release_ns, piece.octets[max_bytes:])
+        octets, rest = piece.octets, None
+        if max_bytes is not None:
+            octets, rest = piece.split(max_bytes)
+        if rest is not None:
             self._inbox.appendleft(rest)
-        octets = piece.octets[:max_bytes]
         self._inbox_octets -= len(octets)
         return octets
 
     # -- both ---------------------------------------------------------------------------------
-
-    def _due_ns(self, direction: Direction, piece: _Piece) -> int:
-        """Return when ``piece`` comes out, an outage since it was sent included."""
-        due_ns = piece.release_ns
-        for gate in self._gates:
-            if gate.hit(piece.sent_ns, piece.release_ns):
-                timeout_ns = self._model.timeout_ns(direction) if self._model else 0
-                due_ns = max(due_ns, retry_ns(piece.sent_ns, gate.restored_ns, timeout_ns))
-        return due_ns
 
     def _wake_all(self) -> None:
         if self._waiting is not None:
             self._waiting.cancel()
         if self._room is not None:
             self._room.set()
-
-
-def _merged(releases: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Join releases within `MERGE_NS` into the last of them: one waking and writing for all."""
-    merged: list[tuple[int, int]] = []
-    first_ns = 0
-    for release_ns, octets in releases:
-        if merged and release_ns - first_ns <= MERGE_NS:
-            merged[-1] = (release_ns, merged[-1][1] + octets)
-        else:
-            first_ns = release_ns
-            merged.append((release_ns, octets))
-    return merged

@@ -13,7 +13,8 @@ from trio.testing import MockClock, memory_stream_pair
 from netem.gate import LinkGate
 from netem.links import open_links
 from netem.profiles import LinkOptions, LinkProfile
-from netem.shaper import RawStream, now_ns
+from netem.raw import RawStream
+from netem.shaper import now_ns
 
 Memory = trio.StapledStream[Any, Any]
 

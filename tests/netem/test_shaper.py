@@ -14,7 +14,8 @@ from netem.gate import LinkGate, retry_ns
 from netem.links import Links, open_links
 from netem.model import set_and_drawn
 from netem.profiles import LinkOptions, LinkProfile, load_profiles
-from netem.shaper import IN_FLIGHT_OCTETS, RawStream, ShapedStream
+from netem.raw import RawStream
+from netem.shaper import IN_FLIGHT_OCTETS, ShapedStream
 
 Memory = trio.StapledStream[Any, Any]
 

@@ -22,7 +22,7 @@ from netem.profiles import (
     TierUnfitError,
     load_profiles,
 )
-from netem.shaper import RawStream
+from netem.raw import RawStream
 from netem.shared_medium import CellSplitError, Media, check_whole_cells
 
 SECOND = 1_000_000_000
