@@ -36,10 +36,11 @@ def bill_figures(run: RecordedRun) -> BillFigures:
         with open_stores(run) as reader:
             account = check_bills(delivered, truth, reader)
         finished = json.loads((run.folder.path / FINISHED).read_text())
-    except (BillsError, StoreError, OSError, ValueError) as error:
+        months, made_s = tuple(finished["months"]), finished["made_s"]
+    except (BillsError, StoreError, OSError, KeyError, TypeError, ValueError) as error:
         raise UnreadableError(f"the bills cannot be judged: {error}") from error
     return BillFigures(
-        months=tuple(finished["months"]),
+        months=months,
         due=account.due,
         correct=account.correct,
         wrong=account.wrong,
@@ -47,7 +48,7 @@ def bill_figures(run: RecordedRun) -> BillFigures:
         twice=account.twice,
         invented=account.invented,
         explained=account.explained,
-        made_s=finished["made_s"],
+        made_s=made_s,
         examples=tuple(told(example, truth) for example in account.examples),
     )
 

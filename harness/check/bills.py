@@ -16,6 +16,7 @@ import duckdb
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.check.bill_bases import NO_BILL, inherited_faults
 from harness.check.bill_faults import ReadingFault, decisive_faults, faults_at, first_faults
 from harness.check.billing_truth import BillingTruth, TrueBills
 from harness.store.interface import StoredReader
@@ -66,29 +67,52 @@ class DeliveredBills:
             columns = _bill_columns(path)
         except (duckdb.Error, OSError) as error:
             raise BillsError(f"{path} holds no bills: {error}") from error
-        for name, column in columns.items():
-            if np.ma.is_masked(column):
-                raise BillsError(f"{path} has bills without {name}")
-        cents = np.rint(columns["amount"])
-        if not np.allclose(cents, columns["amount"], rtol=0, atol=1e-6):
-            raise BillsError(f"{path} has bills that are no whole number of cents")
-        meter, month, amount = (
-            np.asarray(column, np.int64) for column in (columns["meter"], columns["month"], cents)
-        )
-        return cls(meter, month, amount)
+        return cls(*(columns[name].astype(np.int64) for name in ("meter", "month", "cents")))
+
+
+_WRITTEN: Final = {
+    "meter": r"-?[0-9]{1,18}([.]0+)?",
+    "month": r"[0-9]{4}-?(0[1-9]|1[0-2])",
+    "amount": r"-?[0-9]{1,11}([.][0-9]+)?",
+}
+"""How each column is written: text is compared, so nothing is rounded or guessed by a reader."""
 
 
 def _bill_columns(path: Path) -> dict[str, NDArray[np.generic]]:
-    """Return the columns of a file; ``amount`` in cents, as floating point."""
+    """Return meter, month and cents of a file. Raises `BillsError`, `duckdb.Error`, `OSError`."""
     with duckdb.connect() as session:
-        read = session.read_csv if path.suffix == ".csv" else session.read_parquet
-        file = read(str(path))
-        amount = "amount_cents" if "amount_cents" in file.columns else "amount * 100"
-        columns: dict[str, NDArray[np.generic]] = file.select(
-            "meter::BIGINT AS meter, replace(month::VARCHAR, '-', '')::BIGINT AS month, "
-            f"({amount})::DOUBLE AS amount"
+        if path.suffix == ".csv":
+            file = session.read_csv(str(path), header=True, all_varchar=True)
+        else:
+            file = session.read_parquet(str(path))
+        in_cents = "amount_cents" in map(str.lower, file.columns)
+        amount = "amount_cents" if in_cents else "amount"
+        bills = file.select(
+            "trim(meter::VARCHAR) AS meter, trim(month::VARCHAR) AS month, "
+            f"trim({amount}::VARCHAR) AS amount"
+        )
+        for name, pattern in _WRITTEN.items():
+            _look_at(path, bills, name, pattern)
+        # Nine places: a sum in floating point is off by less, and nobody means the tenth.
+        cents = "amount::DECIMAL(20, 9)" if in_cents else "amount::DECIMAL(20, 9) * 100"
+        if bills.filter(f"{cents} <> round({cents}, 0)").limit(1).fetchall():
+            raise BillsError(f"{path} has bills that are no whole number of cents")
+        columns: dict[str, NDArray[np.generic]] = bills.select(
+            "meter::DECIMAL(20, 1)::BIGINT AS meter, replace(month, '-', '')::BIGINT AS month, "
+            f"round({cents}, 0)::BIGINT AS cents"
         ).fetchnumpy()
         return columns
+
+
+def _look_at(path: Path, bills: duckdb.DuckDBPyRelation, name: str, pattern: str) -> None:
+    """Raise `BillsError` if one of the bills has no ``name`` that is written like a pattern."""
+    if bills.filter(f"{name} IS NULL").limit(1).fetchall():
+        raise BillsError(f"{path} has bills without {name}")
+    strange = (
+        bills.filter(f"NOT regexp_full_match({name}, '{pattern}')").select(name).limit(1).fetchall()
+    )
+    if strange:
+        raise BillsError(f"{path} has a bill whose {name} is {strange[0][0]!r}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,13 +169,18 @@ def check_bills(
     """
     account = BillAccount()
     planned = np.zeros(len(delivered), np.bool_)
+    earlier: list[TrueBills] = []
     for bills in truth.bills():
         mine = _of_month(delivered, bills)
         planned[mine] = True
-        examples, doubtful = _judge(delivered, mine, bills, account)
+        examples, doubtful, found_cents = _judge(delivered, mine, bills, account)
         if reader is not None and doubtful.any():
-            explained, examples = _explain(examples, doubtful, bills, truth, reader)
+            first = decisive_faults(doubtful, bills, truth, reader)
+            open_ones = doubtful & (first == 0)
+            first += inherited_faults(open_ones, found_cents, bills, earlier, truth, reader)
+            explained, examples = _explain(examples, doubtful, first, bills, truth, reader)
             account.explained += explained
+        earlier.append(bills)
         account.examples += examples[: EXAMPLES_MAX - len(account.examples)]
     strange = np.flatnonzero(~planned)
     account.invented += len(strange)
@@ -171,15 +200,16 @@ def _of_month(delivered: DeliveredBills, bills: TrueBills) -> NDArray[np.intp]:
 
 def _judge(
     delivered: DeliveredBills, mine: NDArray[np.intp], bills: TrueBills, account: BillAccount
-) -> tuple[list[BillExample], NDArray[np.bool_]]:
+) -> tuple[list[BillExample], NDArray[np.bool_], Int64Array]:
     """Count the bills of one month.
 
-    Returns examples of those that failed, and the meters whose bill is wrong or missing.
+    Returns examples of those that failed, the meters whose bill is wrong or missing, and what each
+    was billed first (or `NO_BILL`).
     """
     meter, cents = delivered.meter[mine], delivered.amount_cents[mine]
     meters = len(bills.amount_cents)
     count = np.bincount(meter, minlength=meters)
-    first = np.zeros(meters, np.int64)
+    first = np.full(meters, NO_BILL, np.int64)
     first[meter[::-1]] = cents[::-1]
     fates = {
         "wrong": (count > 0) & (first != bills.amount_cents),
@@ -202,18 +232,21 @@ def _judge(
         for fate, which in fates.items()
         for number in np.flatnonzero(which)[:EXAMPLES_MAX].tolist()
     ]
-    return examples, fates["wrong"] | fates["missing"]
+    return examples, fates["wrong"] | fates["missing"], first
 
 
 def _explain(
     examples: Sequence[BillExample],
     doubtful: NDArray[np.bool_],
+    first: Int64Array,
     bills: TrueBills,
     truth: BillingTruth,
     reader: StoredReader,
 ) -> tuple[int, list[BillExample]]:
-    """Return how many doubtful bills the store explains, and the examples with their reasons."""
-    first = decisive_faults(doubtful, bills, truth, reader)
+    """Return how many doubtful bills the store explains, and the examples with their reasons.
+
+    ``first`` is when the reading was captured that explains each, as far as it is known.
+    """
     told_of = {example.meter for example in examples if doubtful[example.meter]}
     faults = faults_at({meter: int(first[meter]) for meter in told_of}, truth, reader)
     others = first_faults(told_of - faults.keys(), bills, truth, reader)

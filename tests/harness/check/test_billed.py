@@ -38,3 +38,11 @@ def test_bills_of_others_may_be_csv(run: RecordedRun) -> None:
 def test_bills_that_are_not_there_are_named(run: RecordedRun) -> None:
     with pytest.raises(UnreadableError, match=r"the bills cannot be judged: .*bills\.parquet"):
         bill_figures(run)
+
+
+@pytest.mark.parametrize("text", ["{}", "[]", '{"months": 3, "made_s": 1}', "", "{"])
+def test_what_billing_did_not_finish_cannot_be_judged(run: RecordedRun, text: str) -> None:
+    (run.folder.path / "billing" / "bills.csv").write_text("meter,month,amount\n")
+    (run.folder.path / "billing" / "finished.json").write_text(text)
+    with pytest.raises(UnreadableError, match="the bills cannot be judged"):
+        bill_figures(run)

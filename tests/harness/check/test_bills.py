@@ -250,11 +250,57 @@ def test_a_file_without_bills_has_none(tmp_path: Path) -> None:
         ("SELECT 7 AS meter, 202603 AS month, 1.505 AS amount", "whole number of cents"),
         ("SELECT 7 AS meter, 202603 AS month, NULL::DOUBLE AS amount", "without amount"),
         ("SELECT NULL::INT AS meter, 202603 AS month, 1.5 AS amount", "without meter"),
+        ("SELECT 7.4 AS meter, 202603 AS month, 1.5 AS amount", "meter is '7.4'"),
+        ("SELECT 7 AS meter, '2026-3' AS month, 1.5 AS amount", "month is '2026-3'"),
+        ("SELECT 7 AS meter, 202613 AS month, 1.5 AS amount", "month is '202613'"),
+        ("SELECT 7 AS meter, 202603.4 AS month, 1.5 AS amount", "month is '202603.4'"),
+        ("SELECT 7 AS meter, 202603 AS month, 'inf'::DOUBLE AS amount", "amount is 'inf'"),
+        ("SELECT 7 AS meter, 202603 AS month, 'nan'::DOUBLE AS amount", "amount is 'nan'"),
+        ("SELECT 7 AS meter, 202603 AS month, 1e300 AS amount", "amount is '1e"),
+        ("SELECT 7 AS meter, 202603 AS month, '12,50' AS amount", "amount is '12,50'"),
+        ("SELECT 7 AS meter, 202603 AS month, 1235.5 AS amount_cents", "whole number of cents"),
     ],
 )
 def test_a_file_that_holds_no_bills_is_refused(query: str, message: str, tmp_path: Path) -> None:
     with pytest.raises(BillsError, match=message):
         DeliveredBills.read(write(tmp_path / "bills.parquet", query))
+
+
+@pytest.mark.parametrize("text", ["meter,month,amount\n", "meter;month;amount\n"])
+def test_a_csv_file_that_has_only_a_head_line_has_no_bills(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "bills.csv"
+    path.write_text(text)
+    assert len(DeliveredBills.read(path)) == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "holds no bills"),
+        ("7,2026-03,12.50\n", "holds no bills"),
+        ("meter,month,amount\n7,2026-03\n", "without amount|holds no bills"),
+        ("meter;month;amount\n7;2026-03;12,50\n", "amount is '12,50'"),
+        ("meter,month,amount\n7,2026-03-01,12.50\n", "month is '2026-03-01'"),
+        ("meter,month,amount\n7,2026-03,inf\n", "amount is 'inf'"),
+        ("meter,month,amount\nM7,2026-03,1\n", "meter is 'M7'"),
+    ],
+)
+def test_a_csv_file_that_could_be_guessed_at_is_refused(
+    text: str, message: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "bills.csv"
+    path.write_text(text)
+    with pytest.raises(BillsError, match=message):
+        DeliveredBills.read(path)
+
+
+def test_large_and_negative_amounts_are_read_to_the_cent(tmp_path: Path) -> None:
+    path = tmp_path / "bills.csv"
+    path.write_text(
+        "Meter,Month,Amount\n7,2026-03,12345678901.23\n8,202603,-0.05\n9,202603,0.1500000000000002\n"
+    )
+    found = DeliveredBills.read(path)
+    assert found.amount_cents.tolist() == [1_234_567_890_123, -5, 15]
 
 
 def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
