@@ -10,7 +10,7 @@ from netem.transit import MERGE_NS, Piece, Transit, merged
 
 def test_releases_near_the_first_of_them_come_out_with_the_last() -> None:
     releases = [(0, 1), (MERGE_NS, 2), (MERGE_NS + 1, 4), (3 * MERGE_NS, 8)]
-    assert merged(releases) == [(MERGE_NS, 3), (3 * MERGE_NS, 12)]
+    assert merged(releases) == [(MERGE_NS, 3), (MERGE_NS + 1, 4), (3 * MERGE_NS, 8)]
     assert merged([]) == []
 
 
