@@ -45,7 +45,8 @@ ANSI: Final = "c12"
 EVENTS: Final = """\
 {do="event", event="demand-reset", at="00:20"}, {do="event", event="tamper", at="00:40", for="1 h"}
 """
-RETRY_S: Final = 0.01
+RETRY_S: Final = 0.05
+"""While a head-end starts, its concentrators leave it the processor."""
 CONFIRMATION_S: Final = 20.0
 RATE: Final = 900_000.0
 """Of the scenario clock: all steps have opened when the fleet begins."""
