@@ -19,7 +19,7 @@ from harness.bal.model.sharing import spread
 from harness.bal.model.values import Policy
 from harness.check.bal import CHECKS
 from harness.explain.hints import HINTS
-from harness.run.battery_files import commanded
+from harness.run.battery_files import BATTERY_COLUMNS, commanded
 from harness.scenario import Scenario
 from tests.support.scenario_files import load
 
@@ -108,7 +108,7 @@ def _policies() -> list[list[str]]:
 
 def test_the_topology_of_the_guide_is_one_and_commands_the_two_homes(tmp_path: Path) -> None:
     blocks = re.findall(r"^```toml\n(.*?)^```$", HOWTO, re.DOTALL | re.MULTILINE)
-    plain, topology, own, timeline, faces = blocks
+    plain, topology, own, timeline, faces, others = blocks
     assert "battery" in tomllib.loads(topology)
     (tmp_path / "association.toml").write_text(topology)
     scenario: Scenario = load(tmp_path, SMALL + own)
@@ -123,6 +123,15 @@ def test_the_topology_of_the_guide_is_one_and_commands_the_two_homes(tmp_path: P
     spoken = load(tmp_path, SMALL + faces).bal
     assert spoken is not None
     assert [face.speaks for face in spoken.faces] == ["v1", "sunspec"]
+    vendor = load(tmp_path, SMALL + "[batteries]\ncount = 60\n" + others).bal
+    assert vendor is not None
+    assert vendor.target.kind == "external"
+
+
+def test_what_a_layer_of_others_is_told_is_named() -> None:
+    told = HOWTO.partition("## Somebody else's battery layer")[2]
+    (file,) = [row for row in rows(told, "file") if row[0] == "`batteries.csv`"]
+    assert set(BATTERY_COLUMNS) <= set(re.findall(r"`(\w+)`", file[1]))
 
 
 def test_the_coverage_page_names_every_module() -> None:

@@ -137,6 +137,23 @@ def battery_measurements(figures: BatteryFigures | None) -> dict[str, float]:
     return {name: value for name, value in found.items() if value is not None}
 
 
+def battery_notes(figures: BatteryFigures | None) -> Iterator[str]:
+    """Yield what cannot be said of a battery layer that is not ours, for who reads a verdict."""
+    if figures is None or figures.journal:
+        return
+    yield (
+        "The battery layer is not Meterstorm's own, and no journal of it was read: whether orders "
+        "to batteries were lost, given twice or given by nobody, and whether virtual meters add "
+        "up, was not checked. That nobody but the run's users commanded it was taken for granted."
+    )
+    if figures.unjudged:
+        told = figures.obeyed + (figures.disobeyed or 0) + figures.unjudged
+        yield (
+            f"Of {told:,} times that virtual batteries were told something, {figures.unjudged:,} "
+            "could not be judged: told anew, cut off or unanswered before it was certain."
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class _Recorded:
     """What a run with batteries has left; of a layer that is not ours no events and no orders."""

@@ -26,6 +26,7 @@ from harness.check.bal import (
     UnreadableError,
     battery_figures,
     battery_measurements,
+    battery_notes,
     with_battery_checks,
 )
 from harness.check.billed import bill_figures, bill_measurements, with_bill_checks
@@ -133,7 +134,11 @@ def conclude(
         bills=bills,
         operations=operations,
         failures=_failures(run),
-        distrust=(*_distrust(run, found, changed), *operation_notes(operations)),
+        distrust=(
+            *_distrust(run, found, changed),
+            *battery_notes(batteries),
+            *operation_notes(operations),
+        ),
         environment=_environment(run.facts),
     )
     replays = replay_measurements(run.folder.path, run.scenario.probes.replay)

@@ -22,6 +22,7 @@ from harness.explain.surroundings import Span, moments_of
 from harness.load.clients.commanded import Commanded
 from harness.load.clients.summary import read_commands
 from harness.run.battery_files import COUNTS
+from harness.scenario.bal import ExternalBal
 from reports.recording import BatteryFigures, Verdict
 from reports.text import counted
 
@@ -42,9 +43,14 @@ class _Layer:
 
     @classmethod
     def of(cls, run: RecordedRun) -> _Layer:
-        """Read journal and records. Raises `OSError`, `ValueError`: one of them cannot be read."""
+        """Read records and, of our own layer, its journal.
+
+        Raises `OSError`, `ValueError`: one of them cannot be read.
+        """
+        bal = run.scenario.bal
+        ours = bal is None or not isinstance(bal.target, ExternalBal)
         try:
-            events, orders = read_journal(run.folder.path / JOURNAL)
+            events, orders = read_journal(run.folder.path / JOURNAL) if ours else ([], [])
         except JournalError as error:
             raise ValueError(str(error)) from error
         paths = sorted((run.folder.path / RECORDS).glob("process-*.ndjson"))

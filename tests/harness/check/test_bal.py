@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from harness.check.bal import (
     UnreadableError,
     battery_figures,
     battery_measurements,
+    battery_notes,
     with_battery_checks,
 )
 from harness.limits import MEASURES, parse_limit
@@ -207,6 +209,17 @@ def test_of_a_layer_of_others_is_not_said_what_needs_a_journal(run: Path) -> Non
     assert with_battery_checks({}, figures).keys() == {*CHECKS} - needed
     assert {getattr(figures, name) for name in NEED_THE_JOURNAL} == {None}
     assert (figures.disobeyed, figures.snapshots, figures.mixed_snapshots) == (1, 1, 0)
+    (note,) = battery_notes(figures)
+    assert "no journal of it was read" in note
+    told_anew = replace(figures, obeyed=1, unjudged=2)
+    assert (
+        "Of 4 times that virtual batteries were told something, 2 could"
+        in [*battery_notes(told_anew)][1]
+    )
+
+
+def test_of_ours_there_is_nothing_to_say_so(run: Path) -> None:
+    assert [*battery_notes(battery_figures(run)), *battery_notes(None)] == []
 
 
 def test_a_journal_of_ours_that_lacks_is_not_taken_for_one_of_others(run: Path) -> None:
