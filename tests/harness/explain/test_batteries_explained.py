@@ -10,7 +10,8 @@ from typing import Any, Final
 
 import pytest
 
-from emulator.batteries.config import record_path
+from emulator.batteries.config import BATTERIES_FILE, record_path
+from emulator.batteries.grid import generate_batteries
 from emulator.batteries.record import BatteryRecord, Begun, Changed, Ended, Entry, Executed, Refused
 from harness.bal.journal import Entry as Commit
 from harness.bal.journal import Event, Fate, Journal, Order
@@ -21,6 +22,7 @@ from harness.explain.batteries import NEAREST
 from harness.explain.command import explain_run
 from harness.load.clients.commanded import Commanded
 from harness.load.clients.summary import LOAD_FOLDER, CommandNotes, summary_path
+from harness.run.battery_files import battery_fleet, write_topology
 from tests.support.recorded_run import RecordedFolder
 
 HOUR_MS: Final = 3_600_000
@@ -91,6 +93,13 @@ class BatteryRun:
         """Write all of it and let the run be judged."""
         path = self.run.path
         (path / JOURNAL).parent.mkdir()
+        scenario = self.run.scenario
+        assert scenario.bal is not None
+        assert scenario.batteries is not None
+        grid = generate_batteries(scenario.batteries, scenario.seed)
+        write_topology(path / JOURNAL.parent, scenario.bal, grid)
+        fleet = battery_fleet(scenario, self.first_ms // 1_000, [1])
+        (path / BATTERIES_FILE).write_text(fleet.model_dump_json())
         with closing(Journal(path / JOURNAL)) as journal:
             journal.append(Commit(self.events, self.orders))
         (path / JOURNAL.parent / "counts.json").write_text(
@@ -138,7 +147,8 @@ def test_where_nothing_was_found_the_sums_are_told(told_once: BatteryRun) -> Non
 def test_what_nobody_ordered_leads_to_the_entries_around_it(told_once: BatteryRun) -> None:
     told_once.executed(90, -7)
     values = [52_000, 990, 5_000, 5_000, CHARGE, 2 * CHARGE]
-    told_once.happened(95, "read", name="battery-0000001", values=values)
+    stamps = {"oldest_ms": told_once.first_ms + 94_000, "newest_ms": told_once.first_ms + 95_000}
+    told_once.happened(95, "read", name="battery-0000001", values=values, **stamps)
     told_once.happened(96, "lost", name="battery-0000001")
     told_once.happened(97, "lost", name="battery-0000002")
     told_once.entries.append(Refused(0, "current", 9_000, told_once.first_ms + 98_000, "too much"))
