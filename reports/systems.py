@@ -247,13 +247,13 @@ def _battery_sentence(figures: BatteryFigures) -> str:
 
 def _bills(figures: BillFigures) -> SystemPart:
     due = figures.due
-    made = "" if figures.made_s is None else f"; billing made them in {seconds(figures.made_s)}"
+    answered = "" if figures.made_s is None else f"; billing told them in {seconds(figures.made_s)}"
     table = SystemTable(
         "Bills",
-        _count("Due", due, f"of whole months that the plan covers{made}"),
+        _count("Due", due, f"of whole months that the plan covers{answered}"),
         (
             _line("correct", figures.correct, due, "right to the cent", Tone.GOOD),
-            _line("wrong", figures.wrong, due, "another amount, or what it is made of", Tone.BAD),
+            _line("wrong", figures.wrong, due, "another amount than the plan comes to", Tone.BAD),
             _line("missing", figures.missing, due, "due and not made", Tone.BAD),
             _count("twice", figures.twice, "of a meter and month billed already", Tone.BAD),
             _count("invented", figures.invented, "of no meter or month of the plan", Tone.BAD),
@@ -279,8 +279,8 @@ def _bills(figures: BillFigures) -> SystemPart:
 
 def _bill_sentence(figures: BillFigures) -> str:
     months = f" for {', '.join(figures.months)}" if figures.months else ""
-    made = "" if figures.made_s is None else f"; made in {seconds(figures.made_s)}"
-    return f"{counted(figures.due, 'bill')} due{months}, {', '.join(_bill_fates(figures))}{made}"
+    answered = "" if figures.made_s is None else f"; told in {seconds(figures.made_s)}"
+    return f"{counted(figures.due, 'bill')} due{months}, {', '.join(_bill_fates(figures))}{answered}"
 
 
 def _bill_fates(figures: BillFigures) -> Iterator[str]:
