@@ -279,8 +279,8 @@ def _bills(figures: BillFigures) -> SystemPart:
 
 def _bill_sentence(figures: BillFigures) -> str:
     months = f" for {', '.join(figures.months)}" if figures.months else ""
-    answered = "" if figures.made_s is None else f"; told in {seconds(figures.made_s)}"
-    return f"{counted(figures.due, 'bill')} due{months}, {', '.join(_bill_fates(figures))}{answered}"
+    said = "" if figures.made_s is None else f"; told in {seconds(figures.made_s)}"
+    return f"{counted(figures.due, 'bill')} due{months}, {', '.join(_bill_fates(figures))}{said}"
 
 
 def _bill_fates(figures: BillFigures) -> Iterator[str]:
