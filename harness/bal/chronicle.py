@@ -78,6 +78,10 @@ class Chronicle:
         self._filled = trio.Event()
         self.commits = 0
 
+    def knows(self, command: str | None) -> bool:
+        """Return whether a command of that name has happened, as far as names are remembered."""
+        return command in self._commands
+
     def happen(
         self, kind: str, details: Mapping[str, Any], at_ms: int, command: str | None = None
     ) -> Sequence[Order]:

@@ -120,9 +120,22 @@ class BatteryLayer:
 
         Cancellation: it may have happened.
         """
-        if kind in (happenings.SET_CURRENT, happenings.SCHEDULE):
+        fresh = not self.chronicle.knows(command)  # else it needs no battery, which may be gone
+        if fresh and kind in (happenings.SET_CURRENT, happenings.SCHEDULE):
             await self._freshen(self.batteries.sources(details["name"]))
+        elif fresh and kind == happenings.REMOVE:
+            await self._stop(details["name"])
         await self._accept(kind, details, self.now_ms(), command)
+
+    async def _stop(self, name: str) -> None:
+        """Have a source that is about to be removed do nothing: once it is, nobody can tell it."""
+        battery = self.batteries.battery(name)
+        if isinstance(battery, Physical) and battery.is_top and battery.ordered_ma:
+            stop = {"name": name, "current_ma": 0}
+            await self._accept(happenings.SET_CURRENT, stop, self.now_ms(), None)
+            if name in self.keepers:
+                with trio.move_on_after(self.config.timeout_s):
+                    await self.keepers[name].rest()
 
     async def hold(
         self, name: str, current_ma: int, start_ms: int, end_ms: int, command: str
