@@ -124,6 +124,34 @@ def test_what_the_layer_told_is_a_table_of_its_own() -> None:
     assert of_batteries().tables[-1].whole.meaning == "that clients got; no virtual meters"
 
 
+def test_what_was_told_splits_into_obeyed_disobeyed_and_not_judged() -> None:
+    part = of_batteries(obeyed=6, disobeyed=1, unjudged=3)
+    (table,) = [one for one in part.tables if one.title.startswith("What virtual batteries")]
+    assert table.whole.value == 10
+    assert [(line.label, line.value, line.of_owed, line.tone) for line in table.lines] == [
+        ("obeyed", 6, "60 %", Tone.GOOD),
+        ("disobeyed", 1, "10 %", Tone.BAD),
+        ("not judged", 3, "30 %", Tone.PLAIN),
+    ]
+    assert part.sentence.endswith("; of what was told 6 seen obeyed, 1 disobeyed, 3 not judged")
+
+
+def test_without_a_journal_nothing_is_said_that_needs_one() -> None:
+    unknown = dict.fromkeys(("commands_lost", "lost", "twice", "invented", "unconserved"))
+    part = of_batteries(journal=False, disobeyed=0, executed=3, **unknown)
+    assert "cannot be said" in part.lead
+    assert [table.title for table in part.tables] == [
+        "Commands of clients",
+        "What the batteries have on record",
+        "What virtual batteries were told, seen from outside the layer",
+        "What the layer told, against the batteries' record",
+    ]
+    labels = {name.partition("/")[2] for name in lines(part)}
+    assert labels.isdisjoint({"lost", "twice", "invented", "unconserved", "executed"})
+    assert labels >= {"beyond limits", "unaccounted", "mixed snapshots", "disobeyed"}
+    assert "3 orders carried out, all within limits; of what was told" in part.sentence
+
+
 def test_facts_for_machines_have_a_name_each() -> None:
     facts = battery_facts(BatteryFigures(batteries=2, executed=5, orders={"in force": 1}))
     assert (facts["batteries"], facts["batteries.executed"]) == ("2", "5")

@@ -1,8 +1,9 @@
-"""What Locust's users are told to ask of billing."""
+"""What Locust's users are told to ask of batteries and of billing."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -70,3 +71,41 @@ def test_bills_statistics_and_exports_are_asked_for(tmp_path: Path) -> None:
 def test_nobody_is_asked_anything_unless_the_scenario_says_so(tmp_path: Path) -> None:
     assert told(tmp_path, {}) is None
     assert told(tmp_path, {"exports_per_s": 0}, url=None) is None
+
+
+@dataclass(frozen=True)
+class Up:
+    """A system that is up."""
+
+    url: str | None
+    token_file: Path | None = None
+
+
+def of_batteries(folder: Path, load: Mapping[str, Any], system: Up | None) -> ClientsConfig:
+    bal = {"virtual": 2, "partitions": [{"name": "a", "share": "50 %"}], "load": load}
+    run = RecordedFolder(folder, {"batteries": {"count": 4}, "bal": bal})
+    write_clients(run.prepared, 3, {"bal": system, "billing": None})
+    return ClientsConfig.model_validate_json((run.path / "load" / "clients.json").read_text())
+
+
+def test_snapshots_and_currents_of_virtual_batteries_are_asked_for(tmp_path: Path) -> None:
+    load = {"status_per_s": 2, "commands_per_s": 0.5, "current": 700}
+    config = of_batteries(tmp_path, load, Up(URL, tmp_path / "token"))
+    assert config.clients == 3
+    assert config.systems["bal"].token_file == tmp_path / "token"
+    status, command = config.operations
+    assert (status.name, status.kind, status.rate_per_s) == ("bal.status", "bal-status", 2)
+    assert (command.kind, command.details) == ("bal-current", {"current_ma": 700})
+    assert status.subjects == command.subjects == ("virtual-00001/a", "virtual-00002/a")
+    assert {one.system for one in config.operations} == {"bal"}
+
+
+def test_only_what_has_a_rate_is_asked(tmp_path: Path) -> None:
+    (only,) = of_batteries(tmp_path, {"commands_per_s": 1}, Up(URL)).operations
+    assert only.name == "bal.command"
+
+
+@pytest.mark.parametrize("system", [None, Up(None)])
+def test_who_has_no_api_is_asked_nothing(tmp_path: Path, system: Up | None) -> None:
+    config = of_batteries(tmp_path, {"commands_per_s": 1}, system)
+    assert (config.systems, config.operations) == ({}, ())

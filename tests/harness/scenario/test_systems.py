@@ -9,6 +9,7 @@ import pytest
 
 from harness.bal.model.refresh import RefreshMode
 from harness.bal.model.values import Policy
+from harness.scenario.bal import ExternalBal, ReferenceBal
 from harness.scenario.billing import ExternalBilling, ReferenceBilling
 from tests.support.scenario_files import SMALL, load, problems
 
@@ -24,6 +25,7 @@ FOREIGN = (
     + '[target]\nkind = "external"\npush = { host = "127.0.0.1", port = 4059 }\n'
     + 'read_back = { kind = "files", folder = "theirs" }\n'
 )
+LAYER = '[bal.target]\nkind = "external"\n'
 THEIRS = '[billing.target]\nkind = "external"\n'
 
 
@@ -39,6 +41,18 @@ def test_a_billing_system_of_others_may_go_with_any_head_end(tmp_path: Path) -> 
     assert isinstance(ours.target, ReferenceBilling)
     assert not ours.virtual_meters
     assert not ours.load_driver.asks
+
+
+def test_a_battery_layer_of_others_has_a_url(tmp_path: Path) -> None:
+    text = BATTERIES + BAL + 'obeys_within = "5 s"\n' + LAYER + 'url = "http://h:9/bal"\n'
+    scenario = load(tmp_path, text)
+    assert scenario.bal is not None
+    assert scenario.bal.target == ExternalBal(kind="external", url="http://h:9/bal")
+    assert scenario.bal.obeys_within == 5
+    assert type(scenario).from_resolved(scenario.resolved_json()) == scenario
+    ours = load(tmp_path, BATTERIES + BAL).bal
+    assert ours is not None
+    assert (ours.target, ours.obeys_within) == (ReferenceBal(), 60)
 
 
 def test_as_many_partitions_as_meters_may_be_behind_them(tmp_path: Path) -> None:
@@ -115,6 +129,27 @@ def test_what_is_written_comes_back_from_the_resolved_scenario(tmp_path: Path) -
             + THEIRS
             + 'bills = "b.csv"\n',
             "not ours to kill",
+        ),
+        (BATTERIES + BAL + LAYER, "url"),
+        (BATTERIES + BAL + LAYER + 'url = "h:9"\n', "url"),
+        (BATTERIES + BAL + LAYER + 'url = "http://h"\ntoken_file = "no"\n', "there is no file"),
+        (BATTERIES + BAL + 'obeys_within = "0 s"\n', "obeys_within"),
+        (BATTERIES + BAL + "api = false\n" + LAYER + 'url = "http://h"\n', "are of our layer"),
+        (
+            BATTERIES
+            + BAL
+            + 'faces = [{ speaks = "v1", port = 4004 }]\n'
+            + LAYER
+            + 'url = "http://h"\n',
+            "are of our layer",
+        ),
+        (
+            BATTERIES
+            + '[[timeline]]\nat = "00:01"\ndo = "kill"\npart = "bal"\n'
+            + BAL
+            + LAYER
+            + 'url = "http://h"\n',
+            "an external battery layer is not ours to kill",
         ),
         (SMALL + BILLING + "virtual_meters = true\n", "no partitions to meter"),
         (BATTERIES + BAL + BILLING + "virtual_meters = true\n", "no partitions to meter"),
