@@ -20,15 +20,16 @@ from protocols.dlms.apdu import (
     MechanismName,
     ServiceUserDiagnostic,
 )
-from protocols.dlms.ciphering import Cipher, Envelope, refusal_kind
+from protocols.dlms.ciphering import Cipher, Envelope, overhead, refusal_kind
 from protocols.dlms.client.events import AssociationFailed
 from protocols.dlms.client.settings import ClientSettings
+from protocols.dlms.hls import CHALLENGE_SIZES
 from protocols.dlms.refusals import RefusalKind
 from protocols.dlms.security import SecurityError
+from protocols.dlms.wrapper import MAX_APDU_SIZE
 from protocols.errors import CodecError, RemoteProtocolError
 
 SYSTEM_TITLE_SIZE: Final = 8
-CHALLENGE_SIZES: Final = range(8, 65)
 
 
 class Unbelievable(RemoteProtocolError):
@@ -48,6 +49,10 @@ class Terms:
     server_system_title: bytes
     challenge: bytes
     cipher: Cipher | None
+
+    def room(self, envelope: Envelope) -> int:
+        """Return how many octets a request in ``envelope`` may have."""
+        return min(self.max_send_pdu_size, MAX_APDU_SIZE) - overhead(envelope)
 
 
 def proposal(

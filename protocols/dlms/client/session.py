@@ -26,7 +26,7 @@ from typing import Final
 from protocols.dlms import apdu
 from protocols.dlms.apdu import (
     Aare,
-    ActionResult,
+    ActionRequestNormal,
     AttributeItem,
     CosemAttributeDescriptor,
     CosemMethodDescriptor,
@@ -53,8 +53,14 @@ from protocols.dlms.association import (
     State,
 )
 from protocols.dlms.blocks import BlockError
-from protocols.dlms.ciphering import Cipher, Envelope, Opened, overhead, refusal_kind
+from protocols.dlms.ciphering import Cipher, Envelope, refusal_kind
 from protocols.dlms.client import events
+from protocols.dlms.client.envelopes import (
+    EXCEPTION_TAG,
+    lacks_protection,
+    open_envelope,
+    tag_of,
+)
 from protocols.dlms.client.events import ClientEvent
 from protocols.dlms.client.exchange import (
     ActionExchange,
@@ -64,20 +70,17 @@ from protocols.dlms.client.exchange import (
     SetExchange,
 )
 from protocols.dlms.client.opening import Terms, Unbelievable, believe, proposal
+from protocols.dlms.client.proving import missing_proof, third_pass
 from protocols.dlms.client.settings import ClientSettings
-from protocols.dlms.cosem.classes import ASSOCIATION_LN
-from protocols.dlms.cosem.device import CURRENT_ASSOCIATION
-from protocols.dlms.data import Data, octet_string
+from protocols.dlms.data import Data
+from protocols.dlms.hls import CHALLENGE_SIZE
 from protocols.dlms.refusals import RefusalKind
 from protocols.dlms.security import SecurityError
-from protocols.dlms.wrapper import MAX_APDU_SIZE, Wpdu, WpduReader
+from protocols.dlms.wrapper import Wpdu, WpduReader
 from protocols.errors import CodecError, LocalProtocolError, RemoteProtocolError
 
 CLIENT, SERVER = Role.CLIENT, Role.SERVER
 CONFIRMED_HIGH_PRIORITY: Final = 0xC0
-CHALLENGE_SIZE: Final = 16
-REPLY_TO_HLS: Final = apdu.CosemMethodDescriptor(ASSOCIATION_LN.class_id, CURRENT_ASSOCIATION, 1)
-EXCEPTION_TAG: Final = 0xD8
 
 
 class ClientSession:
@@ -216,16 +219,12 @@ class ClientSession:
     def _begin(self, exchange: Exchange, now: float) -> None:
         self._require_open()
         if self._machine.state is State.ASSOCIATED and self._terms is not None:
-            octets = exchange.start(self._room(self._terms))
+            octets = exchange.start(self._terms.room(self._settings.envelope))
             self._machine.apply(CLIENT, ServiceRequest, now)
             self._exchange = exchange
             self._send_service(octets)
         else:
             self._machine.apply(CLIENT, ServiceRequest, now)  # raises: says who, what and where
-
-    def _room(self, terms: Terms) -> int:
-        size = min(terms.max_send_pdu_size, MAX_APDU_SIZE)
-        return size - overhead(self._settings.envelope)
 
     def _next_invoke(self) -> int:
         self._invoke = (self._invoke + 1) % 16
@@ -249,8 +248,11 @@ class ClientSession:
 
     def _take(self, octets: bytes, now: float) -> None:
         try:
-            opened = self._open(octets)
-            if opened is not None:
+            opened = open_envelope(octets, self._terms.cipher if self._terms else None)
+            if lacks_protection(tag_of(octets), opened, self._settings):
+                detail = f"APDU {tag_of(octets):#04x} with {opened.protection!r}"
+                self._refuse(RefusalKind.NOT_PROTECTED_ENOUGH, detail)
+            else:
                 self._dispatch(opened.octets, now)
         except BlockError as problem:
             self._refuse(RefusalKind.BLOCK_OUT_OF_TURN, str(problem))
@@ -265,28 +267,9 @@ class ClientSession:
         except RemoteProtocolError as problem:
             self._refuse(RefusalKind.OUT_OF_TURN, str(problem))
 
-    def _open(self, octets: bytes) -> Opened | None:
-        """Return the APDU out of its envelope; ``None`` if it lacks the protection agreed."""
-        tag = octets[0] if octets else -1
-        ciphered = tag in apdu.PLAIN_TAGS or tag == GENERAL_GLO_TAG
-        if ciphered:
-            if self._terms is None or self._terms.cipher is None:
-                raise RemoteProtocolError("a ciphered APDU without a ciphered association")
-            message = apdu.decode_apdu(octets)
-            assert isinstance(message, (apdu.GloApdu, apdu.GeneralGloCiphering))
-            opened = self._terms.cipher.open(message)
-        else:
-            opened = Opened(octets, Envelope.PLAIN)
-        expected = self._settings.envelope is not Envelope.PLAIN
-        if expected and tag not in CLEAR_TAGS and self._settings.protection & ~opened.protection:
-            detail = f"APDU {tag:#04x} with {opened.protection!r}"
-            self._refuse(RefusalKind.NOT_PROTECTED_ENOUGH, detail)
-            return None
-        return opened
-
     def _dispatch(self, octets: bytes, now: float) -> None:
         state = self._machine.state
-        tag = octets[0] if octets else -1
+        tag = tag_of(octets)
         if tag in NOTIFICATION_TAGS:
             self._notified(octets, now)
         elif state is State.ASSOCIATING:
@@ -327,13 +310,12 @@ class ClientSession:
         self._terms = terms
         if terms.challenge and terms.cipher is not None:
             self._machine.apply(SERVER, AssociationPending, now)
-            self._reply_to_hls(terms.cipher.answer(terms.challenge), now)
+            self._reply_to_hls(third_pass(self._next_invoke(), terms.cipher, terms.challenge), now)
         else:
             self._machine.apply(SERVER, AssociationAccepted, now)
             self._report_associated(terms)
 
-    def _reply_to_hls(self, answer: bytes, now: float) -> None:
-        request = apdu.ActionRequestNormal(self._next_invoke(), REPLY_TO_HLS, octet_string(answer))
+    def _reply_to_hls(self, request: ActionRequestNormal, now: float) -> None:
         self._exchange = ActionExchange(request, self._settings.max_transfer_size)
         self._machine.apply(CLIENT, HlsReply, now)
         self._send_service(apdu.encode_apdu(request))
@@ -343,16 +325,11 @@ class ClientSession:
         terms = self._terms
         assert terms is not None
         assert terms.cipher is not None  # HLS replies are only sent with one
-        failure = "the server did not take our answer"
-        if isinstance(answer, events.ActionAnswer) and answer.result == ActionResult.SUCCESS:
-            try:
-                terms.cipher.check_answer(self._challenge, _octets(answer.returned))
-            except SecurityError as problem:
-                failure = f"the server did not prove itself: {problem}"
-            else:
-                self._machine.apply(SERVER, HlsAccepted, now)
-                self._report_associated(terms)
-                return
+        failure = missing_proof(answer, terms.cipher, self._challenge)
+        if failure is None:
+            self._machine.apply(SERVER, HlsAccepted, now)
+            self._report_associated(terms)
+            return
         self._machine.apply(SERVER, HlsRejected, now)
         self._terms = None
         kind = RefusalKind.AUTHENTICATION_FAILED
@@ -418,15 +395,5 @@ class ClientSession:
             self._events.append(events.Disconnected())
 
 
-GENERAL_GLO_TAG: Final = 0xDB
-CLEAR_TAGS: Final = frozenset({0x61, 0x63, EXCEPTION_TAG})
-"""AARE and RLRE protect what they carry themselves; an exception tells that ciphering failed."""
 NOTIFICATION_TAGS: Final = frozenset({0x0F, 0xC2})
 EXCHANGING: Final = frozenset({State.AWAITING_RESPONSE, State.HLS_REPLYING})
-
-
-def _octets(returned: object) -> bytes:
-    match returned:
-        case Data(value=bytes(octets)):
-            return octets
-    return b""

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, TypeAlias
+from typing import TypeAlias
 
 from protocols.dlms import apdu
 from protocols.dlms.apdu import (
     Aarq,
     ActionRequestNormal,
-    ActionResult,
     InitiateResponse,
     MechanismName,
     Rlrq,
@@ -47,15 +46,10 @@ from protocols.dlms.ciphering import (
     Envelope,
     Opened,
     Protection,
-    can_carry,
-    overhead,
     refusal_kind,
 )
-from protocols.dlms.cosem.association_ln import AssociationStatus, Partners, association_ln
-from protocols.dlms.cosem.base import ActionOutcome, Caller
-from protocols.dlms.cosem.classes import ASSOCIATION_LN
-from protocols.dlms.cosem.device import CURRENT_ASSOCIATION, DeviceView, LogicalDevice
-from protocols.dlms.data import Data, DataType, octet_string
+from protocols.dlms.cosem.device import LogicalDevice
+from protocols.dlms.hls import CHALLENGE_SIZE, REPLY_TO_HLS
 from protocols.dlms.refusals import RefusalKind
 from protocols.dlms.security import ReplayError, SecurityError
 from protocols.dlms.server import events
@@ -64,16 +58,11 @@ from protocols.dlms.server.answers import Served, exception
 from protocols.dlms.server.events import ClosingCause, Pair, ServerEvent
 from protocols.dlms.server.opening import Agreement, Rejection, judge
 from protocols.dlms.server.policy import ClientPolicy, Credentials
-from protocols.dlms.server.services import NEEDED, ServiceMachine
-from protocols.dlms.wrapper import MAX_APDU_SIZE
+from protocols.dlms.server.services import NEEDED
+from protocols.dlms.server.standing import Standing
 from protocols.errors import CodecError, LocalProtocolError
 
 CLIENT, SERVER = Role.CLIENT, Role.SERVER
-REPLY_TO_HLS: Final = apdu.CosemMethodDescriptor(ASSOCIATION_LN.class_id, CURRENT_ASSOCIATION, 1)
-CHALLENGE_SIZE: Final = 16
-SECURITY_SETUP: Final = bytes.fromhex("00002b0000ff")
-"""0-0:43.0.0.255; the association refers to it where the device has one."""
-
 Emit: TypeAlias = Callable[[ServerEvent], None]
 RandomBytes: TypeAlias = Callable[[int], bytes]
 
@@ -84,16 +73,6 @@ class Limits:
 
     transfer_size: int
     inactivity_timeout_s: float
-
-
-@dataclass(slots=True)
-class _Standing:
-    """An association that was accepted: what was agreed and what serves it."""
-
-    agreement: Agreement
-    services: ServiceMachine
-    challenge: bytes
-    proved: bool
 
 
 class ServerAssociation:
@@ -121,7 +100,7 @@ class ServerAssociation:
         self._machine = Association(
             SERVER, inactivity_timeout_s=limits.inactivity_timeout_s, response_timeout_s=None
         )
-        self._standing: _Standing | None = None
+        self._standing: Standing | None = None
 
     @property
     def deadline(self) -> float | None:
@@ -184,33 +163,18 @@ class ServerAssociation:
     def _accept(self, agreement: Agreement, now: float) -> bytes | None:
         pending = agreement.mechanism == MechanismName.HLS_GMAC
         challenge = self._random_bytes(CHALLENGE_SIZE) if pending else b""
-        services = self._services(agreement)
-        self._standing = _Standing(agreement, services, challenge, proved=not pending)
+        self._standing = Standing.of(
+            self.pair,
+            agreement,
+            challenge,
+            self._device,
+            max_receive_pdu_size=self._policy.max_pdu_size,
+            transfer_size=self._limits.transfer_size,
+        )
         self._machine.apply(SERVER, AssociationPending if pending else AssociationAccepted, now)
         if not pending:
             self._report_opened(agreement)
         return self._aare(agreement, challenge)
-
-    def _services(self, agreement: Agreement) -> ServiceMachine:
-        partners = Partners(
-            self.pair.client_sap,
-            self.pair.server_sap,
-            agreement.context,
-            agreement.mechanism,
-            agreement.conformance,
-            self._policy.max_pdu_size,
-            agreement.max_send_pdu_size,
-            SECURITY_SETUP if self._device.find(SECURITY_SETUP) else b"",
-        )
-        shown = association_ln(
-            self._device,
-            agreement.level,
-            partners,
-            status=self._status,
-            reply_to_hls=self._reply_to_hls,
-        )
-        view = DeviceView(self._device, shown, agreement.level)
-        return ServiceMachine(view, agreement.conformance, limit=self._limits.transfer_size)
 
     def _aare(self, agreement: Agreement, challenge: bytes) -> bytes | None:
         response = InitiateResponse(
@@ -231,31 +195,11 @@ class ServerAssociation:
 
     # HLS, passes three and four
 
-    def _status(self) -> AssociationStatus:
-        proved = self._standing is not None and self._standing.proved
-        return AssociationStatus.ASSOCIATED if proved else AssociationStatus.ASSOCIATION_PENDING
-
-    def _reply_to_hls(self, parameters: Data, _caller: Caller) -> ActionOutcome:
-        """Check the answer to our challenge and answer the client's (Green Book 9.2.7.4)."""
-        standing = self._standing
-        if standing is None or standing.proved or standing.agreement.cipher is None:
-            return ActionOutcome(ActionResult.READ_WRITE_DENIED)
-        answer = parameters.value
-        if parameters.type is not DataType.OCTET_STRING or not isinstance(answer, bytes):
-            return ActionOutcome(ActionResult.TYPE_UNMATCHED)
-        try:
-            standing.agreement.cipher.check_answer(standing.challenge, answer)
-        except SecurityError:
-            return ActionOutcome(ActionResult.OTHER_REASON)
-        standing.proved = True
-        proof = standing.agreement.cipher.answer(standing.agreement.challenge)
-        return ActionOutcome(ActionResult.SUCCESS, octet_string(proof))
-
     def _authenticate(self, request: WithInvokeId, opened: Opened, now: float) -> bytes | None:
         standing = self._standing
         assert standing is not None  # the state machine says an association is pending
         self._machine.apply(CLIENT, HlsReply, now)
-        served = standing.services.serve(request, self._caller(opened, now), self._room(opened))
+        served = self._served(standing, request, opened, now)
         if standing.proved:
             self._machine.apply(SERVER, HlsAccepted, now)
             self._report_opened(standing.agreement)
@@ -296,32 +240,27 @@ class ServerAssociation:
             return self._authenticate(request, opened, now)
         unanswered = _unconfirmed(request)
         event = UnconfirmedRequest if unanswered else ServiceRequest
-        if self._standing is None or not self._machine.allows(CLIENT, event):
+        standing = self._standing
+        if standing is None or not self._machine.allows(CLIENT, event):
             return self._refuse_unassociated(type(request).__name__)
         self._machine.apply(CLIENT, event, now)
-        served = self._standing.services.serve(
-            request, self._caller(opened, now), self._room(opened)
-        )
+        served = self._served(standing, request, opened, now)
         if not unanswered:
             self._machine.apply(SERVER, ServiceResponse, now)
         self._report(served, opened)
         return None if unanswered else self._seal_answer(served, opened)
+
+    def _served(
+        self, standing: Standing, request: WithInvokeId, opened: Opened, now: float
+    ) -> Served:
+        caller = standing.caller(now, opened.counter)
+        return standing.services.serve(request, caller, standing.room(opened.envelope))
 
     def _report(self, served: Served, opened: Opened) -> None:
         for service, target, result in served.results:
             self._emit(events.RequestServed(self.pair, service, target, result, opened.counter))
         if served.refusal is not None:
             self._emit(events.Refused(self.pair, *served.refusal))
-
-    def _caller(self, opened: Opened, now: float) -> Caller:
-        assert self._standing is not None
-        level = self._standing.agreement.level
-        return Caller(self.pair.client_sap, level, now, opened.counter)
-
-    def _room(self, opened: Opened) -> int:
-        assert self._standing is not None
-        size = min(self._standing.agreement.max_send_pdu_size, MAX_APDU_SIZE)
-        return size - overhead(opened.envelope)
 
     def _seal_answer(self, served: Served, opened: Opened) -> bytes | None:
         if served.response is None:
@@ -330,12 +269,9 @@ class ServerAssociation:
 
     def _seal(self, octets: bytes, envelope: Envelope, protection: Protection) -> bytes | None:
         """Return ``octets`` protected the way the request was; ``None`` if no counter is left."""
-        if not can_carry(envelope, octets):
-            return octets
         assert self._standing is not None
-        assert self._standing.agreement.cipher is not None  # only a cipher opens an envelope
         try:
-            return self._standing.agreement.cipher.seal(octets, envelope, protection)[0]
+            return self._standing.seal(octets, envelope, protection)
         except LocalProtocolError as problem:
             self._emit(events.Refused(self.pair, RefusalKind.COUNTER_USED_UP, str(problem)))
             self.drop = True

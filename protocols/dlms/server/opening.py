@@ -21,13 +21,13 @@ from protocols.dlms.apdu import (
 )
 from protocols.dlms.ciphering import Cipher, Envelope, Opened, Protection, refusal_kind
 from protocols.dlms.cosem.access import Level
+from protocols.dlms.hls import CHALLENGE_SIZES
 from protocols.dlms.refusals import RefusalKind
 from protocols.dlms.security import SecurityError
 from protocols.dlms.server.policy import LEVELS, MIN_PDU_SIZE, ClientPolicy, Credentials
 from protocols.errors import CodecError, RemoteProtocolError
 
 SYSTEM_TITLE_SIZE: Final = 8
-CHALLENGE_SIZES: Final = range(8, 65)
 DLMS_VERSION: Final = 6
 SERVICES: Final = Conformance.GET | Conformance.SET | Conformance.ACTION
 CIPHERED_CONTEXT: Final = ApplicationContextName.LOGICAL_NAME_CIPHERED
