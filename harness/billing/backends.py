@@ -7,7 +7,7 @@ Both know two ways for rows to get in: *added* where their key is new, the first
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Final, Protocol
@@ -53,8 +53,8 @@ class BackEnd(Protocol):
     def fetch(self, query: str, names: Sequence[str]) -> Mapping[str, NDArray[np.int64]]:
         """Return the columns of a query: integers, never null, named ``names``."""
 
-    def export(self, query: str, path: Path, file_format: ExportFormat) -> None:
-        """Write the result of a query to a file, whole or not at all."""
+    def export(self, queries: Mapping[Path, str], file_format: ExportFormat) -> None:
+        """Write the results of queries to files, all of one moment; all of them or none."""
 
     def close(self) -> None:
         """Let go of it."""
@@ -105,12 +105,13 @@ class DuckDbBackEnd:
             found = cursor.execute(query).fetchnumpy()
         return {name: np.asarray(found[name], np.int64) for name in names}
 
-    def export(self, query: str, path: Path, file_format: ExportFormat) -> None:
+    def export(self, queries: Mapping[Path, str], file_format: ExportFormat) -> None:
         """See `BackEnd.export`."""
-        part = path.with_name(path.name + ".part")
-        with self._reading() as cursor:
-            cursor.execute(f"COPY ({query}) TO {quoted(part)} (FORMAT {file_format})")
-            part.replace(path)
+        with self._reading() as cursor, _whole_or_gone(queries) as parts:
+            cursor.begin()
+            for part, query in zip(parts, queries.values(), strict=True):
+                cursor.execute(f"COPY ({query}) TO {quoted(part)} (FORMAT {file_format})")
+            cursor.rollback()
 
     def close(self) -> None:
         """See `BackEnd.close`."""
@@ -179,10 +180,18 @@ class PostgresBackEnd:
             found = copy_out(session, statement, dict.fromkeys(names, "i8"))
         return {name: np.asarray(column, np.int64) for name, column in found.items()}
 
-    def export(self, query: str, path: Path, file_format: ExportFormat) -> None:
+    def export(self, queries: Mapping[Path, str], file_format: ExportFormat) -> None:
         """See `BackEnd.export`."""
-        with postgres_session.translated(self._url), self._connected() as session:
-            export_query(session, query, path, file_format)
+        with (
+            postgres_session.translated(self._url),
+            duckdb_session.translated(next(iter(queries))),
+            self._connected() as session,
+            _whole_or_gone(queries) as parts,
+            session.transaction(),
+        ):
+            session.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            for part, query in zip(parts, queries.values(), strict=True):
+                export_query(session, query, part, file_format)
 
     def close(self) -> None:
         """See `BackEnd.close`."""
@@ -245,6 +254,25 @@ class _PostgresWriting:
             f"INSERT INTO {table.name} SELECT * FROM {incoming} "
             f"ON CONFLICT ({listed(table.key)}) DO {otherwise}".encode()
         ).rowcount
+
+
+@contextmanager
+def _whole_or_gone(paths: Iterable[Path]) -> Iterator[list[Path]]:
+    """Lend a file to write to for each path: they take those names if all goes well, or none."""
+    parts = [path.with_name(f"{path.name}.part") for path in paths]
+    made: list[Path] = []
+    try:
+        yield parts
+        for part, path in zip(parts, paths, strict=True):
+            made.append(part.replace(path))
+    except BaseException:
+        for path in made:
+            path.unlink()
+        raise
+    finally:
+        for part in parts:
+            for left in part.parent.glob(f"{part.name}*"):
+                left.unlink()
 
 
 def _statements() -> Iterator[str]:

@@ -25,6 +25,12 @@ from harness.store.schema import Columns, listed
 
 Int64Columns = Mapping[str, NDArray[np.int64]]
 _BILL: Final = tuple(BILLS.types)
+STATISTICS: Final = {
+    "generated_mwh": "1000 * export_wh + discharged_mwh",
+    "consumed_mwh": "1000 * import_wh + discharged_mwh - charged_mwh",
+    "contributed_mwh": "1000 * export_wh",
+}
+"""What is made of energy, in mWh."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,14 +246,28 @@ class Book:
 
     def export(self, name: str, path: Path, file_format: ExportFormat) -> None:
         """Write a table to a file, by its key. Raises `KeyError` if there is no such table."""
-        table = EXPORTED[name]
-        query = f"SELECT * FROM {name} ORDER BY {listed(table.key)}"
-        self._back_end.export(query, path, file_format)
+        self.export_all({name: path}, file_format)
+
+    def export_all(self, paths: Mapping[str, Path], file_format: ExportFormat) -> None:
+        """Write tables to files, as they were at one moment. Raises as `export` does."""
+        queries = {
+            path: f"SELECT * FROM {name} ORDER BY {listed(EXPORTED[name].key)}"
+            for name, path in paths.items()
+        }
+        self._back_end.export(queries, file_format)
 
     def export_energy(self, first: date, end: date, path: Path, file_format: ExportFormat) -> None:
-        """Write what `energy` says of all meters to a file."""
+        """Write what `energy` says of all meters to a file, and what statistics make of it.
+
+        ``generated_mwh``, ``consumed_mwh`` and ``contributed_mwh`` are those of the API, and with
+        ``_per_day`` the averages of the days that are known, rounded half-up.
+        """
         query = _energy_query(first, end, None, -1, None)
-        self._back_end.export(query, path, file_format)
+        sums = ", ".join(f"{sum_of} AS {name}" for name, sum_of in STATISTICS.items())
+        averages = ", ".join(f"{_average(name)} AS {name}_per_day" for name in STATISTICS)
+        statistics = f"SELECT *, {sums} FROM ({query}) AS energies"
+        query = f"SELECT *, {averages} FROM ({statistics}) AS told ORDER BY meter"
+        self._back_end.export({path: query}, file_format)
 
     def forget(self, before: date) -> None:
         """Drop rates of the months and energy of the days before a day."""
@@ -275,6 +295,12 @@ def _energy_query(first: date, end: date, meter: int | None, after: int, count: 
         f"{_total('discharged_mwh')} FROM virtual_meters WHERE {days} "
         f"GROUP BY meter) AS stored ON stored.meter = metered.meter ORDER BY metered.meter{limit}"
     )
+
+
+def _average(name: str) -> str:
+    # Whole numbers until they divide without rest, for both back ends divide in their own ways.
+    doubled = f"(2 * {name} + CASE WHEN {name} < 0 THEN -days ELSE days END)"
+    return f"CAST(({doubled} - {doubled} % (2 * days)) / (2 * days) AS BIGINT)"
 
 
 def _total(name: str) -> str:

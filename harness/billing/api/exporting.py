@@ -67,15 +67,16 @@ def _made(
 
 def _everything(book: Book, stem: Path, file_format: ExportFormat) -> Path:
     path = stem.with_suffix(".zip")
-    part = stem.with_name(f"{stem.name}-part")
+    parts = {name: stem.with_name(f"{stem.name}-{name}") for name in EXPORTED}
     try:
+        book.export_all(parts, file_format)
         with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as packed:
-            for name in EXPORTED:
-                book.export(name, part, file_format)
+            for name, part in parts.items():
                 packed.write(part, f"{name}.{file_format}")
     except BaseException:
         path.unlink(missing_ok=True)
         raise
     finally:
-        part.unlink(missing_ok=True)
+        for part in parts.values():
+            part.unlink(missing_ok=True)
     return path

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import date
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 from typing import Annotated, Final, Literal, Self
 
 import numpy as np
@@ -216,11 +216,13 @@ class Energy(BaseModel):
         )
 
     def per(self, count: int) -> Energy:
-        """Return the average, to the milliwatt-hour; of nothing it is 0."""
-        share = Decimal(1) / count if count else Decimal(0)
+        """Return the average, to the milliwatt-hour, half-up; of nothing it is 0."""
         place = Decimal("0.001")
         return Energy(
-            **{name: (value * share).quantize(place) for name, value in self.__dict__.items()}
+            **{
+                name: (value / max(count, 1)).quantize(place, ROUND_HALF_UP)
+                for name, value in self.__dict__.items()
+            }
         )
 
 

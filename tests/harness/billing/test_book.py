@@ -170,7 +170,7 @@ def test_exports_hold_whole_tables(book: Book, tmp_path: Path, file_format: Expo
     book.export_energy(date(2026, 3, 1), date(2026, 3, 2), path, file_format)
     with duckdb.connect() as session:
         found = session.execute(f"SELECT * FROM read_{file_format}('{path}')").fetchall()
-    assert found == [(1, 1, 10, 1, 0, 0)]
+    assert found == [(1, 1, 10, 1, 0, 0, 1000, 10_000, 1000, 1000, 10_000, 1000)]
     with pytest.raises(KeyError):
         book.export("bills; DROP TABLE bills", path, file_format)
 

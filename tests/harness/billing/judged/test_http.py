@@ -109,7 +109,7 @@ def test_pages_hold_each_bill_once_however_large_they_are(client: TestClient) ->
     for count in range(1, METERS + 2):
         found, after = [], -1
         while after is not None:
-            asked = {"month": "2026-03", "count": count, "after": after}
+            asked: dict[str, str | int] = {"month": "2026-03", "count": count, "after": after}
             page = client.get("/bills", params=asked).json()
             found += [bill["meter"] for bill in page["bills"]]
             after = page["next"]
