@@ -41,6 +41,12 @@ def _compile_packages(root: Path) -> None:
         compileall.compile_dir(root / package, quiet=2)
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """Return how many workers ``-n auto`` means: two a processor, as whole runs mostly wait."""
+    return 2 * len(os.sched_getaffinity(0))
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Begin with the slow tests where workers share them all."""
