@@ -7,7 +7,14 @@ from dataclasses import dataclass
 from typing import Final, Generic, Protocol, TypeVar
 
 from protocols.batteries.faults import Fault
-from protocols.batteries.values import MAX_CURRENT_MA, MAX_NAME_SIZE, Refusal, Reply, Request
+from protocols.batteries.values import (
+    MAX_CURRENT_MA,
+    MAX_NAME_SIZE,
+    MAX_QUANTITY,
+    Refusal,
+    Reply,
+    Request,
+)
 from protocols.errors import CodecError
 
 
@@ -108,6 +115,12 @@ def check_current(current_ma: int, codec: str) -> None:
     """Raise `CodecError` for a current that no battery has."""
     if abs(current_ma) > MAX_CURRENT_MA:
         raise CodecError(f"{current_ma} mA", codec=codec, path="current")
+
+
+def check_quantity(quantity: int, codec: str, path: str) -> None:
+    """Raise `CodecError` for what no battery can say of itself: a voltage, a current, a charge."""
+    if abs(quantity) > MAX_QUANTITY:
+        raise CodecError(f"{quantity} thousandths", codec=codec, path=path)
 
 
 def encode_name(name: str, codec: str) -> bytes:

@@ -28,6 +28,7 @@ from protocols.batteries.dialect import (
     ReadingEnd,
     Rejection,
     check_current,
+    check_quantity,
     decode_name,
     encode_name,
 )
@@ -270,6 +271,7 @@ def _milli(fields: Mapping[str, Any], name: str) -> int:
     thousandths = round(number * 1000)
     if name == "current":
         _check_range(thousandths)
+    check_quantity(thousandths, CODEC, name)
     return thousandths
 
 

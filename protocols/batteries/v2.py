@@ -28,6 +28,7 @@ from protocols.batteries.dialect import (
     ReadingEnd,
     Rejection,
     check_current,
+    check_quantity,
     decode_name,
     encode_name,
 )
@@ -224,8 +225,10 @@ def _decode_status(body: bytes) -> Status:
     if len(body) != RECORD_SIZE:
         raise CodecError(f"{len(body)} octets, not {RECORD_SIZE}", codec=CODEC, path="status")
     fields = _STATUS.parse(body)
-    seconds = fields.pop("at_s")
-    return Status(**fields | {"at_ms": 1000 * seconds + fields["at_ms"]})
+    seconds, milliseconds = fields.pop("at_s"), fields.pop("at_ms")
+    for name, quantity in fields.items():
+        check_quantity(quantity, CODEC, name)
+    return Status(**fields, at_ms=1000 * seconds + milliseconds)
 
 
 V2: Final = Dialect("v2", V2Server, V2Client)

@@ -23,6 +23,7 @@ from protocols.batteries.dialect import (
     ReadingEnd,
     Rejection,
     check_current,
+    check_quantity,
     decode_name,
     encode_name,
 )
@@ -272,7 +273,9 @@ def _nearest(value: float, path: str) -> int:
         raise _OutOfRange(f"{value} is no number", codec=CODEC, path=path)
     nearest = round(value)
     try:
-        check_current(nearest, CODEC)
+        check_quantity(nearest, CODEC, path)
+        if path == "current":  # that is commanded
+            check_current(nearest, CODEC)
     except CodecError:
         raise _OutOfRange(f"{value:g}", codec=CODEC, path=path) from None
     return nearest

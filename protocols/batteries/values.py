@@ -11,6 +11,10 @@ from typing import Final, TypeAlias
 MAX_CURRENT_MA: Final = 1_000_000_000
 """No current of a battery is a megaampere: what says so is refused before anybody sees it."""
 
+MAX_QUANTITY: Final = 1_000_000_000_000
+"""Nor is anything else that a battery says of itself more than this many thousandths: not ten
+thousand batteries together hold a gigaampere-hour."""
+
 MAX_NAME_SIZE: Final = 255
 """Octets of a battery's name in UTF-8."""
 

@@ -47,7 +47,7 @@ SNAPSHOT_OCTETS = bytes.fromhex(
     "00f1536500000000"  # seconds
     "7b00000000000000"  # milliseconds
 )
-i64 = st.integers(-(2**63), 2**63 - 1)
+quantity = st.integers(-(10**12), 10**12)
 
 
 def served(octets: bytes) -> Request | Rejection | None:
@@ -167,11 +167,21 @@ def test_an_answer_to_another_question_is_a_typed_error(request_: Request, octet
         replied(request_, octets)
 
 
-@given(st.builds(Status, i64, i64, i64, i64, i64, i64, st.integers(-(2**50), 2**50)))
+@given(st.builds(Status, *[quantity] * 6, st.integers(-(2**50), 2**50)))
 def test_statuses_round_trip_and_the_declaration_agrees(status: Status) -> None:
     octets = V2Server().encode(GetStatus("x"), status)
     assert replied(GetStatus("x"), octets) == status
     assert STATUS.parse(octets[4:]).current_ma == status.current_ma
+
+
+@pytest.mark.parametrize("at", range(6))
+@pytest.mark.parametrize("quantity", [10**12 + 1, -(2**63), 2**63 - 1])
+def test_what_no_battery_can_be_is_no_status(at: int, quantity: int) -> None:
+    fields = [1, 1, 1, 1, 1, 1]
+    fields[at] = quantity
+    octets = V2Server().encode(GetStatus("x"), Status(*fields))
+    with pytest.raises(CodecError):
+        replied(GetStatus("x"), octets)
 
 
 @given(st.integers(-(10**9), 10**9), st.integers(0, 2**42), st.integers(0, 2**42), st.booleans())

@@ -176,14 +176,18 @@ class Node:
 
 
 @asynccontextmanager
-async def node(folder: Path, **packs: Pack) -> AsyncIterator[Node]:
-    """Run packs, a layer that has none of them yet, and its API, for the length of the block."""
+async def node(folder: Path, timeout_s: float = PATIENCE_S, **packs: Pack) -> AsyncIterator[Node]:
+    """Run packs, a layer that has none of them yet, and its API, for the length of the block.
+
+    ``timeout_s``: for how long a battery may keep the layer waiting.
+    """
     made = Node(Packs(packs))
     made.later()
     config = BalConfig(
         control_socket=folder / "bal.sock",
         journal=folder / "journal.sqlite",
         group_commit_s=0.0,
+        timeout_s=timeout_s,
         refresh=Refresh(max_staleness_ms=1),
     )
     layer = BatteryLayer(config, made.clock)

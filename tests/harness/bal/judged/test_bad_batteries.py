@@ -1,0 +1,262 @@
+"""Batteries that say what cannot be: they are out of reach, and nobody else is the worse for it."""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeAlias
+
+import trio
+
+from tests.harness.bal.judged.rig import PATIENCE_S, Node, Pack, node
+
+Cut: TypeAlias = Callable[[bytes], int]
+Answer: TypeAlias = Callable[[bytes], bytes | None]
+
+# How long the first request in a buffer is; 0: more octets are needed.
+
+
+def json_size(octets: bytes) -> int:
+    return octets.find(b"}") + 1
+
+
+def record_size(octets: bytes) -> int:
+    return 4 + int.from_bytes(octets[:4], "little") if len(octets) >= 4 else 0
+
+
+def jbd_size(octets: bytes) -> int:
+    return 7 + octets[3] if len(octets) >= 4 else 0
+
+
+def modbus_size(octets: bytes) -> int:
+    return 6 + int.from_bytes(octets[4:6], "big") if len(octets) >= 6 else 0
+
+
+def told(**changes: object) -> bytes:
+    """Return a status of dialect v1."""
+    status: dict[str, object] = {
+        "voltage": 50.0,
+        "current": 0.0,
+        "state_of_charge": 50.0,
+        "max_capacity": 100.0,
+        "max_discharging_current": 50.0,
+        "max_charging_current": 50.0,
+    }
+    return json.dumps({"response": status | changes}).encode() + b"\0"
+
+
+def record(at: int | None = None, value: int = 0) -> bytes:
+    """Return a status of dialect v2."""
+    fields = [50_000, 0, 50_000, 100_000, 50_000, 50_000, 1_767_225_600, 0]
+    if at is not None:
+        fields[at] = value
+    return struct.pack("<I8q", 64, *fields)
+
+
+def reply(data: bytes, *, register: int = 3, status: int = 0, off: int = 0) -> bytes:
+    """Return a JBD reply; ``off``: by how much its checksum is wrong."""
+    summed = bytes([status, len(data)]) + data
+    check = (off - sum(summed)) & 0xFFFF
+    return bytes([0xDD, register]) + summed + struct.pack(">HB", check, 0x77)
+
+
+def pack(sensors: int = 2, temperatures: int | None = None) -> bytes:
+    """Return what register 03 holds."""
+    head = (5_000, 0, 5_000, 10_000, 3, 0x3221, 0, 0, 0, 16, 50, 3, 16, sensors)
+    count = sensors if temperatures is None else temperatures
+    return struct.pack(">HhHHHHHHHBBBBB", *head) + b"\x0b\xa5" * count
+
+
+LEAST, MOST = -(2**63), 2**63 - 1
+JSON = {
+    "no end": told()[:-1],
+    "no UTF-8": b"\xff\xfe\0",
+    "NaN": told().replace(b"50.0", b"NaN"),
+    "Infinity": told().replace(b"50.0", b"Infinity"),
+    "1e400": told().replace(b"50.0", b"1e400"),
+    "1e12": told(state_of_charge=1e12, max_capacity=1e12),
+    "a charge below nothing": told(state_of_charge=-1),
+    "a limit below nothing": told(max_charging_current=-1),
+    "a megaampere": told(current=1.1e6),
+    "nothing": b"\0",
+    "no fields": b'{"response":{}}\0',
+    "null": b'{"response":null}\0',
+    "a list": b"[1]\0",
+    "an error": b'{"response":null,"error":"\\ud800"}\0',
+    "text": told(voltage="50"),
+    "truth": told(voltage=True),
+    "depth": b"[" * 4_000 + b"\0",
+    "length": b"{" + b" " * 10_000,
+}
+RECORDS = {
+    **{f"the most {at}": record(at, MOST) for at in range(6)},
+    **{f"the least {at}": record(at, LEAST) for at in range(6)},
+    "no record": struct.pack("<I", 0),
+    "a code": struct.pack("<II", 4, 1),
+    "a lying length": struct.pack("<I", 2**32 - 1),
+    "half": record()[:30],
+}
+FRAMES = {
+    "too few sensors": reply(pack(5, 1)),
+    "cut": reply(pack()[:20]),
+    "nothing": reply(b""),
+    "refused": reply(b"", status=0x80),
+    "another status": reply(pack(), status=0x81),
+    "a wrong sum": reply(pack(), off=1),
+    "another register": reply(pack(), register=4),
+    "half": reply(pack())[:15],
+    "silence": b"",
+}
+GOOD_FRAMES = {
+    **{f"{count} sensors": reply(pack(count)) for count in (0, 1, 3, 8, 116)},
+    "more at the end": reply(pack() + b"\1\2\3"),
+    "garbage before": b"\0\xff\xdd\xdd" + reply(pack()),
+    "another register before": reply(b"", register=4) + reply(pack()),
+}
+
+
+def answers_json(octets: bytes) -> Answer:
+    return lambda request: octets if b"get_status" in request else b'{"response": null}\0'
+
+
+def answers_record(octets: bytes) -> Answer:
+    return lambda request: octets if request[4] < 3 else struct.pack("<II", 4, 1)
+
+
+def answers_frame(octets: bytes) -> Answer:
+    def answer(request: bytes) -> bytes:
+        if request[1] == 0xA5 and request[2] == 3:
+            return octets
+        return reply(b"\0\0" if request[2] in (0x28, 0x29) else b"", register=request[2])
+
+    return answer
+
+
+def spoilt(kind: str) -> Answer:
+    """Return a Modbus device that has a mark and spoils its answers in one way."""
+
+    def answer(request: bytes) -> bytes | None:
+        head, unit = request[:4], request[6:7]
+        good = b"\3\4SunS"
+        size = struct.pack(">H", len(good) + 1)
+        match kind:
+            case "another transaction":
+                return b"\xff\xff" + head[2:] + size + unit + good
+            case "another protocol":
+                return head[:2] + b"\0\1" + size + unit + good
+            case "a length of 1":
+                return head + b"\0\1" + unit + good
+            case "a lying length":
+                return head + b"\0\xfe" + unit + good
+            case "an exception without a code":
+                return head + b"\0\2" + unit + b"\x83"
+            case "too few registers":
+                return head + b"\0\5" + unit + b"\3\2Su"
+            case "no map":
+                return head + b"\0\3" + unit + b"\x83\2"
+            case "a chain without end":
+                return (
+                    head + size + unit + (good if request[8:10] == b"\x9c\x40" else b"\3\4\0\5\0\0")
+                )
+            case _:
+                return None
+
+    return answer
+
+
+SPOILT = (
+    "another transaction",
+    "another protocol",
+    "a length of 1",
+    "a lying length",
+    "an exception without a code",
+    "too few registers",
+    "no map",
+    "a chain without end",
+    "hangs up",
+)
+
+
+async def device(nursery: trio.Nursery, cut: Cut, answer: Answer) -> int:
+    """Serve a device; return its port. With nothing to answer it hangs up."""
+
+    async def serve(stream: trio.SocketStream) -> None:
+        waiting = b""
+        try:
+            async for octets in stream:
+                waiting += octets
+                while 0 < (size := cut(waiting)) <= len(waiting):
+                    request, waiting = waiting[:size], waiting[size:]
+                    said = answer(request)
+                    if said is None:
+                        return
+                    await stream.send_all(said)
+        except trio.BrokenResourceError:
+            return
+        finally:
+            await trio.aclose_forcefully(stream)
+
+    listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
+    nursery.start_soon(trio.serve_listeners, serve, listeners)
+    port: int = listeners[0].socket.getsockname()[1]
+    return port
+
+
+async def judged(layer: Node, nursery: trio.Nursery, url: str, cut: Cut, answer: Answer) -> bool:
+    """Make a battery; return whether it can be reached. Then it is removed."""
+    port = await device(nursery, cut, answer)
+    await layer.do(
+        "/batteries",
+        name="bad",
+        interface=url.format(port),
+        voltage_mv=50_000,
+        capacity_mah=100_000,
+        max_charge_ma=50_000,
+        max_discharge_ma=50_000,
+    )
+    status = await layer.get("/batteries/bad")
+    if status["sources_online"]:
+        assert status["current"]["charge_ma_ms"] == 50 * 3_600_000_000
+        assert status["current"]["charged_ppm"] == 500_000
+    else:
+        assert status["current"]["max_discharge_ma"] == 0
+        assert status["expected"]["max_discharge_ma"] == 50_000
+        asked = await layer.refused("/batteries/bad/current", current_ma=1)
+        assert asked[:2] == (422, "CurrentOutOfRangeError")
+    assert (await layer.ask("DELETE", "/batteries/bad"))[0] == 200
+    return bool(status["sources_online"])
+
+
+async def test_what_cannot_be_is_out_of_reach_and_hurts_nobody(tmp_path: Path) -> None:
+    async with node(tmp_path, timeout_s=0.3, A=Pack(50, 100, 50, 50)) as layer:
+        await layer.battery("A")
+        async with trio.open_nursery() as nursery:
+            with trio.fail_after(PATIENCE_S):
+                bad = [
+                    *(
+                        ("v1://127.0.0.1:{}/x", json_size, answers_json(one))
+                        for one in JSON.values()
+                    ),
+                    *(
+                        ("v2://127.0.0.1:{}/x", record_size, answers_record(one))
+                        for one in RECORDS.values()
+                    ),
+                    *(
+                        ("jbd://127.0.0.1:{}", jbd_size, answers_frame(one))
+                        for one in FRAMES.values()
+                    ),
+                    *(("sunspec://127.0.0.1:{}/1", modbus_size, spoilt(one)) for one in SPOILT),
+                ]
+                names = [*JSON, *RECORDS, *FRAMES, *SPOILT]
+                for name, (url, cut, answer) in zip(names, bad, strict=True):
+                    assert not await judged(layer, nursery, url, cut, answer), (url, name)
+                for name, frame in GOOD_FRAMES.items():
+                    answer = answers_frame(frame)
+                    assert await judged(layer, nursery, "jbd://127.0.0.1:{}", jbd_size, answer), (
+                        name
+                    )
+            await layer.do("/batteries/A/current", current_ma=1_000)
+            assert await layer.told("A") == [1]
+            nursery.cancel_scope.cancel()
