@@ -176,11 +176,17 @@ class Node:
 
 
 @asynccontextmanager
-async def node(folder: Path, timeout_s: float = PATIENCE_S, **packs: Pack) -> AsyncIterator[Node]:
-    """Run packs, a layer that has none of them yet, and its API, for the length of the block.
+async def node(folder: Path, **packs: Pack) -> AsyncIterator[Node]:
+    """Run packs, a layer that has none of them yet, and its API, for the length of the block."""
+    async with impatient_node(folder, PATIENCE_S, packs) as layer:
+        yield layer
 
-    ``timeout_s``: for how long a battery may keep the layer waiting.
-    """
+
+@asynccontextmanager
+async def impatient_node(
+    folder: Path, timeout_s: float, packs: Mapping[str, Pack]
+) -> AsyncIterator[Node]:
+    """Run a `node` that lets no battery keep it waiting for longer than ``timeout_s``."""
     made = Node(Packs(packs))
     made.later()
     config = BalConfig(

@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 import trio
 
-from tests.harness.bal.judged.rig import PATIENCE_S, Node, Pack, node
+from tests.harness.bal.judged.rig import PATIENCE_S, Node, Pack, impatient_node
 
 Cut: TypeAlias = Callable[[bytes], int]
 Answer: TypeAlias = Callable[[bytes], bytes | None]
@@ -230,7 +230,7 @@ async def judged(layer: Node, nursery: trio.Nursery, url: str, cut: Cut, answer:
 
 
 async def test_what_cannot_be_is_out_of_reach_and_hurts_nobody(tmp_path: Path) -> None:
-    async with node(tmp_path, timeout_s=0.3, A=Pack(50, 100, 50, 50)) as layer:
+    async with impatient_node(tmp_path, 0.3, {"A": Pack(50, 100, 50, 50)}) as layer:
         await layer.battery("A")
         async with trio.open_nursery() as nursery:
             with trio.fail_after(PATIENCE_S):
