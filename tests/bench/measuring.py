@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -59,6 +60,17 @@ def show(
         ratio = [times(line.rate / base.rate)] if base else []
         table.add_row(line.way, f"{line.rate:,.0f}", f"{size / line.rate * 1e6:,.1f}", *ratio)
     console.print(table)
+
+
+def growth(small: Line, large: Line, larger: float) -> float:
+    """Return with which power of its size the cost of an operation grows.
+
+    Args:
+        small: the rate at one size.
+        large: the rate at a size that is ``larger`` times as large.
+        larger: that factor, more than 1.
+    """
+    return math.log(small.rate / large.rate) / math.log(larger)
 
 
 def times(ratio: float) -> str:
