@@ -3,8 +3,9 @@
 Emulated batteries, the layer and its API run as in a run, each in a process of its own, over links
 that cost nothing. A few clients ask one after another: for snapshots of one aggregate, which rest
 on readings of the last twenty minutes, then for currents, each of its own command. The journal is
-below the folder for temporary files (TMPDIR, where that one is not on a disk). A command that is answered is durable; its orders
-go to every source after that, so how long the batteries take to have them all is told, too.
+below the folder for temporary files (set TMPDIR where that one is not on a disk). A command that is
+answered is durable; its orders go to every source after that, so how long the batteries take to
+have them all is told, too.
 
 What was commanded is held against the journal and the batteries' own record afterwards.
 """
