@@ -16,7 +16,6 @@ one that wants no answer ends in none.
 
 from __future__ import annotations
 
-import heapq
 import math
 from collections.abc import Sequence
 from dataclasses import replace
@@ -44,6 +43,7 @@ from protocols.c12.association.outstanding import (
     Outstanding,
 )
 from protocols.c12.association.refusals import Refusal, RefusalKind
+from protocols.c12.association.waiting import Timers, WaitingRequests
 from protocols.c12.epsem import Control, Epsem, ResponseControl, SecurityMode
 from protocols.c12.message import Sealed
 from protocols.c12.options import CLIENT_OPTIONS, ClientOptions, SessionAuthentication
@@ -87,8 +87,8 @@ _ENDINGS: Final = {
 }
 
 
-_Timer: TypeAlias = tuple[float, int, Outstanding | tuple[ApTitle, ClientSession]]
-"""Deadline, order of equal ones, and what it is for."""
+_Timed: TypeAlias = Outstanding | tuple[ApTitle, ClientSession]
+"""What has a deadline."""
 
 
 class ClientAssociation:
@@ -98,8 +98,6 @@ class ClientAssociation:
         "_calling",
         "_channel",
         "_options",
-        "_order",
-        "_outstanding",
         "_sessions",
         "_timers",
         "_waiting",
@@ -111,16 +109,14 @@ class ClientAssociation:
         title = channel.node.title
         base = channel.options.message.base
         self._calling = title.relative_to(base) if options.relative_titles else title
-        self._waiting: dict[ApTitle, dict[int, Outstanding]] = {}
-        self._outstanding = 0
+        self._waiting = WaitingRequests()
         self._sessions: dict[ApTitle, ClientSession] = {}
-        self._timers: list[_Timer] = []
-        self._order = 0
+        self._timers = Timers[_Timed]()
 
     @property
     def outstanding(self) -> int:
         """How many requests wait for their answers."""
-        return self._outstanding
+        return len(self._waiting)
 
     def has_session(self, peer: ApTitle) -> bool:
         """Return whether a session is open with the node of that title."""
@@ -145,21 +141,20 @@ class ClientAssociation:
             CodecError: a field does not fit.
         """
         peer = self._channel.absolute(called)
-        if self._outstanding >= self._options.max_outstanding:
-            raise LocalProtocolError(f"{self._outstanding} requests outstanding")
+        if len(self._waiting) >= self._options.max_outstanding:
+            raise LocalProtocolError(f"{len(self._waiting)} requests outstanding")
         self._check_logon(peer, requests)
         session = self._sessions.get(peer)
         waiting = self._prepare(called, peer, tuple(requests), session, delivery, now)
         self._send(waiting)
         if delivery.response is not ResponseControl.NEVER:
-            self._waiting.setdefault(peer, {})[waiting.invocation] = waiting
-            self._outstanding += 1
-            self._schedule(waiting.deadline, waiting)
+            self._waiting.add(waiting)
+            self._timers.note(waiting.deadline, waiting)
         return waiting.invocation
 
     def cancel(self, peer: ApTitle, invocation: int) -> bool:
         """Forget a request; its answer will count as unexpected. False if there was none."""
-        return self._take(self._channel.absolute(peer), invocation) is not None
+        return self._waiting.take(self._channel.absolute(peer), invocation) is not None
 
     def forget_session(self, peer: ApTitle) -> None:
         """Give a session up without a word: the peer seems to have lost it."""
@@ -173,7 +168,7 @@ class ClientAssociation:
             raise Refusal(RefusalKind.MALFORMED, "no calling ApTitle", header)
         peer = self._channel.absolute(header.calling)
         invocation = int.from_bytes(header.called_invocation, "big")
-        waiting = self._waiting.get(peer, {}).get(invocation)
+        waiting = self._waiting.get(peer, invocation)
         waiting = waiting or self._refused_on_the_way(sealed, invocation)
         if waiting is None:
             detail = f"invocation id {invocation}"
@@ -190,7 +185,7 @@ class ClientAssociation:
                 detail = opened.security.name.lower()
                 raise Refusal(RefusalKind.NOT_PROTECTED, detail, header)
         self._channel.accept(opened)
-        self._take(waiting.peer, waiting.invocation)
+        self._waiting.take(waiting.peer, waiting.invocation)
         if is_refusal:
             self._channel.report(
                 RequestRefused(invocation, waiting.peer, peer, responses[0].code, responses[0].body)
@@ -201,27 +196,15 @@ class ClientAssociation:
     @property
     def deadline(self) -> float | None:
         """When `handle_deadline` wants to be called; ``None`` when nothing is waited for."""
-        while self._timers and not self._is_alive(self._timers[0]):
-            heapq.heappop(self._timers)
-        return self._timers[0][0] if self._timers else None
+        return self._timers.deadline(self._is_due_at)
 
     def handle_deadline(self, now: float) -> None:
         """Try again, or give up, what was not answered in time; end sessions that fell silent."""
-        while (deadline := self.deadline) is not None and deadline <= now:
-            _, _, what = heapq.heappop(self._timers)
+        for what in self._timers.due(now, self._is_due_at):
             if isinstance(what, Outstanding):
                 self._late(what, now)
             else:
                 self._silent(*what, now)
-
-    def _take(self, peer: ApTitle, invocation: int) -> Outstanding | None:
-        pending = self._waiting.get(peer, {})
-        waiting = pending.pop(invocation, None)
-        if waiting is not None:
-            self._outstanding -= 1
-            if not pending:
-                del self._waiting[peer]
-        return waiting
 
     def _prepare(
         self,
@@ -275,8 +258,8 @@ class ClientAssociation:
         waiting.sent_under = own
 
     def _check_logon(self, peer: ApTitle, requests: Sequence[Request]) -> None:
-        pending = self._waiting.get(peer, {})
-        if any(waiting.logon for waiting in pending.values()):
+        pending = self._waiting.of(peer)
+        if any(waiting.logon for waiting in pending):
             raise LocalProtocolError(f"a Logon to {peer} is outstanding")
         if not any(isinstance(request, Logon) for request in requests):
             return
@@ -290,7 +273,7 @@ class ClientAssociation:
         """Return the one request that a node other than its addressee may be refusing."""
         if sealed.control.security is not SecurityMode.CLEAR:
             return None
-        found = [w[invocation] for w in self._waiting.values() if invocation in w]
+        found = list(self._waiting.numbered(invocation))
         if len(found) != 1:
             return None
         try:
@@ -354,26 +337,26 @@ class ClientAssociation:
         session = ClientSession(timeout_s, deadline, waiting.sent_under, opened.authentication)
         self._sessions[waiting.peer] = session
         if timeout_s:
-            self._schedule(deadline, (waiting.peer, session))
+            self._timers.note(deadline, (waiting.peer, session))
         self._channel.report(SessionOpened(waiting.peer, timeout_s))
 
     def _end_session(self, peer: ApTitle, cause: ClosingCause) -> None:
         if self._sessions.pop(peer, None) is None:
             return
         # All of them belong to the session: Logon went out when there were none.
-        for invocation in list(self._waiting.get(peer, {})):
-            self._take(peer, invocation)
-            self._channel.report(RequestFailed(invocation, peer, Failure.SESSION_ENDED))
+        for waiting in self._waiting.of(peer):
+            self._waiting.take(peer, waiting.invocation)
+            self._channel.report(RequestFailed(waiting.invocation, peer, Failure.SESSION_ENDED))
         self._channel.report(SessionClosed(peer, cause))
 
     def _late(self, waiting: Outstanding, now: float) -> None:
         if waiting.retries:
             waiting.retries -= 1
             waiting.deadline = now + waiting.timeout_s
-            self._schedule(waiting.deadline, waiting)
+            self._timers.note(waiting.deadline, waiting)
             self._send(waiting)
             return
-        self._take(waiting.peer, waiting.invocation)
+        self._waiting.take(waiting.peer, waiting.invocation)
         if waiting.epsem.control.response is ResponseControl.ON_EXCEPTION:
             self._channel.report(NoException(waiting.invocation, waiting.peer))
         else:
@@ -381,20 +364,13 @@ class ClientAssociation:
 
     def _silent(self, peer: ApTitle, session: ClientSession, now: float) -> None:
         if session.deadline > now:
-            self._schedule(session.deadline, (peer, session))
+            self._timers.note(session.deadline, (peer, session))
         else:
             self._end_session(peer, ClosingCause.IDLE)
 
-    def _schedule(self, deadline: float, what: Outstanding | tuple[ApTitle, ClientSession]) -> None:
-        self._order += 1
-        heapq.heappush(self._timers, (deadline, self._order, what))
-
-    def _is_alive(
-        self, timer: tuple[float, int, Outstanding | tuple[ApTitle, ClientSession]]
-    ) -> bool:
-        deadline, _, what = timer
+    def _is_due_at(self, what: _Timed, deadline: float) -> bool:
         if isinstance(what, Outstanding):
-            waiting = self._waiting.get(what.peer, {}).get(what.invocation)
+            waiting = self._waiting.get(what.peer, what.invocation)
             return waiting is what and what.deadline == deadline
         return self._sessions.get(what[0]) is what[1]
 

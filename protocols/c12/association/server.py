@@ -20,7 +20,6 @@ the application's. Negotiate and timing setup belong to the serial link and are 
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -28,6 +27,7 @@ from typing import Final, TypeAlias
 
 from protocols.c12.acse import AuthenticationValue
 from protocols.c12.application import Application
+from protocols.c12.association.answered import AnsweredRequests, Remembered
 from protocols.c12.association.channel import Channel
 from protocols.c12.association.events import ClosingCause, Opened, SessionClosed, SessionOpened
 from protocols.c12.association.invocations import InvocationWindow
@@ -98,18 +98,10 @@ class _Turn:
         return self.opened.peer
 
 
-@dataclass(frozen=True, slots=True)
-class _Remembered:
-    services: tuple[bytes, ...]
-    responses: tuple[Response, ...]
-    until: float
-    opened_session: bool
-
-
 class ServerAssociation:
     """Serves whoever addresses the channel's node. See `Endpoint` for octets in and out."""
 
-    __slots__ = ("_applications", "_channel", "_options", "_remembered", "_sessions")
+    __slots__ = ("_answered", "_applications", "_channel", "_options", "_sessions")
 
     def __init__(
         self,
@@ -121,7 +113,7 @@ class ServerAssociation:
         self._applications = applications
         self._options = options
         self._sessions: dict[ApTitle, _Session] = {}
-        self._remembered: OrderedDict[tuple[ApTitle, bytes], _Remembered] = OrderedDict()
+        self._answered = AnsweredRequests(options)
 
     @property
     def sessions(self) -> int:
@@ -150,8 +142,10 @@ class ServerAssociation:
         if calling is not None:
             session = self._sessions.get(self._channel.absolute(calling))
         opened = self._opened(sealed, session)
-        remembered = self._repeated(opened, now)
+        remembered = self._answered.find(opened, now)
         if remembered is not None:
+            what = f"invocation id {opened.message.header.calling_invocation.hex()}"
+            self._count(RefusalKind.REPEATED_REQUEST, what, opened)
             self._channel.accept(opened)
             self._answer_again(opened, session, remembered)
             return
@@ -160,7 +154,7 @@ class ServerAssociation:
         application = session.application if session else self._applications(opened.peer)
         turn = _Turn(opened, application, session, now)
         responses = self._execute(turn)
-        self._remember(turn, responses, opened_session=session is not turn.session)
+        self._answered.remember(opened, responses, now, opened_session=session is not turn.session)
         self._answer(opened, turn.session, responses)
 
     def _opened(self, sealed: Sealed, session: _Session | None) -> Opened:
@@ -241,7 +235,7 @@ class ServerAssociation:
             turn.opened.security,
             turn.opened.authentication,
         )
-        self._forget_answers(turn.peer)
+        self._answered.forget(turn.peer)
         self._sessions[turn.peer] = turn.session = session
         self._channel.report(SessionOpened(turn.peer, timeout_s))
         return ok(LogonBody(timeout_s))
@@ -259,7 +253,7 @@ class ServerAssociation:
         response = turn.application.handle(request, now=turn.now)
         if response.code is ResponseCode.OK:
             self._sessions.pop(turn.peer, None)
-            self._forget_answers(turn.peer)
+            self._answered.forget(turn.peer)
             self._channel.report(SessionClosed(turn.peer, ClosingCause.LOGGED_OFF))
         return response
 
@@ -267,13 +261,8 @@ class ServerAssociation:
         session = self._sessions.pop(peer, None)
         if session is not None:
             session.application.session_ended()
-            self._forget_answers(peer)
+            self._answered.forget(peer)
             self._channel.report(SessionClosed(peer, cause))
-
-    def _forget_answers(self, peer: ApTitle) -> None:
-        """A session begins or ends, and invocation ids start again: no repetition of old ones."""
-        for key in [key for key in self._remembered if key[0] == peer]:
-            del self._remembered[key]
 
     def _check_invocation(self, opened: Opened, session: _Session | None) -> None:
         """Refuse a replay in a session, whose messages need not have vectors of their own.
@@ -294,35 +283,8 @@ class ServerAssociation:
             )
         session.window.mark(invocation)
 
-    def _repeated(self, opened: Opened, now: float) -> _Remembered | None:
-        """Return what the same request was answered before, or ``None``."""
-        header = opened.message.header
-        found = self._remembered.get((opened.peer, header.calling_invocation))
-        if found is None or found.until <= now:
-            return None
-        if found.services != opened.message.epsem.services:
-            return None
-        what = f"invocation id {header.calling_invocation.hex()}"
-        self._count(RefusalKind.REPEATED_REQUEST, what, opened)
-        return found
-
-    def _remember(
-        self, turn: _Turn, responses: tuple[Response, ...], *, opened_session: bool
-    ) -> None:
-        if not self._options.remembered_answers:
-            return
-        opened = turn.opened
-        key = turn.peer, opened.message.header.calling_invocation
-        self._remembered.pop(key, None)
-        while len(self._remembered) >= self._options.remembered_answers:
-            self._remembered.popitem(last=False)
-        services = opened.message.epsem.services
-        self._remembered[key] = _Remembered(
-            services, responses, turn.now + self._options.remembered_for_s, opened_session
-        )
-
     def _answer_again(
-        self, opened: Opened, session: _Session | None, remembered: _Remembered
+        self, opened: Opened, session: _Session | None, remembered: Remembered
     ) -> None:
         own = None
         if remembered.opened_session and session is not None:

@@ -200,7 +200,7 @@ class ServerAssociation:
         assert standing is not None  # the state machine says an association is pending
         self._machine.apply(CLIENT, HlsReply, now)
         served = self._served(standing, request, opened, now)
-        if standing.proved:
+        if standing.proof.done:
             self._machine.apply(SERVER, HlsAccepted, now)
             self._report_opened(standing.agreement)
             return self._seal_answer(served, opened)
@@ -288,7 +288,7 @@ class ServerAssociation:
         return apdu.encode_apdu(apdu.Rlre(reason=rlrq.reason))
 
     def _end(self, cause: ClosingCause) -> None:
-        if self._standing is not None and self._standing.proved:
+        if self._standing is not None and self._standing.proof.done:
             self._emit(events.AssociationClosed(self.pair, cause))
         self._standing = None
 

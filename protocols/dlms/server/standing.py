@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
 from protocols.dlms.apdu import ActionResult
@@ -22,22 +22,48 @@ SECURITY_SETUP: Final = bytes.fromhex("00002b0000ff")
 
 
 @dataclass(slots=True)
-class Standing:
-    """One association, from its AARE to its end.
+class Proof:
+    """What a client and we prove to each other before it is served: HLS, passes three and four.
 
     Attributes:
-        pair: its wPorts.
         agreement: what was agreed.
         challenge: what the client has to answer; empty where nothing is to be proved.
-        proved: whether it has, or need not.
-        services: what serves its requests.
+        done: whether it has, or need not.
     """
+
+    agreement: Agreement
+    challenge: bytes
+    done: bool
+
+    def status(self) -> AssociationStatus:
+        """Return what the association object says of itself."""
+        return AssociationStatus.ASSOCIATED if self.done else AssociationStatus.ASSOCIATION_PENDING
+
+    def reply_to_hls(self, parameters: Data, _caller: Caller) -> ActionOutcome:
+        """Check the answer to our challenge and answer the client's (Green Book 9.2.7.4)."""
+        cipher = self.agreement.cipher
+        if self.done or cipher is None:
+            return ActionOutcome(ActionResult.READ_WRITE_DENIED)
+        answer = parameters.value
+        if parameters.type is not DataType.OCTET_STRING or not isinstance(answer, bytes):
+            return ActionOutcome(ActionResult.TYPE_UNMATCHED)
+        try:
+            cipher.check_answer(self.challenge, answer)
+        except SecurityError:
+            return ActionOutcome(ActionResult.OTHER_REASON)
+        self.done = True
+        proof = cipher.answer(self.agreement.challenge)
+        return ActionOutcome(ActionResult.SUCCESS, octet_string(proof))
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """One association, from its AARE to its end: its wPorts, and what serves its requests."""
 
     pair: Pair
     agreement: Agreement
-    challenge: bytes
-    proved: bool
-    services: ServiceMachine = field(init=False)
+    proof: Proof
+    services: ServiceMachine
 
     @classmethod
     def of(
@@ -51,7 +77,7 @@ class Standing:
         transfer_size: int,
     ) -> Standing:
         """Return an association to ``device``; without a challenge nothing is to be proved."""
-        standing = cls(pair, agreement, challenge, proved=not challenge)
+        proof = Proof(agreement, challenge, done=not challenge)
         partners = Partners(
             pair.client_sap,
             pair.server_sap,
@@ -66,35 +92,12 @@ class Standing:
             device,
             agreement.level,
             partners,
-            status=standing.status,
-            reply_to_hls=standing.reply_to_hls,
+            status=proof.status,
+            reply_to_hls=proof.reply_to_hls,
         )
         view = DeviceView(device, shown, agreement.level)
-        standing.services = ServiceMachine(view, agreement.conformance, limit=transfer_size)
-        return standing
-
-    def status(self) -> AssociationStatus:
-        """Return what the association object says of itself."""
-        if self.proved:
-            return AssociationStatus.ASSOCIATED
-        return AssociationStatus.ASSOCIATION_PENDING
-
-    def reply_to_hls(self, parameters: Data, _caller: Caller) -> ActionOutcome:
-        """Check the answer to our challenge and answer the client's (Green Book 9.2.7.4)."""
-        cipher = self.agreement.cipher
-        if self.proved or cipher is None:
-            return ActionOutcome(ActionResult.READ_WRITE_DENIED)
-        answer = parameters.value
-        if parameters.type is not DataType.OCTET_STRING or not isinstance(answer, bytes):
-            return ActionOutcome(ActionResult.TYPE_UNMATCHED)
-        try:
-            cipher.check_answer(self.challenge, answer)
-        except SecurityError:
-            return ActionOutcome(ActionResult.OTHER_REASON)
-        self.proved = True
-        return ActionOutcome(
-            ActionResult.SUCCESS, octet_string(cipher.answer(self.agreement.challenge))
-        )
+        services = ServiceMachine(view, agreement.conformance, limit=transfer_size)
+        return cls(pair, agreement, proof, services)
 
     def caller(self, now: float, counter: int | None) -> Caller:
         """Return who asks, with the counter it asks under."""
