@@ -85,6 +85,8 @@ def write_clients(prepared: Prepared, workers: int, there: Mapping[str, Asked | 
         seed=prepared.scenario.seed,
         clients=max(1, workers),
         span_s=prepared.scenario.span_s / prepared.scenario.speed,
+        first_s=prepared.fleet.first_s,
+        speed=prepared.scenario.speed,
         systems=up,
         operations=tuple(one for name in up for one in _operations(prepared, name)),
     )

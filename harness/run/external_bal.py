@@ -66,6 +66,7 @@ class ExternalBalSystem:
         self._folder = prepared.folder.path / FOLDER
         self._batteries = BatteryProcesses(prepared, started=started, doubt=doubt)
         self._nursery: trio.Nursery | None = None
+        self._has_api = target.has_api
         self.url = target.url.rstrip("/")
         self.token_file = target.token_file
 
@@ -99,11 +100,15 @@ class ExternalBalSystem:
     async def stop(self) -> None:
         """Give batteries time to do what they were told last, and end them, records complete."""
         await trio.sleep(self._bal.obeys_within)
+        if self._has_api:
+            await self._keep_flows()
+        await self._batteries.stop()
+
+    async def _keep_flows(self) -> None:
         try:
             (self._folder / FLOWS).write_text(json.dumps(await self.flows()))
         except (OSError, ValueError) as error:
             self._note(f"the battery layer does not say what flowed: {error}")
-        await self._batteries.stop()
 
     async def flows(self, to_ms: int | None = None) -> list[dict[str, Any]]:
         """Return what its virtual meters registered. Raises `OSError`, `ValueError`."""

@@ -22,7 +22,7 @@ async def url_listens(url: str, *, who: str, key: str) -> None:
     """Return once somebody accepts a connection where ``url`` says.
 
     Args:
-        url: of HTTP or HTTPS.
+        url: of HTTP or HTTPS, or one that says its port.
         who: is to listen there, for people: "billing system".
         key: of the scenario that says where.
 

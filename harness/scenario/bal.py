@@ -12,7 +12,6 @@ from harness.scenario.base import (
     Part,
     ScenarioFile,
     ScenarioTime,
-    Url,
     reference_by_default,
 )
 from netem.units import Duration, PartsPerMillion
@@ -94,14 +93,26 @@ class ReferenceBal(Part):
 
 
 class ExternalBal(Part):
-    """Somebody's own: we export batteries, what is made of them and the clock, and ask its API."""
+    """Somebody's own: we export batteries, what is made of them and the clock, and ask it."""
 
     kind: Literal["external"]
     """Which system under test."""
-    url: Url
-    """Where its HTTP API is, which has the paths of ours; the run waits for it to listen."""
+    url: Annotated[str, Field(pattern=r"^(https?://|v[12]://[^/]+:[0-9]+$)")]
+    """Where its HTTP API is, which has the paths of ours, or where it speaks a dialect of networked
+    batteries: ``"v1://127.0.0.1:4004"``, or ``v2``. The run waits for it to listen."""
     token_file: ScenarioFile | None = None
-    """File with the bearer token for ``url``."""
+    """File with the bearer token for ``url``, if that is HTTP."""
+
+    @property
+    def has_api(self) -> bool:
+        """Whether it is asked over HTTP."""
+        return self.url.startswith("http")
+
+    @model_validator(mode="after")
+    def _token_for_http(self) -> Self:
+        if self.token_file is not None and not self.has_api:
+            raise ValueError("dialects of networked batteries know no token")
+        return self
 
 
 BalTarget = Annotated[
@@ -165,4 +176,6 @@ class Bal(Part):
     def _only_what_is_ours(self) -> Self:
         if isinstance(self.target, ExternalBal) and (self.faces or not self.api):
             raise ValueError('"faces" and "api" are of our layer; [bal.target] names another')
+        if isinstance(self.target, ExternalBal) and self.schedule and not self.target.has_api:
+            raise ValueError('a "schedule" goes to a layer of others over HTTP only')
         return self

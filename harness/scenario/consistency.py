@@ -227,6 +227,9 @@ def _impossible_virtual_meters(scenario: Scenario) -> Iterator[InitErrorDetails]
     if bal is None or (bal.virtual is not None and not bal.partitions):
         message = "there are no partitions to meter: say what they are in [bal]"
         yield complaint(path, True, message)
+    elif isinstance(bal.target, ExternalBal) and not bal.target.has_api:
+        message = "a layer that is not asked over HTTP does not say what virtual meters registered"
+        yield complaint(path, True, message)
     elif bal.virtual is not None:
         partitions = bal.virtual * len(bal.partitions)
         meters = generate_grid(scenario.grid, scenario.behaviour, scenario.seed).meters

@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
 from typing import Any, Final, Protocol
 
 import gevent
 from gevent.pool import Pool
-from geventhttpclient import HTTPClient
 
 from emulator.tally import Tally
 from harness.load.clients.arrivals import MICROSECONDS, Arrival, arrivals
 from harness.load.clients.commanded import Commanded
-from harness.load.clients.config import UNSENT, ClientsConfig, System
-from harness.load.clients.operations import SNAPSHOT, Request, request_of
+from harness.load.clients.config import UNSENT, ClientsConfig
+from harness.load.clients.dialect import DialectCaller
+from harness.load.clients.http import Caller, HttpCaller
+from harness.load.clients.operations import SNAPSHOT, request_of
 from harness.load.clients.seen import Seen
 
+MILLISECONDS: Final = 1_000
 RETRY_S: Final = 0.5
 """Real seconds between attempts of a command whose outcome is not known."""
-ANSWER_OCTETS_MAX: Final = 64 * 1024 * 1024
 _AGAIN: Final = frozenset({429, 502, 503, 504})
 """Answers to a command that ask for another attempt, under the same name."""
 
@@ -52,7 +52,10 @@ class Client:
         self._tally = tally
         self._notes = notes
         self._start_s = 0.0
-        self._systems = {name: _Caller(system) for name, system in config.systems.items()}
+        self._systems: dict[str, Caller] = {
+            name: DialectCaller(system, self._scenario_ms) if system.dialect else HttpCaller(system)
+            for name, system in config.systems.items()
+        }
         self._pool = Pool(sum(system.connections for system in config.systems.values()))
         self._stopped = False
 
@@ -86,17 +89,17 @@ class Client:
         while True:
             attempts += 1
             status, answer, cause = caller.call(request)
-            again = request.command is not None and (status in _AGAIN or not status)
+            again = request.command and caller.repeats and (status in _AGAIN or not status)
             if not again or time.monotonic() + RETRY_S > until_s or self._stopped:
                 break
             gevent.sleep(RETRY_S)
         now_s = time.monotonic()
         if cause is None:
             self._tally.answered(
-                operation.name, operation.system, now_s - due_s, len(answer), "http"
+                operation.name, operation.system, now_s - due_s, len(answer), caller.speaks
             )
         else:
-            self._tally.failed(operation.name, operation.system, cause, "http")
+            self._tally.failed(operation.name, operation.system, cause, caller.speaks)
         if operation.kind == SNAPSHOT and cause is None:
             self._see(request.subject, asked_s, now_s, answer)
         if request.command is not None:
@@ -120,56 +123,12 @@ class Client:
         if seen is not None:
             self._notes.seen(seen)
 
+    def _scenario_ms(self) -> int:
+        since_s = time.monotonic() - self._start_s
+        return round((self._config.first_s + since_s * self._config.speed) * MILLISECONDS)
+
     def _us(self, moment_s: float) -> int:
         return round((moment_s - self._start_s) * MICROSECONDS)
-
-
-class _Caller:
-    """Calls one system, over connections that are kept."""
-
-    def __init__(self, system: System) -> None:
-        self.system = system
-        headers = {"Accept": "application/json"}
-        if system.token_file is not None:
-            token = system.token_file.read_text().splitlines()[0].strip()
-            headers["Authorization"] = f"Bearer {token}"
-        self._client = HTTPClient.from_url(
-            system.url,
-            concurrency=system.connections,
-            connection_timeout=system.timeout_s,
-            network_timeout=system.timeout_s,
-            headers=headers,
-        )
-
-    def call(self, request: Request) -> tuple[int, bytes, str | None]:
-        """Return status (0: no answer), body and, unless it went well, the cause."""
-        body = b"" if request.body is None else json.dumps(request.body).encode()
-        headers = {"Content-Type": "application/json"} if body else {}
-        try:
-            with gevent.Timeout(self.system.timeout_s):
-                response = self._client.request(request.method, request.path, body, headers)
-                with response:
-                    answer = bytes(response.read(ANSWER_OCTETS_MAX))
-                    status = int(response.status_code)
-        except gevent.Timeout:
-            return 0, b"", "no answer in time"
-        except (OSError, ValueError) as error:
-            return 0, b"", _named(error)
-        return status, answer, None if 200 <= status < 300 else f"answered {status}"
-
-    def close(self) -> None:
-        self._client.close()
-
-
-_CAUSES: Final[Mapping[type[Exception], str]] = {
-    ConnectionRefusedError: "connection refused",
-    ConnectionResetError: "connection broken",
-    BrokenPipeError: "connection broken",
-}
-
-
-def _named(error: Exception) -> str:
-    return _CAUSES.get(type(error), type(error).__name__)
 
 
 def _decoded(answer: bytes) -> Any:  # noqa: ANN401 - whatever the system said

@@ -21,10 +21,11 @@ class _Frozen(BaseModel):
 
 
 class System(_Frozen):
-    """A system with an HTTP API.
+    """A system with an HTTP API, or one that speaks a dialect of networked batteries.
 
     Attributes:
-        url: scheme, host and port, and a path where everything lies below one.
+        url: scheme, host and port, and a path where everything lies below one; the scheme may be
+            the name of a dialect: "v1://127.0.0.1:4004".
         token_file: first line is the bearer token; None where it asks for none.
         timeout_s: real seconds an answer may take from when it was asked for.
         connections: held open at most, by each client.
@@ -34,6 +35,12 @@ class System(_Frozen):
     token_file: Path | None = None
     timeout_s: float = Field(default=30.0, gt=0)
     connections: int = Field(default=4_096, ge=1, le=65_536)
+
+    @property
+    def dialect(self) -> str | None:
+        """The dialect of networked batteries that it speaks; None for HTTP."""
+        scheme = self.url.partition("://")[0]
+        return None if scheme in ("http", "https") else scheme
 
 
 class Operation(_Frozen):
@@ -65,10 +72,13 @@ class ClientsConfig(_Frozen):
         seed: of every draw.
         clients: how many share the work: each makes every ``clients``-th request.
         span_s: real seconds from the start of the clock in which requests become due.
+        first_s: POSIX seconds of scenario time at the start of the clock, and its speed.
     """
 
     seed: int
     clients: int = Field(ge=1, le=10_000)
     span_s: float = Field(gt=0)
+    first_s: int = 0
+    speed: float = Field(default=1.0, gt=0)
     systems: dict[str, System]
     operations: tuple[Operation, ...]

@@ -48,8 +48,13 @@ def test_a_battery_layer_of_others_has_a_url(tmp_path: Path) -> None:
     scenario = load(tmp_path, text)
     assert scenario.bal is not None
     assert scenario.bal.target == ExternalBal(kind="external", url="http://h:9/bal")
+    assert scenario.bal.target.has_api
     assert scenario.bal.obeys_within == 5
     assert type(scenario).from_resolved(scenario.resolved_json()) == scenario
+    spoken = load(tmp_path, BATTERIES + BAL + LAYER + 'url = "v1://h:4004"\n').bal
+    assert spoken is not None
+    assert spoken.target == ExternalBal(kind="external", url="v1://h:4004")
+    assert not spoken.target.has_api
     ours = load(tmp_path, BATTERIES + BAL).bal
     assert ours is not None
     assert (ours.target, ours.obeys_within) == (ReferenceBal(), 60)
@@ -134,6 +139,27 @@ def test_what_is_written_comes_back_from_the_resolved_scenario(tmp_path: Path) -
         (BATTERIES + BAL + LAYER + 'url = "h:9"\n', "url"),
         (BATTERIES + BAL + LAYER + 'url = "http://h"\ntoken_file = "no"\n', "there is no file"),
         (BATTERIES + BAL + 'obeys_within = "0 s"\n', "obeys_within"),
+        (BATTERIES + BAL + LAYER + 'url = "v1://h"\n', "url"),
+        (BATTERIES + BAL + LAYER + 'url = "v3://h:4004"\n', "url"),
+        (BATTERIES + BAL + LAYER + 'url = "v1://h:1"\ntoken_file = "x.toml"\n', "no token"),
+        (
+            BATTERIES
+            + BAL
+            + 'schedule = [{ battery = "b", current = 1, at = "00:10", for = "1 min" }]\n'
+            + LAYER
+            + 'url = "v1://h:1"\n',
+            "over HTTP only",
+        ),
+        (
+            BATTERIES
+            + BAL
+            + 'partitions = [{ name = "a", share = "1 %" }]\n'
+            + LAYER
+            + 'url = "v1://h:1"\n'
+            + BILLING
+            + "virtual_meters = true\n",
+            "does not say what virtual meters registered",
+        ),
         (BATTERIES + BAL + "api = false\n" + LAYER + 'url = "http://h"\n', "are of our layer"),
         (
             BATTERIES
