@@ -41,8 +41,11 @@ def killed(scenario: Scenario, first_s: int) -> list[Span]:
     ]
 
 
-def said_lost(events: Iterable[Event]) -> Mapping[str, Sequence[Span]]:
-    """Return when our layer could not reach each battery, from its journal."""
+def said_lost(events: Iterable[Event], before_ms: int) -> Mapping[str, Sequence[Span]]:
+    """Return when our layer could not reach each battery, from its journal.
+
+    It may have tried for ``before_ms`` until it said so.
+    """
     spans: dict[str, list[Span]] = defaultdict(list)
     since_ms: dict[str, int] = {}
     for event in events:
@@ -50,9 +53,9 @@ def said_lost(events: Iterable[Event]) -> Mapping[str, Sequence[Span]]:
             since_ms.setdefault(event.details["name"], event.at_ms)
         elif event.kind == READ and event.details["name"] in since_ms:
             name = event.details["name"]
-            spans[name].append((since_ms.pop(name), event.at_ms))
+            spans[name].append((since_ms.pop(name) - before_ms, event.at_ms))
     for name, begin_ms in since_ms.items():
-        spans[name].append((begin_ms, NEVER_MS))
+        spans[name].append((begin_ms - before_ms, NEVER_MS))
     return spans
 
 

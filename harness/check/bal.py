@@ -252,7 +252,7 @@ def _obedience(recorded: _Recorded) -> Obedience:
     held = held_by_name(recorded.entries, recorded.events)
     everybody = cut_off(recorded.fleet, recorded.scenario.speed)
     everybody += killed(recorded.scenario, recorded.fleet.first_s)
-    lost = said_lost(recorded.events)
+    lost = said_lost(recorded.events, recorded.real_ms(recorded.bal.timeout * REQUESTS_MAX))
 
     def could(component: Component) -> Ability:
         away = away_for(component.leaves, everybody, lost)

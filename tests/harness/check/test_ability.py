@@ -180,7 +180,7 @@ def test_who_our_layer_said_to_have_lost_is_away_until_it_was_read() -> None:
         event(11, "lost", "b"),
         event(12, "set current", "b"),
     ]
-    lost = said_lost(events)
-    assert lost == {"a": [(5, 9)], "b": [(11, NEVER_MS)]}
+    lost = said_lost(events, before_ms=2)
+    assert lost == {"a": [(3, 9)], "b": [(9, NEVER_MS)]}
     span: Span = (0, 3)
-    assert away_for(["b", "c"], [span], lost) == [span, (11, NEVER_MS)]
+    assert away_for(["b", "c"], [span], lost) == [span, (9, NEVER_MS)]
