@@ -66,9 +66,8 @@ def begins_s(day: date, zone: ZoneInfo) -> int:
     return at_s
 
 
-def register_at(readings: Mapping[int, int], at_s: int) -> int:
-    """Return a register between two readings: it rises evenly, in whole watt-hours."""
-    times = sorted(readings)
+def register_at(readings: Mapping[int, int], times: Sequence[int], at_s: int) -> int:
+    """Return a register between two of its ``times``: it rises evenly, in whole watt-hours."""
     place = bisect_right(times, at_s) - 1
     before = times[place]
     if before == at_s:
@@ -133,8 +132,6 @@ def _quarters(from_s: int, to_s: int) -> Iterator[int]:
 
 
 def _walked(register: Mapping[int, int], edges: Sequence[int]) -> list[int]:
-    if all(at_s in register for at_s in edges):
-        values = [register[at_s] for at_s in edges]
-    else:
-        values = [register_at(register, at_s) for at_s in edges]
+    times = sorted(register)
+    values = [register_at(register, times, at_s) for at_s in edges]
     return [later - earlier for earlier, later in pairwise(values)]
