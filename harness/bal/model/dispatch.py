@@ -56,14 +56,20 @@ def unbalance(battery: Battery, *, sign: int | None = None) -> None:
 
     ``sign`` limits that to orders of one direction, 1 for discharging and -1 for charging.
     """
-    aggregate = battery.aggregate
-    if aggregate is not None:
-        if sign is None or aggregate.ordered_ma * sign > 0:
-            aggregate.unbalanced = True
-        unbalance(aggregate, sign=sign)
-    if battery.splitter is not None:
-        for partition in battery.splitter.partitions:
-            unbalance(partition, sign=sign)
+    # Each once: where partitions meet again, the ways up from one battery are without number.
+    seen: set[str] = set()
+    waiting = [battery]
+    while waiting:
+        one = waiting.pop()
+        if one.name in seen:
+            continue
+        seen.add(one.name)
+        if one.aggregate is not None:
+            if sign is None or one.aggregate.ordered_ma * sign > 0:
+                one.aggregate.unbalanced = True
+            waiting.append(one.aggregate)
+        if one.splitter is not None:
+            waiting.extend(one.splitter.partitions)
 
 
 def _tell(
