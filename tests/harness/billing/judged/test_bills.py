@@ -124,14 +124,10 @@ def disagreements(
             price = Price(month.peak, month.off_peak, hours)
             wanted = (month.year, month.month)
             told = audited(mine, wanted, truth.zone, price, bases[meter], initial[meter], stay)
-            theirs = (
-                bills.amount_cents[meter],
-                bills.next_base_cents[meter],
-                bills.peak_wh[meter],
-                bills.export_wh[meter],
-            )
-            ours = (told.amount * 100, told.next_base * 100, told.peak_wh, told.export_wh)
-            if tuple(map(int, theirs)) != ours:
+            columns = (bills.amount_cents, bills.next_base_cents, bills.peak_wh, bills.export_wh)
+            theirs = [int(column[meter]) for column in columns]
+            ours = [int(told.amount * 100), int(told.next_base * 100), told.peak_wh, told.export_wh]
+            if theirs != ours:
                 found.append(f"meter {meter} in {month.number}: {theirs} and not {ours}")
             bases[meter] = told.next_base
     return found
