@@ -132,10 +132,13 @@ class BillingService:
         return await self.billing.create_bills(month, now_s=self.now_s, created_at_us=self.now_us())
 
     def readings_of(self, month: Month) -> tuple[int, int]:
-        """Return the span of captures, from and to, that the bills of a month follow from."""
+        """Return the span of captures, [from, to), that the bills of a month follow from.
+
+        Where none is at its very beginning or end, the ones around those are among them.
+        """
         begins_s, ends_s = month_span(month, self.billing.zone)
         step_s = self.directory.step_s
-        return begins_s - step_s, ends_s + step_s + 1
+        return begins_s - step_s + 1, ends_s + step_s
 
     async def recover(self, month: Month) -> None:
         """Have what the store lacks of a month read again from the concentrators.

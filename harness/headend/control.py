@@ -26,7 +26,8 @@ forget     before_s                                            how many readings
 lose       before_s                                            how many readings are gone, as if
                                                                storage had failed: for tests
 recover    from_s, to_s                                        the `Recovery`: what of the span the
-                                                               store lacks is read again
+                                                               store lacks is read again, but for
+                                                               captures that are not overdue yet
 recoveries —                                                   every `Recovery`, how far it is
 stop       —                                                   {}: then the shard ends
 ========== =================================================== =====================================
@@ -208,7 +209,10 @@ class Control:
 
     async def _recover(self, question: Message) -> dict[str, Any]:
         shard, (from_s, to_s) = self._shard, (int(question["from_s"]), int(question["to_s"]))
-        return asdict(shard.recoveries.ask(from_s, to_s, shard.clock.now_s(), shard.now_us()))
+        # What is not overdue is on its way; history is, whatever the clock says.
+        overdue_s = shard.clock.now_s() - shard.config.gap_filling.after_s
+        captured_by_s = max(shard.presence.first_s - 1.0, overdue_s)
+        return asdict(shard.recoveries.ask(from_s, to_s, captured_by_s, shard.now_us()))
 
     async def _recoveries(self, question: Message) -> list[dict[str, Any]]:
         return self._shard.recoveries.told()

@@ -43,7 +43,7 @@ class Presence:
     Args:
         first_meter: int64 (concentrators + 1): meters of each concentrator, in the grid's numbers.
         first_concentrator: number of the first concentrator.
-        first_s: capture time of the first reading expected, POSIX seconds.
+        first_s: capture time of the first reading expected, POSIX seconds; kept as attribute.
         step_s: the rhythm, seconds.
         steps: how many captures are expected.
     """
@@ -60,7 +60,7 @@ class Presence:
         counts = np.diff(first_meter)
         self._first_meter = int(first_meter[0])
         self._first_concentrator = first_concentrator
-        self._first_s = first_s
+        self.first_s = first_s
         self._step_s = step_s
         self._steps = steps
         self._owner = np.repeat(np.arange(len(counts), dtype=np.int32), counts)
@@ -80,7 +80,7 @@ class Presence:
 
     def load(self, captured_at_s: int, present: NDArray[np.bool_]) -> None:
         """Take over what the store holds of one capture time, bool (meters,)."""
-        slot, off = divmod(captured_at_s - self._first_s, self._step_s)
+        slot, off = divmod(captured_at_s - self.first_s, self._step_s)
         if off or not 0 <= slot < self._steps:
             return
         self._arrived[slot] = np.packbits(present)
@@ -90,7 +90,7 @@ class Presence:
 
     def note(self, rows: Rows) -> None:
         """Note rows that are durable now; those that nobody expects change nothing."""
-        slot, off = np.divmod(rows.captured_at_s - self._first_s, self._step_s)
+        slot, off = np.divmod(rows.captured_at_s - self.first_s, self._step_s)
         meter = rows.meter.astype(np.int64) - self._first_meter
         expected = (off == 0) & (slot >= 0) & (slot < self._steps)
         expected &= (meter >= 0) & (meter < len(self._owner))
@@ -122,8 +122,8 @@ class Presence:
         return [
             Gap(
                 concentrator=self._first_concentrator + number,
-                from_s=self._first_s + begins * self._step_s,
-                to_s=self._first_s + ends * self._step_s,
+                from_s=self.first_s + begins * self._step_s,
+                to_s=self.first_s + ends * self._step_s,
                 missing=readings,
             )
             for number, begins, ends, readings in spans
@@ -134,8 +134,8 @@ class Presence:
         number = gap.concentrator - self._first_concentrator
         members = slice(*np.searchsorted(self._owner, (number, number + 1)))
         slots = slice(
-            (gap.from_s - self._first_s) // self._step_s,
-            (gap.to_s - self._first_s) // self._step_s + 1,
+            (gap.from_s - self.first_s) // self._step_s,
+            (gap.to_s - self.first_s) // self._step_s + 1,
         )
         # Whole octets of bits, of which the first and the last may hold others' meters too.
         octets = slice(members.start >> 3, (members.stop + 7) >> 3)
@@ -147,8 +147,8 @@ class Presence:
 
     def tried(self, gap: Gap) -> None:
         """Note that ``gap`` was fetched, whatever came of it."""
-        begins = (gap.from_s - self._first_s) // self._step_s
-        ends = (gap.to_s - self._first_s) // self._step_s
+        begins = (gap.from_s - self.first_s) // self._step_s
+        ends = (gap.to_s - self.first_s) // self._step_s
         tries = self._tries[gap.concentrator - self._first_concentrator, begins : ends + 1]
         np.add(tries, 1, out=tries, where=tries < TRIES_MAX)
 
@@ -179,5 +179,5 @@ class Presence:
 
     def _captured_by(self, now_s: float) -> int:
         """Return how many captures have happened by then."""
-        elapsed = (now_s - self._first_s) // self._step_s + 1
+        elapsed = (now_s - self.first_s) // self._step_s + 1
         return int(max(0, min(elapsed, self._steps)))

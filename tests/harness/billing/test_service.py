@@ -220,7 +220,7 @@ def test_a_month_is_read_again_from_the_capture_before_it_to_the_one_after(tmp_p
         asyncio.run(billing.recover(MARCH))
         assert MARCH not in billing.standing.next_try_s
     step_s = 3600
-    asked = {"ask": "recover", "from_s": BEGIN_S - step_s, "to_s": END_S + step_s + 1}
+    asked = {"ask": "recover", "from_s": BEGIN_S - step_s + 1, "to_s": END_S + step_s}
     assert [shard.asked for shard in shards] == [[asked], [asked]]
 
 
