@@ -77,7 +77,10 @@ def batteries(known: Known, verdict: Verdict, fate: str, most: int) -> Told:
         account = account_of_batteries(layer.entries, layer.orders)
         findings = account.examples.get(fate, [])[:most]
         subjects = [_story(known, layer, finding) for finding in findings]
-    count = int(getattr(figures, fate, 0))
+        # What is found of virtual batteries is in no single record: the verdict says what it was.
+        examples = [one for one in figures.examples if one.startswith(f"{fate}: ")]
+        subjects = subjects or [Subject(one.partition(": ")[2]) for one in examples[:most]]
+    count = int(getattr(figures, fate, 0) or 0)
     return Told(tuple(_sums(figures)), tuple(subjects), count - len(subjects))
 
 

@@ -42,8 +42,7 @@ commands_per_s = 1
 current = 4000
 [bal.target]
 kind = "external"
-url = "http://127.0.0.1:{port}"
-token_file = "vendor/api.token"
+url = "{speaks}://127.0.0.1:{port}"
 """
 WITHOUT_A_JOURNAL = {
     f"batteries.{name}" for name in ("beyond_limits", "unaccounted", "disobeyed", "mixed_snapshots")
@@ -51,14 +50,15 @@ WITHOUT_A_JOURNAL = {
 
 
 @contextmanager
-def vendor(folder: Path, port: int, drops: int) -> Iterator[None]:
+def vendor(folder: Path, port: int, speaks: str, drops: int) -> Iterator[None]:
     """Somebody's layer, while the block lasts."""
     own = folder / "vendor"
     own.mkdir()
     token = own / "api.token"
     token.touch(mode=0o600)
     token.write_text("of-the-vendor-only\n")
-    words = [str(folder / "runs" / "latest" / "provisioning"), str(port), str(token), str(drops)]
+    provisioning = str(folder / "runs" / "latest" / "provisioning")
+    words = [provisioning, str(port), speaks, str(token), str(drops)]
     with (own / "log").open("w") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "tests.acceptance.vendor_layer", *words],
@@ -73,11 +73,12 @@ def vendor(folder: Path, port: int, drops: int) -> Iterator[None]:
             assert process.wait(20) == 0, (own / "log").read_text()
 
 
-def run_against(folder: Path, *, drops: int) -> WholeRun:
+def run_against(folder: Path, *, drops: int, speaks: str = "http") -> WholeRun:
     (port,) = free_ports(1)
     scenario = folder / "vendor.toml"
-    scenario.write_text(SCENARIO.format(port=port))
-    with vendor(folder, port, drops):
+    token = 'token_file = "vendor/api.token"\n' if speaks == "http" else ""
+    scenario.write_text(SCENARIO.format(port=port, speaks=speaks) + token)
+    with vendor(folder, port, speaks, drops):
         return run_scenario(scenario)
 
 
@@ -120,3 +121,15 @@ def test_one_that_drops_orders_is_found_out(tmp_path: Path) -> None:
         "batteries.disobeyed"
     ]
     assert figures.examples[0].startswith("disobeyed: virtual-0000")
+
+
+def test_one_that_speaks_v1_only_is_driven_and_judged(tmp_path: Path) -> None:
+    run = run_against(tmp_path, drops=0, speaks="v1")
+    assert run.status == 0, run.output
+    figures = run.verdict.batteries
+    assert figures is not None
+    assert figures.obeyed >= 10
+    assert figures.disobeyed == 0
+    # What it says of a battery names no interval.
+    assert figures.snapshots == 0
+    assert run.verdict.latency_s["bal.status"].p50 > 0

@@ -1,8 +1,9 @@
 """Somebody else's battery layer: it knows of a run what is in ``provisioning``, and nothing else.
 
-``python -m tests.acceptance.vendor_layer PROVISIONING PORT TOKEN_FILE DROPS`` waits until a run has
-written the folder, keeps the batteries in it and serves an API on the port, until SIGTERM. Every
-``DROPS``-th order is believed executed and never sent; 0: none.
+``python -m tests.acceptance.vendor_layer PROVISIONING PORT SPEAKS TOKEN_FILE DROPS`` waits until a
+run has written the folder, keeps the batteries in it and serves an API (``http``) or a dialect of
+networked batteries on the port, until SIGTERM. Every ``DROPS``-th order is believed executed and
+never sent; 0: none.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ from harness.bal.api.config import BalApiConfig
 from harness.bal.config import BalConfig, Refresh
 from harness.bal.control import Control
 from harness.bal.drivers import DRIVERS, Line
+from harness.bal.faces.config import DialectFace
+from harness.bal.faces.serving import open_faces
 from harness.bal.service import BatteryLayer
 from harness.stopping import stop_on_signal
 
@@ -87,18 +90,26 @@ async def told(provisioning: Path, fact: str = "speed") -> dict[str, Any]:
         await trio.sleep(LOOK_S)
 
 
-async def live(provisioning: Path, port: int, token_file: Path, own: Path) -> None:
+async def live(provisioning: Path, port: int, speaks: str, token_file: Path) -> None:
+    own = token_file.parent
     await told(provisioning)
     config, clock, stopping = config_of(provisioning, own), ScenarioClock(), trio.Event()
     layer = BatteryLayer(config, clock)
-    api = BalApiConfig(port=port, token_file=token_file, control_socket=config.control_socket)
-    (own / "api.json").write_text(api.model_dump_json())
-    command = [sys.executable, "-m", "harness.bal.api", str(own / "api.json")]
     async with trio.open_nursery() as nursery:
         nursery.start_soon(stop_on_signal, stopping)
         await nursery.start(Control(layer, lambda _: None, stopping.set).socket().run)
-        # Its standard input ends with us, and so does it.
-        await nursery.start(partial(trio.run_process, command, stdin=PIPE, stdout=sys.stderr))
+        if speaks == "http":
+            api = BalApiConfig(
+                port=port, token_file=token_file, control_socket=config.control_socket
+            )
+            (own / "api.json").write_text(api.model_dump_json())
+            command = [sys.executable, "-m", "harness.bal.api", str(own / "api.json")]
+            # Its standard input ends with us, and so does it.
+            await nursery.start(partial(trio.run_process, command, stdin=PIPE, stdout=sys.stderr))
+        else:
+            face_config = DialectFace.model_validate({"speaks": speaks, "port": port})
+            for face in await open_faces([face_config]):
+                nursery.start_soon(face.run, layer)
         nursery.start_soon(follow, provisioning, layer, clock)
         await stopping.wait()
         nursery.cancel_scope.cancel()
@@ -113,10 +124,10 @@ async def follow(provisioning: Path, layer: BatteryLayer, clock: ScenarioClock) 
 
 def main() -> None:
     log_to_stderr()
-    provisioning, port, token_file, drops = sys.argv[1:]
+    provisioning, port, speaks, token_file, drops = sys.argv[1:]
     if int(drops):
         drop_orders(int(drops))
-    trio.run(live, Path(provisioning), int(port), Path(token_file), Path(token_file).parent)
+    trio.run(live, Path(provisioning), int(port), speaks, Path(token_file))
 
 
 if __name__ == "__main__":

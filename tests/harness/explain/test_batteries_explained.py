@@ -254,3 +254,25 @@ def test_a_run_without_an_account_says_where_the_reason_is(told_once: BatteryRun
     assert told["found"] == [
         "this run has no account of batteries: the reasons of its verdict say why"
     ]
+
+
+def test_what_was_told_and_not_done_is_named_without_a_journal_too(tmp_path: Path) -> None:
+    found = BatteryRun(tmp_path)
+    # 60 s of wall time are five hours of the scenario.
+    found.given("c-1", 1_000, answered_us=1_000_000)
+    last = found._last
+    found.entries.append(Ended(0, 0, replace(last, at_ms=found.first_ms + 6 * HOUR_MS)))
+    assert found.judged() is ExitCode.FAILED
+    resolved = found.run.path / "resolved.json"
+    scenario = json.loads(resolved.read_text())
+    scenario["bal"]["target"] = {"kind": "external", "url": "http://127.0.0.1:9"}
+    resolved.write_text(json.dumps(scenario))
+    (found.run.path / JOURNAL).unlink()
+    assert check_run(found.run.path) is ExitCode.FAILED
+    told = found.explained("batteries.disobeyed")
+    (subject,) = told["subjects"]
+    assert subject["title"].startswith("virtual-00001 at ")
+    assert "1000 mA was told (virtual-00001 1000; last by c-1)" in subject["title"]
+    assert "no client" in told["hint"]
+    # Nobody knows, so there is nothing to tell.
+    assert found.explained("batteries.lost")["subjects"] == []
