@@ -18,7 +18,7 @@ import threading
 import time
 from contextlib import closing
 from pathlib import Path
-from typing import Final, NoReturn
+from typing import NoReturn
 
 from structlog import get_logger
 
@@ -30,12 +30,10 @@ from emulator.run_folder import RunFolder
 from harness.errors import ExitCode
 from harness.preload.config import PreloadConfig
 from harness.preload.filling import History, fill
-from harness.preload.written import write_written
+from harness.preload.written import Written
 from harness.store.errors import StoreError
 from harness.store.opening import open_store
 
-LOG_EVERY_S: Final = 5.0
-TELL_EVERY_S: Final = 0.5
 log = get_logger(__name__)
 
 
@@ -46,33 +44,6 @@ def history_of(config: PreloadConfig) -> History:
     shared = (grid, fleet.behaviour, fleet.first_s, fleet.seed)
     truth = Truth(*shared, folder=fleet.pattern_folder)
     return History.of(Plan(*shared), truth, config.meters(grid))
-
-
-class _Progress:
-    """Says now and then how far the filling is, and ends it when somebody wants it to end."""
-
-    def __init__(self, readings: int, file: Path) -> None:
-        self._readings = readings
-        self._file = file
-        self._began_s = time.monotonic()
-        self._log_s = self._began_s + LOG_EVERY_S
-        self._tell_s = self._began_s
-        self.before = 0
-        """Readings of the parts before this one."""
-        self.ending = threading.Event()
-
-    def __call__(self, written_of_part: int) -> None:
-        written, now_s = self.before + written_of_part, time.monotonic()
-        whole = written == self._readings
-        if whole or now_s >= self._tell_s:
-            self._tell_s = now_s + TELL_EVERY_S
-            write_written(self._file, written)
-        if whole or now_s >= self._log_s:
-            self._log_s = now_s + LOG_EVERY_S
-            per_s = written / max(now_s - self._began_s, 1e-9)
-            log.info("preloaded", readings=written, of=self._readings, per_s=round(per_s))
-        if self.ending.is_set():
-            raise KeyboardInterrupt
 
 
 def _end_without_parent(ending: threading.Event) -> None:
@@ -95,7 +66,7 @@ def main() -> None:
     try:
         config = PreloadConfig.model_validate_json(Path(sys.argv[1]).read_bytes())
         history = history_of(config)
-        progress = _Progress(history.readings, config.progress)
+        progress = Written(history.readings, config.progress)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: progress.ending.set())
         _end_without_parent(progress.ending)

@@ -20,6 +20,7 @@ import trio
 from harness.errors import ExitCode, causes
 from harness.preload.config import PreloadConfig
 from harness.preload.written import read_written
+from harness.run import preloading
 from harness.run.preloading import NoRoomError, preload
 from harness.run.preparation import Prepared, prepare
 from harness.run.processes import ProcessFailedError
@@ -108,7 +109,11 @@ async def test_a_store_that_cannot_be_filled_ends_the_run(tmp_path: Path) -> Non
     assert "store.duckdb" in last["error"]
 
 
-async def test_it_says_how_far_it_is_from_nothing_to_everything(tmp_path: Path) -> None:
+@pytest.mark.parametrize("every_s", [0.01, 1000.0])
+async def test_it_says_how_far_it_is_from_nothing_to_everything(
+    every_s: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(preloading, "SHOW_EVERY_S", every_s)
     run = prepared(tmp_path)
     shown: list[Filled] = []
     with trio.fail_after(60):
@@ -120,6 +125,7 @@ async def test_it_says_how_far_it_is_from_nothing_to_everything(tmp_path: Path) 
     assert {filled.of for filled in shown} == {PRELOADED * run.grid.meters}
     assert [filled.readings for filled in shown] == sorted(filled.readings for filled in shown)
     assert shown[-1].for_s > 0
+    assert (len(shown) == 2) == (every_s == 1000.0)
 
 
 def free(monkeypatch: pytest.MonkeyPatch, octets: int) -> None:
