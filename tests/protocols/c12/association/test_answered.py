@@ -56,6 +56,9 @@ def test_the_oldest_goes_first() -> None:
     for one in (asked[0], asked[1], asked[0], asked[2]):
         answered.remember(one, ANSWER, 0.0, opened_session=False)
     assert [answered.find(one, 1.0) is not None for one in asked] == [True, False, True]
+    # The same one again is the same place, and takes nobody else's.
+    answered.remember(asked[2], ANSWER, 0.0, opened_session=False)
+    assert [answered.find(one, 1.0) is not None for one in asked] == [True, False, True]
 
 
 def test_a_server_may_remember_nothing() -> None:

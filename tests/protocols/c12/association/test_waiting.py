@@ -41,11 +41,11 @@ def always(what: str, deadline: float) -> bool:
 
 def test_what_is_due_comes_in_the_order_of_time_and_then_of_noting() -> None:
     timers = Timers[str]()
-    for deadline, what in ((2.0, "c"), (1.0, "a"), (1.0, "b"), (9.0, "d")):
+    for deadline, what in ((2.0, "c"), (1.0, "b"), (1.0, "a"), (9.0, "d")):
         timers.note(deadline, what)
     assert timers.deadline(always) == 1.0
     assert list(timers.due(0.9, always)) == []
-    assert list(timers.due(2.0, always)) == ["a", "b", "c"]
+    assert list(timers.due(2.0, always)) == ["b", "a", "c"]
     assert timers.deadline(always) == 9.0
 
 
