@@ -19,6 +19,7 @@ from harness.bal.model.refresh import RefreshMode
 from harness.foreseen import timeline_in_words
 from harness.run.battery_files import commanded
 from harness.scenario import External, Scenario, meter_event_spans, outage_spans
+from harness.scenario.bal import ExternalBal
 
 TIERS: Final = {
     "model": "",
@@ -152,6 +153,8 @@ def _of_batteries(scenario: Scenario) -> dict[str, str]:
             f"{what}{split}: {names:,} to command; read {read}, "
             f"readings at most {_duration(bal.staleness)} old"
         )
+        if isinstance(bal.target, ExternalBal):
+            lines["bal"] += f"; somebody's own, at {bal.target.url}"
         if bal.faces:
             faces = ", ".join(f"{face.speaks} on port {face.port}" for face in bal.faces)
             lines["bal"] += f"; speaks {faces}"
