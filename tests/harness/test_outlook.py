@@ -78,7 +78,7 @@ def test_batteries_virtual_ones_and_requests_are_told(tmp_path: Path) -> None:
 
 
 def test_a_layer_of_others_is_named(tmp_path: Path) -> None:
-    others = 'batteries = { count = 1 }\n[bal]\nvirtual = 1\n[bal.target]\n'
+    others = "batteries = { count = 1 }\n[bal]\nvirtual = 1\n[bal.target]\n"
     others += 'kind = "external"\nurl = "v1://h:4004"\n'
     line = told(load(tmp_path, SMALL + others))["bal"]
     assert line.endswith("at most 15 min old; somebody's own, at v1://h:4004")
