@@ -145,6 +145,19 @@ async def test_closing_delivers_what_is_under_way(autojump_clock: MockClock) -> 
     assert await far.receive_some() == b""
 
 
+async def test_closing_what_has_ended_already_sends_no_second_end(
+    autojump_clock: MockClock,
+) -> None:
+    async with open_links(PROFILES, LinkOptions(), seed=1) as links:
+        stream, _ = await connected(links)
+        ended_s = trio.current_time()
+        await stream.send_eof()
+        await trio.sleep(0.2)
+        await stream.aclose()
+        await stream.wait_closed()
+        assert trio.current_time() - ended_s == pytest.approx(0.3, abs=1e-6)
+
+
 async def test_closing_by_force_discards_what_is_under_way(autojump_clock: MockClock) -> None:
     async with open_links(PROFILES, LinkOptions(), seed=1) as links:
         stream, far = await connected(links)

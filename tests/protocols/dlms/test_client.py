@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -52,6 +53,7 @@ from protocols.dlms.data import (
     structure,
     unsigned,
 )
+from protocols.dlms.hls import REPLY_TO_HLS
 from protocols.dlms.refusals import RefusalKind
 from protocols.dlms.server import ClientPolicy, RequestServed
 from protocols.dlms.wrapper import Wpdu
@@ -261,6 +263,15 @@ def test_counters_go_on_in_the_next_session() -> None:
         seen.append((joined.client.last_invocation_counter, devices.send_counter.next_value))
     assert seen == sorted(set(seen))
     assert devices.receive_counter(CLIENT_TITLE).last_accepted == seen[-1][0]
+
+
+@pytest.mark.parametrize("how", WAYS)
+def test_who_is_associated_proves_nothing_again(how: Callable[[], ClientSettings]) -> None:
+    joined = associated(how())
+    joined.client.action(REPLY_TO_HLS, 1.0, octet_string(bytes(17)))
+    (answer,) = joined.run()
+    assert isinstance(answer, ActionAnswer)
+    assert answer.result is ActionResult.READ_WRITE_DENIED
 
 
 def test_two_requests_at_a_time_are_our_own_mistake() -> None:
