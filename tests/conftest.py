@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import compileall
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,6 +27,9 @@ _SESSION: Final = pytest.StashKey[tuple[str, set[str]]]()
 
 def pytest_configure(config: pytest.Config) -> None:
     """Note what there is, before any test; workers leave that to whoever started them."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        # So are the jobs that a shell puts in the background, and all they start: tests interrupt.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     if not hasattr(config, "workerinput"):
         config.stash[_SESSION] = (mark_session(), network())
         if sys.dont_write_bytecode:

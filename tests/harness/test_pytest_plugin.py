@@ -94,6 +94,8 @@ def finish(session: subprocess.Popen[str]) -> Ended:
         output, _ = session.communicate(timeout=PATIENCE_S)
     except subprocess.TimeoutExpired:
         session.kill()
+        # Nothing of it is left to the tests after this one.
+        session.communicate()
         raise
     return Ended(session.returncode, output)
 

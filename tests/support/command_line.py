@@ -100,6 +100,8 @@ def finish(process: subprocess.Popen[str]) -> Ended:
         family += [child.pid for child in psutil.Process(process.pid).children(recursive=True)]
         for pid in family:
             psutil.Process(pid).kill()
+        # Nothing of it is left to the tests after this one.
+        process.communicate()
         raise
     return Ended(process.returncode, output)
 
