@@ -8,6 +8,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+import trio
+from pymodbus.client import ModbusTcpClient
 
 from emulator.identity import concentrator_address
 from tests.harness.bal.judged.wire import Modbus
@@ -193,3 +195,34 @@ async def test_what_was_asked_before_a_half_close_is_answered(tmp_path: Path, wh
         await client.stream.send_eof()
         assert await client.answer() == b"\x03\x04SunS"
         assert await client.is_over()
+
+
+@WHO
+async def test_pymodbus_client_reads_writes_and_is_refused(tmp_path: Path, who: str) -> None:
+    async with connected(tmp_path, who) as client:
+        host, port = client.place
+        models = await client.models()
+        await trio.to_thread.run_sync(_pymodbus, host, port, models)
+
+
+def _pymodbus(host: str, port: int, models: dict[int, int]) -> None:
+    with ModbusTcpClient(host, port=port, timeout=10) as client:
+        mark = client.read_holding_registers(40_000, count=2, device_id=1)
+        assert mark.registers == [0x5375, 0x6E53]
+        most = client.read_holding_registers(40_000, count=125, device_id=1)
+        assert len(most.registers) == 125
+        enable = models[704] + WSET_ENA
+        assert not client.write_register(enable, 0, device_id=1).isError()
+        assert not client.write_registers(enable, [0, 1, 0, 0], device_id=1).isError()
+        refused = [
+            (client.read_input_registers(40_000, count=2, device_id=1), ILLEGAL_FUNCTION),
+            (client.read_coils(0, count=1, device_id=1), ILLEGAL_FUNCTION),
+            (client.mask_write_register(address=enable, device_id=1), ILLEGAL_FUNCTION),
+            (client.read_holding_registers(39_999, count=2, device_id=1), ILLEGAL_ADDRESS),
+            (client.write_register(models[802] + SOC, 1, device_id=1), ILLEGAL_ADDRESS),
+            (client.write_register(enable, 0xFFFF, device_id=1), ILLEGAL_VALUE),
+            (client.read_holding_registers(40_000, count=2, device_id=9), NO_TARGET),
+        ]
+        for answer, code in refused:
+            assert answer.isError()
+            assert answer.exception_code == code

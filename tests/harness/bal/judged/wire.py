@@ -16,11 +16,11 @@ class Wire:
     """A connection whose answers are cut by hand."""
 
     def __init__(self, host: str, port: int) -> None:
-        self._place = host, port
+        self.place = host, port
         self._buffer = b""
 
     async def __aenter__(self) -> Self:
-        self.stream = await trio.open_tcp_stream(*self._place)
+        self.stream = await trio.open_tcp_stream(*self.place)
         return self
 
     async def __aexit__(
