@@ -77,6 +77,9 @@ class BalConfig(_Frozen):
     refresh: Refresh = Refresh()
     timeout_s: Annotated[float, Field(gt=0)] = 30.0
     """Real seconds that an answer of a battery may take."""
+    circle_s: Annotated[float, Field(gt=0)] = 3.0
+    """Real seconds that a question of another node waits for a battery of another node that is
+    being asked already. Then it is taken for one that goes in a circle: the battery is lost."""
     concurrency: Annotated[int, Field(ge=1)] = 512
     """Batteries that are read at once, for readings that nobody waits for."""
     journal_events: Annotated[int, Field(ge=1)] | None = 1_000_000

@@ -8,8 +8,8 @@
 ======================================= ========================================
 
 Other words are for people: such a battery is reached where the configuration has an endpoint of its
-name, and nowhere if it has none. Two nodes that are sources of each other wait for each other until
-one gives up; nothing here sees that.
+name, and nowhere if it has none. Two nodes may be sources of each other, which nothing here sees:
+`harness.bal.service` finds it out when they are asked.
 """
 
 from __future__ import annotations

@@ -3,12 +3,17 @@
 A line is opened when there is something to do, and kept. When it breaks, it is opened anew at once:
 a line that was quiet for long may have ended without anybody's fault. Only when that fails, too, is
 the battery lost; from then on it is tried again until it is back.
+
+A battery of another node may be made of one of ours that is made of it: then who asks it is asked
+by it, and neither is answered. Whoever finds that out cuts the reading (`cut`); the battery is lost
+and tried again much later, at a time that the other node will hardly choose, too.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Protocol
+from typing import Final, Protocol
+from zlib import crc32
 
 import trio
 from structlog import get_logger
@@ -26,6 +31,11 @@ from harness.bal.drivers import (
 from harness.bal.journal import Fate, Order
 from harness.bal.model.values import Nameplate, Reading
 
+CIRCLE: Final = "circle"
+"""Cause of a loss: the question came back."""
+CIRCLE_RETRY_S: Final = 60.0
+"""Real seconds until a battery that was asked in a circle is tried again, at least; twice, at most.
+"""
 log = get_logger(__name__)
 
 
@@ -98,6 +108,9 @@ class Keeper:
         self._resting = trio.lowlevel.ParkingLot()
         self._why = ""
         self._away = False
+        self._reading = False
+        self._line_scope = trio.CancelScope()
+        self._cuts = 0
 
     @property
     def idle(self) -> bool:
@@ -121,6 +134,17 @@ class Keeper:
         self._want_reading()
         return self._seen
 
+    @property
+    def under_way(self) -> trio.Event | None:
+        """The event of the reading that the battery is being asked for now, if it is."""
+        return self._seen if self._reading else None
+
+    def cut(self) -> None:
+        """Give up the reading that is under way: the battery waits for an answer of ours."""
+        if self._reading:
+            self._cuts += 1
+            self._line_scope.cancel()
+
     def order(self, order: Order, *, verify: bool = False) -> None:
         """Have the battery told; an order that was not sent yet gives way.
 
@@ -133,15 +157,41 @@ class Keeper:
         self._work.set()
 
     async def run(self) -> None:
-        """Keep the battery until cancelled; whether an order under way was taken is not known."""
+        """Keep the battery until cancelled; whether an order under way was taken is not known.
+
+        Then nobody waits for it any more.
+        """
+        try:
+            await self._keep()
+        finally:
+            self._away = True
+            self._see()
+
+    async def _keep(self) -> None:
         while True:
             await self._work.wait()
+            pause_s = self._retry_s
             try:
-                await self._line()
-            except DriverError as error:
-                self._lose(error)
-                await trio.sleep(self._retry_s)
-                self._want_reading()
+                with trio.CancelScope() as self._line_scope:
+                    await self._line()
+                if not self._line_scope.cancelled_caught:
+                    continue
+                pause_s, error = self._circle()
+            except DriverError as caught:
+                error = caught
+            self._lose(error)
+            await trio.sleep(pause_s)
+            self._want_reading()
+
+    def _circle(self) -> tuple[float, DriverError]:
+        """Return how long a battery that was cut is let alone, and why it is lost."""
+        # Two nodes that have cut each other at once must not try again at once, too.
+        part = crc32(f"{self.name} {self._endpoint.place} {self._cuts}".encode()) / 2**32
+        detail = (
+            f"{self._endpoint.place} asks us before it answers; let one of the two not be made of "
+            "the other, or raise circle_s if it is only slow"
+        )
+        return CIRCLE_RETRY_S * (1 + part), DriverError(self.name, CIRCLE, detail)
 
     def _want_reading(self) -> None:
         self._read_wanted = True
@@ -185,12 +235,14 @@ class Keeper:
             if self._order is not None:
                 await self._tell(driver, self._order)
             elif self._read_wanted:
-                self._read_wanted = False
+                self._read_wanted, self._reading = False, True
                 try:
                     reading = await driver.read()
                 except BaseException:
                     self._read_wanted = True
                     raise
+                finally:
+                    self._reading = False
                 self._away = False
                 self._listener.was_read(self.name, reading)
                 self._see()

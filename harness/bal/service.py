@@ -27,7 +27,7 @@ from harness.bal.keeper import Keeper
 from harness.bal.model.batteries import Batteries
 from harness.bal.model.physical import Physical
 from harness.bal.model.refresh import Refresher, RefreshRules
-from harness.bal.model.values import FlowRecord, Reading, Status
+from harness.bal.model.values import FlowRecord, Kind, Reading, Status
 from harness.bal.topology_file import load_topology
 
 RETRY_S: Final = 5.0
@@ -99,20 +99,25 @@ class BatteryLayer:
 
     # What people ask
 
-    async def status(self, name: str, *, anew: bool = False) -> Status:
+    async def status(self, name: str, *, anew: bool = False, of_node: bool = False) -> Status:
         """Return a snapshot that rests on readings no older than the rules allow.
 
-        ``anew``: on readings that are asked for now. What cannot be read in time counts as out of
-        reach. Raises `BatteryError`.
+        ``anew``: on readings that are asked for now. ``of_node``: another node asks, see
+        `_freshen`. What cannot be read in time counts as out of reach. Raises `BatteryError`.
         """
-        await self._freshen(self.batteries.sources(name), anew=anew)
+        await self._freshen(self.batteries.sources(name), anew=anew, of_node=of_node)
         self.chronicle.pass_time(self.now_ms())
         return self.batteries.status(name)
 
     async def command(
-        self, kind: str, details: Mapping[str, Any], command: str | None = None
+        self,
+        kind: str,
+        details: Mapping[str, Any],
+        command: str | None = None,
+        *,
+        of_node: bool = False,
     ) -> None:
-        """Let somebody's command happen; return once it is durable.
+        """Let somebody's command, or that ``of_node``, happen; return once it is durable.
 
         Raises:
             BatteryError: it cannot be; nothing has changed.
@@ -122,7 +127,7 @@ class BatteryLayer:
         """
         fresh = not self.chronicle.knows(command)  # else it needs no battery, which may be gone
         if fresh and kind in (happenings.SET_CURRENT, happenings.SCHEDULE):
-            await self._freshen(self.batteries.sources(details["name"]))
+            await self._freshen(self.batteries.sources(details["name"]), of_node=of_node)
         elif fresh and kind == happenings.REMOVE:
             await self._stop(details["name"])
         await self._accept(kind, details, self.now_ms(), command)
@@ -140,8 +145,8 @@ class BatteryLayer:
     async def hold(
         self, name: str, current_ma: int, start_ms: int, end_ms: int, command: str
     ) -> None:
-        """Schedule a current as `command` does; a window that has begun counts from now on."""
-        await self._freshen(self.batteries.sources(name))
+        """Schedule a current for a node; a window that has begun counts from now on."""
+        await self._freshen(self.batteries.sources(name), of_node=True)
         at_ms = self.now_ms()
         window = {"start_ms": max(start_ms, at_ms), "end_ms": end_ms}
         details = {"name": name, "current_ma": current_ma, **window}
@@ -252,13 +257,40 @@ class BatteryLayer:
         with kept:
             await keeper.run()
 
-    async def _freshen(self, sources: Iterable[str], *, anew: bool = False) -> None:
-        """Wait until sources are read anew, as far as they must be and can be."""
+    async def _freshen(
+        self, sources: Iterable[str], *, anew: bool = False, of_node: bool = False
+    ) -> None:
+        """Wait until sources are read anew, as far as they must be and can be.
+
+        For another node, batteries of other nodes are always read anew: what they said before may
+        hold what that node said itself. Where one is being asked already, that node may be whom it
+        waits for, so it is not waited for long.
+        """
         kept = [name for name in sources if name in self.keepers]
         wanted = kept if anew else self._refresher.stale(kept, self.now_ms())
-        for seen in [self._ask(name) for name in wanted]:
+        if of_node:
+            others = [name for name in kept if self._is_networked(name)]
+            await self._break_circles(others)
+            wanted = list(dict.fromkeys([*wanted, *others]))
+        for seen in [self._ask(name) for name in wanted if name in self.keepers]:
             if not seen.is_set():
                 await seen.wait()
+
+    async def _break_circles(self, names: Iterable[str]) -> None:
+        """Wait for the readings of other nodes' batteries that are under way, but not for long."""
+        deadline = trio.current_time() + self.config.circle_s
+        under_way = [(self.keepers[name], self.keepers[name].under_way) for name in names]
+        for keeper, seen in under_way:
+            if seen is None:
+                continue
+            with trio.move_on_at(deadline) as timer:
+                await seen.wait()
+            if timer.cancelled_caught and keeper.under_way is seen:
+                keeper.cut()
+                await seen.wait()
+
+    def _is_networked(self, name: str) -> bool:
+        return self.batteries.battery(name).kind is Kind.NETWORKED
 
     def _ask(self, name: str) -> trio.Event:
         self._refresher.started(name)

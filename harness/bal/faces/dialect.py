@@ -90,9 +90,9 @@ class DialectConversation:
     async def _done(self, request: Request) -> Reply:
         match request:
             case GetStatus(name):
-                return wire_status(await self._layer.status(name))
+                return wire_status(await self._layer.status(name, of_node=True))
             case Refresh(name):
-                return wire_status(await self._layer.status(name, anew=True))
+                return wire_status(await self._layer.status(name, anew=True, of_node=True))
             case Connect(name):
                 self._layer.batteries.battery(name)
             case SetCurrent():
@@ -111,7 +111,7 @@ class DialectConversation:
         command = command_name(self._speaks)
         if request.start_ms is None or request.end_ms is None:
             details = {"name": request.name, "current_ma": request.current_ma}
-            await self._layer.command(happenings.SET_CURRENT, details, command)
+            await self._layer.command(happenings.SET_CURRENT, details, command, of_node=True)
         else:
             await self._layer.hold(
                 request.name, request.current_ma, request.start_ms, request.end_ms, command

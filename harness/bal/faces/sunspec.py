@@ -72,7 +72,7 @@ class Registers:
         """Let the registers say how the battery is, and return that. Raises `BatteryError`."""
         name = self.units[unit]
         try:
-            values = (await self.layer.status(name)).current
+            values = (await self.layer.status(name, of_node=True)).current
         except UnknownBatteryError:
             self.images.pop(unit, None)
             raise
@@ -168,7 +168,7 @@ class SunSpecConversation:
         name = self._registers.units[event.unit]
         current_ma = _current(name, power_mw or 0, told, values)
         details = {"name": name, "current_ma": current_ma}
-        await self._layer.command(SET_CURRENT, details, command_name(SPEAKS))
+        await self._layer.command(SET_CURRENT, details, command_name(SPEAKS), of_node=True)
 
 
 def storage_status(values: Values) -> StorageStatus:
