@@ -7,8 +7,6 @@ A pseudo-terminal looks like the serial port of an optical probe; its rate means
 from __future__ import annotations
 
 import math
-import os
-import tty
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
@@ -20,6 +18,7 @@ from structlog import get_logger
 from emulator.concentrators import Concentrators
 from emulator.fleet_config import FleetConfig
 from emulator.keys import KeyFileError, key_ring
+from emulator.terminals import open_terminal
 from netem.draws import generator
 from protocols.c12.meter import Meter, Passwords
 from protocols.c12.plugin import C12Options
@@ -119,16 +118,10 @@ async def serve_optical_terminal(
     Nobody can see who opens and closes it, so a session that is not ended ends by its silence, or
     with the next Identify. Raises `OSError`: there is no pseudo-terminal to be had.
     """
-    ours, theirs = os.openpty()
-    try:
-        # Held open, so that the line does not break whenever a client closes it.
-        tty.setraw(theirs)
-        async with trio.lowlevel.FdStream(ours) as stream:
-            task_status.started(OpticalPort(os.ttyname(theirs)))
-            while True:
-                await serve_line(make_line(), stream)
-    finally:
-        os.close(theirs)
+    async with open_terminal() as (stream, path):
+        task_status.started(OpticalPort(path))
+        while True:
+            await serve_line(make_line(), stream)
 
 
 async def _serve_caller(

@@ -9,8 +9,6 @@ ends. Where the links of a run are real, it lives on the fleet's side of the lab
 
 from __future__ import annotations
 
-import gc
-import signal
 import sys
 from pathlib import Path
 from typing import Final
@@ -20,11 +18,9 @@ from structlog import get_logger
 
 from emulator.atomic import write_json
 from emulator.clock import ScenarioClock
-from emulator.descriptors import raise_descriptor_limit
 from emulator.fleet import FleetShard, open_shard
 from emulator.lab import move_to_fleet_side
-from emulator.logs import log_to_stderr
-from emulator.messages import MessageStream
+from emulator.parent import STOP, Parent, begin_obeying, keep_what_exists
 from emulator.run_folder import RunFolder
 from emulator.serving import listen_in_lab, listen_on_loopback
 from protocols.framing import Message
@@ -38,7 +34,7 @@ log = get_logger(__name__)
 class ShardService:
     """Obeys one parent; owns one fleet shard once the clock has come."""
 
-    def __init__(self, folder: RunFolder, shard: int, parent: MessageStream) -> None:
+    def __init__(self, folder: RunFolder, shard: int, parent: Parent) -> None:
         self._folder = folder
         self._number = shard
         self._parent = parent
@@ -51,12 +47,10 @@ class ShardService:
             self._listen() as listener,
             open_shard(self._folder, self._config, self._number, clock) as shard,
         ):
-            # What exists now lives as long as the shard: keep the collector off it.
-            gc.collect()
-            gc.freeze()
-            await self._tell({"state": "ready"})
+            keep_what_exists()
+            await self._parent.tell({"state": "ready"})
             async with trio.open_nursery() as nursery:
-                while (order := await self._next_order())["do"] != "stop":
+                while (order := await self._parent.next_order())["do"] != STOP:
                     if order["do"] == "start":
                         clock.start(*order["clock"])
                         nursery.start_soon(shard.run, listener)
@@ -69,7 +63,7 @@ class ShardService:
                         opened = open_optical_port(
                             order, shard.concentrators, self._config, nursery
                         )
-                        await self._tell(await opened)
+                        await self._parent.tell(await opened)
                     else:
                         _obey(order, shard)
                 nursery.cancel_scope.cancel()
@@ -81,17 +75,10 @@ class ShardService:
         listen = listen_in_lab if self._config.in_lab else listen_on_loopback
         return listen(self._config.listen_ports[self._number], self._config.congestion)
 
-    async def _next_order(self) -> Message:
-        """Return the next order; a parent that is gone has ordered to stop."""
-        try:
-            return await self._parent.receive() or {"do": "stop"}
-        except trio.BrokenResourceError:
-            return {"do": "stop"}
-
     async def _report_drained(self, shard: FleetShard) -> None:
         await shard.drained.wait()
         await self._tell_counts(shard)
-        await self._tell({"state": "drained"})
+        await self._parent.tell({"state": "drained"})
 
     async def _report_for_ever(self, shard: FleetShard) -> None:
         next_summary = trio.current_time()
@@ -105,13 +92,7 @@ class ShardService:
     async def _tell_counts(self, shard: FleetShard) -> None:
         batches = shard.tally.take_batches()
         if batches:
-            await self._tell({"state": "counts", "batches": batches})
-
-    async def _tell(self, message: Message) -> None:
-        try:
-            await self._parent.send(message)
-        except (trio.BrokenResourceError, trio.ClosedResourceError):
-            log.info("parent is gone")
+            await self._parent.tell({"state": "counts", "batches": batches})
 
     def _write_summary(self, shard: FleetShard) -> None:
         summary = {
@@ -140,22 +121,17 @@ def _obey(order: Message, shard: FleetShard) -> None:
 
 
 async def _main(folder: RunFolder, shard: int, descriptor: int) -> None:
-    await ShardService(folder, shard, MessageStream.of_descriptor(descriptor)).run()
+    await ShardService(folder, shard, Parent(descriptor)).run()
 
 
 def main() -> None:
     """Run the shard named on the command line."""
     run, shard, descriptor = sys.argv[1:]
-    log_to_stderr()
-    # An interrupt at the terminal reaches the whole group; whoever started us tells us when to end.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    raise_descriptor_limit()
+    begin_obeying()
     folder = RunFolder(Path(run))
     if folder.fleet().in_lab:
         # Before there is a socket, or a thread that opens one.
         move_to_fleet_side(folder.path)
-    # The collector is the largest cost of a loop with thousands of tasks: half of it, measured.
-    gc.set_threshold(100_000, 50, 1000)
     trio.run(_main, folder, int(shard), int(descriptor))
 
 

@@ -9,33 +9,26 @@ concentrator n of a fleet would have (`emulator.identity.concentrator_address`).
 
 from __future__ import annotations
 
-import gc
-import signal
 import sys
 from functools import partial
 from pathlib import Path
 
 import trio
-from structlog import get_logger
 
 from emulator.batteries.config import BATTERIES_FILE, BatteryFleetConfig
 from emulator.batteries.fleet import BatteryFleet, open_batteries
 from emulator.batteries.jbd import LINE_SILENCE_S, JbdSession
 from emulator.batteries.terminal import serve_terminal
 from emulator.clock import ScenarioClock
-from emulator.descriptors import raise_descriptor_limit
-from emulator.logs import log_to_stderr
-from emulator.messages import MessageStream
+from emulator.parent import STOP, Parent, begin_obeying, keep_what_exists
 from emulator.serving import listen_on_loopback
 from protocols.framing import Message
-
-log = get_logger(__name__)
 
 
 class BatteryService:
     """Obeys one parent; owns one process's batteries."""
 
-    def __init__(self, run: Path, process: int, parent: MessageStream) -> None:
+    def __init__(self, run: Path, process: int, parent: Parent) -> None:
         self._run = run
         self._process = process
         self._parent = parent
@@ -50,20 +43,18 @@ class BatteryService:
             listen_on_loopback(port, self._config.congestion) as listener,
             open_batteries(self._run, self._config, self._process, clock) as fleet,
         ):
-            # What exists now lives as long as the process: keep the collector off it.
-            gc.collect()
-            gc.freeze()
+            keep_what_exists()
             bound: int = listener.socket.getsockname()[1]
-            await self._tell({"state": "ready", "port": bound})
+            await self._parent.tell({"state": "ready", "port": bound})
             async with trio.open_nursery() as nursery:
-                while (order := await self._next_order())["do"] != "stop":
+                while (order := await self._parent.next_order())["do"] != STOP:
                     if order["do"] == "start":
                         clock.start(*order["clock"])
                         nursery.start_soon(fleet.run, listener)
                     else:
-                        await self._tell(await self._answer(order, fleet, nursery))
+                        await self._parent.tell(await self._answer(order, fleet, nursery))
                 nursery.cancel_scope.cancel()
-        await self._tell({"state": "stopped", **_status(fleet)})
+        await self._parent.tell({"state": "stopped", **_status(fleet)})
         await self._parent.aclose()
 
     async def _answer(self, order: Message, fleet: BatteryFleet, nursery: trio.Nursery) -> Message:
@@ -74,19 +65,6 @@ class BatteryService:
                 return await _open_terminal(order["battery"], fleet, nursery)
             case unknown:
                 raise ValueError(f"an order nobody knows: {unknown!r}")
-
-    async def _next_order(self) -> Message:
-        """Return the next order; a parent that is gone has ordered to stop."""
-        try:
-            return await self._parent.receive() or {"do": "stop"}
-        except trio.BrokenResourceError:
-            return {"do": "stop"}
-
-    async def _tell(self, message: Message) -> None:
-        try:
-            await self._parent.send(message)
-        except (trio.BrokenResourceError, trio.ClosedResourceError):
-            log.info("parent is gone")
 
 
 def _status(fleet: BatteryFleet) -> Message:
@@ -116,18 +94,13 @@ async def _open_terminal(number: int, fleet: BatteryFleet, nursery: trio.Nursery
 
 
 async def _main(run: Path, process: int, descriptor: int) -> None:
-    await BatteryService(run, process, MessageStream.of_descriptor(descriptor)).run()
+    await BatteryService(run, process, Parent(descriptor)).run()
 
 
 def main() -> None:
     """Run the process named on the command line."""
     run, process, descriptor = sys.argv[1:]
-    log_to_stderr()
-    # An interrupt at the terminal reaches the whole group; whoever started us tells us when to end.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    raise_descriptor_limit()
-    # The collector is the largest cost of a loop with thousands of tasks.
-    gc.set_threshold(100_000, 50, 1000)
+    begin_obeying()
     trio.run(_main, Path(run), int(process), int(descriptor))
 
 

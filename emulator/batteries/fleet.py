@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import trio
 
@@ -83,7 +83,7 @@ class Batteries:
             for outage in self._outages
         )
 
-    def served_session(self, number: int, connection: int) -> BatterySession:
+    def served_session(self, number: int, connection: int) -> BatterySession[Any]:
         """Return a battery's end of a new connection."""
         battery, now = self[number], trio.current_time()
         match self.interface(number):

@@ -6,7 +6,6 @@ Transistors are switched by register E1, the current is set at the regulator bes
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -22,7 +21,6 @@ from protocols.bms.jbd import (
     REGULATOR,
     STATUS,
     Disabled,
-    Fault,
     JbdDevice,
     Mosfets,
     PackStatus,
@@ -93,7 +91,7 @@ def _protection(battery: Battery, now: Snapshot) -> Protection:
     return protection
 
 
-class JbdSession(BatterySession):
+class JbdSession(BatterySession[JbdDevice]):
     """One line of a battery that speaks JBD; arguments as `BatterySession`.
 
     ``silence_s``: how long a frame may pause.
@@ -102,18 +100,7 @@ class JbdSession(BatterySession):
     def __init__(
         self, battery: Battery, now_ms: NowMs, now: float, silence_s: float = LINK_SILENCE_S
     ) -> None:
-        super().__init__(battery, now_ms, now)
-        self._device = JbdDevice(silence_s=silence_s)
-        self._counted: Counter[Fault] = Counter()
-
-    def receive_eof(self) -> None:
-        """Take the end of the client's stream; what it cut off is among the refusals."""
-        self._device.receive_eof()
-        self._count_faults()
-
-    def data_to_send(self) -> bytes:
-        """Return the octets to send now, once."""
-        return self._device.data_to_send()
+        super().__init__("jbd", JbdDevice(silence_s=silence_s), battery, now_ms, now)
 
     def _next_deadline(self) -> float:
         frame_at = self._device.deadline
@@ -135,7 +122,6 @@ class JbdSession(BatterySession):
                     self._device.answer(READ[register.number](self.battery, now))
                 case WriteRequested():
                     self._write(event)
-        self._count_faults()
 
     def _write(self, request: WriteRequested) -> None:
         try:
@@ -145,10 +131,3 @@ class JbdSession(BatterySession):
             self._device.refuse()
         else:
             self._device.accept()
-
-    def _count_faults(self) -> None:
-        now = Counter(self._device.faults)
-        self._refusals += (
-            f"jbd {fault.name.lower()}" for fault in (now - self._counted).elements()
-        )
-        self._counted = now

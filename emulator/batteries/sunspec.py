@@ -9,7 +9,6 @@ for; it gets what the battery is built for. Beyond the power ratings it gets an 
 
 from __future__ import annotations
 
-from collections import Counter
 from functools import cache
 from typing import Final
 
@@ -19,7 +18,6 @@ from emulator.batteries.physics import MA_MS_PER_MAH, Ratings, Snapshot
 from protocols.sunspec import (
     COMMANDS,
     STORAGE_MODELS,
-    Fault,
     Image,
     ReadRequested,
     RegisterMap,
@@ -89,25 +87,14 @@ def _energy_mwh(ratings: Ratings, charge_ma_ms: int) -> int:
     return charge_ma_ms * ratings.nominal_mv // MA_MS_PER_MAH // 1_000
 
 
-class SunSpecSession(BatterySession):
+class SunSpecSession(BatterySession[SunSpecDevice]):
     """One connection to a battery that speaks SunSpec; arguments as `BatterySession`.
 
     ``image``: the registers of this battery.
     """
 
     def __init__(self, battery: Battery, now_ms: NowMs, now: float, image: Image) -> None:
-        super().__init__(battery, now_ms, now)
-        self._device = SunSpecDevice(image)
-        self._counted: Counter[Fault] = Counter()
-
-    def receive_eof(self) -> None:
-        """Take the end of the client's stream; what it cut off is among the refusals."""
-        self._device.receive_eof()
-        self._count_faults()
-
-    def data_to_send(self) -> bytes:
-        """Return the octets to send now, once."""
-        return self._device.data_to_send()
+        super().__init__("sunspec", SunSpecDevice(image), battery, now_ms, now)
 
     def _give_up(self, now: float) -> None:
         """Wait on: a frame that stopped holds nothing up but its own connection."""
@@ -125,7 +112,6 @@ class SunSpecSession(BatterySession):
         if self._device.closed:
             # What was answered before is still to be sent.
             self._idle_at = now
-        self._count_faults()
 
     def _write(self, request: WriteRequested) -> None:
         if not can_do(self._device.image, request.changes):
@@ -161,10 +147,3 @@ class SunSpecSession(BatterySession):
         if -ratings.charge_mw_max <= power_mw <= ratings.discharge_mw_max:
             return min(ratings.discharge_ma_max, max(-ratings.charge_ma_max, current_ma))
         return current_ma
-
-    def _count_faults(self) -> None:
-        now = Counter(self._device.faults)
-        self._refusals += (
-            f"sunspec {fault.name.lower()}" for fault in (now - self._counted).elements()
-        )
-        self._counted = now

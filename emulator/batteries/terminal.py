@@ -5,15 +5,14 @@ A local wire: nothing is modelled, and the rate that is set means nothing.
 
 from __future__ import annotations
 
-import os
-import tty
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import trio
 
 from emulator.batteries.device import BatterySession
+from emulator.terminals import open_terminal
 
 RECEIVE_SIZE: Final = 4_096
 
@@ -26,7 +25,7 @@ class Terminal:
 
 
 async def serve_terminal(
-    make_session: Callable[[], BatterySession],
+    make_session: Callable[[], BatterySession[Any]],
     *,
     task_status: trio.TaskStatus[Terminal] = trio.TASK_STATUS_IGNORED,
 ) -> None:
@@ -35,19 +34,13 @@ async def serve_terminal(
     Nobody can see who opens and closes it: one line ends by its silence, and the next begins.
     Cancellation loses an answer under way, no command. Raises `OSError`: there is no terminal.
     """
-    ours, theirs = os.openpty()
-    try:
-        # Held open, so that the line does not break whenever a client closes it.
-        tty.setraw(theirs)
-        async with trio.lowlevel.FdStream(ours) as stream:
-            task_status.started(Terminal(os.ttyname(theirs)))
-            while True:
-                await _serve_line(make_session(), stream)
-    finally:
-        os.close(theirs)
+    async with open_terminal() as (stream, path):
+        task_status.started(Terminal(path))
+        while True:
+            await _serve_line(make_session(), stream)
 
 
-async def _serve_line(session: BatterySession, stream: trio.abc.Stream) -> None:
+async def _serve_line(session: BatterySession[Any], stream: trio.abc.Stream) -> None:
     while session.deadline is not None:
         data: bytes | None = None
         with trio.move_on_at(session.deadline):

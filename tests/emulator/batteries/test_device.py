@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -21,7 +22,7 @@ MODBUS_STARTS = st.sampled_from(
 Pieces = st.lists(st.one_of(JBD_STARTS, MODBUS_STARTS, st.binary(max_size=12)), max_size=12)
 
 
-def session(interface: str, bench: Bench) -> BatterySession:
+def session(interface: str, bench: Bench) -> BatterySession[Any]:
     if interface == "jbd":
         return JbdSession(bench.battery, bench.now_ms, 0.0)
     return SunSpecSession(bench.battery, bench.now_ms, 0.0, battery_image(bench.battery))
