@@ -43,6 +43,9 @@ class BillingConfig(ListeningConfig):
     after_s: Seconds = 2700.0
     """Scenario seconds after a month's or day's end until it is billed or noted: readings are under
     way that long in normal operation."""
+    estimate_after_s: Seconds = 432_000.0
+    """Scenario seconds after a month's end until readings that are still missing at the beginning
+    or end of peak hours are estimated: after a long outage all are back that late."""
     again_s: Seconds = 30.0
     """Real seconds until bills withheld for want of readings are tried again."""
     reading_months: Annotated[int, Field(ge=1, le=1200)] = 6

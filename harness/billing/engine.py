@@ -80,11 +80,13 @@ class Billing:
         accounts: Accounts,
         rhythm: Rhythm,
         wait_months: int = 6,
+        estimate_after_s: float = 0.0,
     ) -> None:
         """Take what bills are made of.
 
         ``wait_months``: for how long a bill waits for those before it, which its base bill follows
-        from: as long as their readings may still come.
+        from: as long as their readings may still come. ``estimate_after_s``: how long after a
+        month's end, scenario seconds, readings that a bill follows from are waited for.
         """
         self.book = book
         self.tariffs = tariffs
@@ -93,6 +95,7 @@ class Billing:
         self._source = source
         self._rhythm = rhythm
         self._wait_months = wait_months
+        self._estimate_after_s = estimate_after_s
         self._lock = asyncio.Lock()
 
     async def create_bills(
@@ -102,7 +105,8 @@ class Billing:
 
         Args:
             month: the month.
-            now_s: scenario time, POSIX seconds; None does not ask whether the month is over.
+            now_s: scenario time, POSIX seconds; None does not ask whether the month is over, and
+                waits for no readings.
             created_at_us: noted with the bills, POSIX microseconds.
 
         Raises:
@@ -115,13 +119,15 @@ class Billing:
         Cancellation: as with an error.
         """
         rates = self.tariffs.of(month)
-        if now_s is not None and now_s < month_span(month, self.zone)[1]:
+        ends_s = month_span(month, self.zone)[1]
+        if now_s is not None and now_s < ends_s:
             raise MonthNotOverError(month)
         async with self._lock:
             await asyncio.to_thread(self._ask_order, month)
             since = self._wait_since(month.end if now_s is None else day_of(int(now_s), self.zone))
             run = await asyncio.to_thread(_Run, self.book, self.accounts, month, rates, since)
             run.created_at_us = created_at_us
+            run.estimates = now_s is None or now_s >= ends_s + self._estimate_after_s
             for stay in self.accounts.stays(month, self.zone):
                 await self._bill_stay(run, stay)
             await asyncio.to_thread(run.release_strangers)
@@ -227,6 +233,7 @@ class _Run:
         self.rates = rates
         self.issued = self.withheld = 0
         self.created_at_us = 0
+        self.estimates = True
         self._book = book
         self._accounts = accounts
         self._month = month
@@ -257,7 +264,8 @@ class _Run:
         """Bill whom ``usage`` tells of, or withhold the bill; return their meters."""
         standing = usage.standing.take(np.isin(usage.standing.meter, wanted))
         meters = standing.meter.astype(np.int64)
-        reason, at_s = _faults(standing, question, self._waiting[meters])
+        gaps = (standing.estimated > 0) & (standing.readings < captures) & (not self.estimates)
+        reason, at_s = _faults(standing, question, gaps, self._waiting[meters])
         sound = reason < 0
         columns = self._bills(stay, usage, standing.take(sound), captures)
         self._write(columns, self._withheld(meters[~sound], reason[~sound], at_s[~sound]))
@@ -317,22 +325,28 @@ def _known(meters: Int64Array, accounts: Accounts) -> Int64Array:
 
 
 def _faults(
-    standing: Standing, question: UsageQuestion, waiting: NDArray[np.bool_]
+    standing: Standing,
+    question: UsageQuestion,
+    gaps: NDArray[np.bool_],
+    waiting: NDArray[np.bool_],
 ) -> tuple[Int64Array, Int64Array]:
     """Return why each bill must be withheld (`Reason`, or -1) and the capture at fault."""
     conditions = [
         standing.fell_at_s != NEVER,
         standing.from_s > question.from_s,
         standing.to_s < question.to_s,
+        gaps,
         waiting,
     ]
     reasons = [
         Reason.REGISTER_FELL,
         Reason.NO_OPENING,
         Reason.NO_CLOSING,
+        Reason.GAPS,
         Reason.NO_EARLIER_BILL,
     ]
-    at_s = [standing.fell_at_s, standing.from_s, standing.to_s, np.full_like(standing.to_s, NEVER)]
+    never = np.full_like(standing.to_s, NEVER)
+    at_s = [standing.fell_at_s, standing.from_s, standing.to_s, never, never]
     return (
         np.select(conditions, [np.int64(reason) for reason in reasons], np.int64(-1)),
         np.select(conditions, at_s, np.int64(NEVER)),

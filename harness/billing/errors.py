@@ -108,9 +108,15 @@ class Reason(IntEnum):
     NO_CLOSING = 2
     REGISTER_FELL = 3
     NO_EARLIER_BILL = 4
+    GAPS = 5
 
 
-READINGS_MISSING: Final = (Reason.NO_READINGS, Reason.NO_OPENING, Reason.NO_CLOSING)
+READINGS_MISSING: Final = (
+    Reason.NO_READINGS,
+    Reason.NO_OPENING,
+    Reason.NO_CLOSING,
+    Reason.GAPS,
+)
 """Reasons that end when readings come that are not there."""
 _TEXTS: Final[dict[Reason, tuple[str, str]]] = {
     Reason.NO_READINGS: ("has no readings", "fetch the month's readings and bill it again"),
@@ -129,6 +135,10 @@ _TEXTS: Final[dict[Reason, tuple[str, str]]] = {
     Reason.NO_EARLIER_BILL: (
         "waits for a bill of a month before, which its base bill follows from",
         "fetch what that one is missing, or say in the accounts since when it has a customer",
+    ),
+    Reason.GAPS: (
+        "lacks readings at which peak hours begin or end, and they may still come",
+        "fetch what is missing and bill it again, or wait: it is estimated some days later",
     ),
 }
 

@@ -101,9 +101,15 @@ class BillingService:
         except BaseException:
             self.book.close()
             raise
-        wait_months = config.reading_months
-        source = self._source()
-        self.billing = Billing(self.book, source, config.tariffs, accounts, rhythm, wait_months)
+        self.billing = Billing(
+            self.book,
+            self._source(),
+            config.tariffs,
+            accounts,
+            rhythm,
+            config.reading_months,
+            config.estimate_after_s,
+        )
         if config.clock is not None:
             self.clock.start(*config.clock)
 

@@ -100,7 +100,8 @@ class Standing(Columnar):
 
     ``readings`` were found within the windows. The energy is that from ``from_s`` to ``to_s``:
     less than was asked for where the first or the last readings are missing. ``fell_at_s`` is the
-    first reading that is negative or lower than the one before, or `NEVER`.
+    first reading that is negative or lower than the one before, or `NEVER`. At ``estimated`` ends
+    of windows there is no reading, so the register is taken to have risen evenly.
     """
 
     TYPES: ClassVar[Mapping[str, np.dtype[np.generic]]] = {
@@ -109,6 +110,7 @@ class Standing(Columnar):
         "from_s": np.dtype(np.int64),
         "to_s": np.dtype(np.int64),
         "fell_at_s": np.dtype(np.int64),
+        "estimated": np.dtype(np.int64),
     }
 
     meter: NDArray[np.uint32]
@@ -116,6 +118,7 @@ class Standing(Columnar):
     from_s: NDArray[np.int64]
     to_s: NDArray[np.int64]
     fell_at_s: NDArray[np.int64]
+    estimated: NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)

@@ -185,15 +185,17 @@ def _whole(columns: Columns, bounds: _Bounds) -> Energy:
     )
 
 
+_STANDING: Final = ("meter", "readings", "from_s", "to_s", "fell_at_s")
+
+
 def _standing(fetch: Fetch, question: UsageQuestion, at: str) -> Standing:
     """Return what readings each meter has, looked at chunk by chunk."""
     merged: Standing | None = None
     for begin_s, end_s in _chunks(question):
-        columns = fetch(_standing_query(question, begin_s, end_s, at), tuple(Standing.TYPES))
-        chunk = Standing(
-            np.asarray(columns["meter"], np.uint32),
-            *(np.asarray(columns[name], np.int64) for name in list(Standing.TYPES)[1:]),
-        )
+        columns = fetch(_standing_query(question, begin_s, end_s, at), _STANDING)
+        told = {name: np.asarray(columns[name], np.int64) for name in _STANDING[1:]}
+        meter = np.asarray(columns["meter"], np.uint32)
+        chunk = Standing(meter, **told, estimated=np.zeros(len(meter), np.int64))
         merged = chunk if merged is None else _merged(merged, chunk)
     assert merged is not None  # there is a window, so there is a chunk
     return merged
@@ -239,7 +241,7 @@ def _merged(one: Standing, later: Standing) -> Standing:
     if np.array_equal(one.meter, later.meter):
         fell_at_s = np.where(one.fell_at_s == NEVER, later.fell_at_s, one.fell_at_s)
         readings = one.readings + later.readings
-        return Standing(one.meter, readings, one.from_s, later.to_s, fell_at_s)
+        return Standing(one.meter, readings, one.from_s, later.to_s, fell_at_s, one.estimated)
     both = Standing.concatenate([one, later])
     both = both.take(np.argsort(both.meter, kind="stable"))
     meters, first = np.unique(both.meter, return_index=True)
@@ -251,6 +253,7 @@ def _merged(one: Standing, later: Standing) -> Standing:
         np.minimum.reduceat(both.from_s, first),
         np.maximum.reduceat(both.to_s, first),
         np.where(fell_at_s == np.iinfo(np.int64).max, NEVER, fell_at_s),
+        np.zeros(len(meters), np.int64),
     )
 
 
@@ -317,7 +320,14 @@ def _prorated(
         Energy(
             np.repeat(numbers, len(bounds.bands)), np.tile(bounds.bands, len(meters)), *energies
         ),
-        Standing(numbers, known.readings, begin_s, end_s, _earlier(known.fell_at_s, fell_at_s)),
+        Standing(
+            numbers,
+            known.readings,
+            begin_s,
+            end_s,
+            _earlier(known.fell_at_s, fell_at_s),
+            np.count_nonzero(at_s[before] != bounds.at_s, axis=1).astype(np.int64),
+        ),
     )
     return found, sure
 

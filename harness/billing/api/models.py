@@ -94,7 +94,9 @@ class Withheld(BaseModel):
 
     meter: str
     month: str
-    reason: Literal["no_readings", "no_opening", "no_closing", "register_fell", "no_earlier_bill"]
+    reason: Literal[
+        "no_readings", "no_opening", "no_closing", "register_fell", "no_earlier_bill", "gaps"
+    ]
     at: str | None
     message: str
 

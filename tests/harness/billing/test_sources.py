@@ -28,7 +28,7 @@ def usage_of(*meters: int) -> Usage:
     numbers = np.arange(count, dtype=np.int64)
     return Usage(
         Energy(meter, numbers, numbers * 10, numbers * 100),
-        Standing(meter, numbers + 3, numbers * 0, numbers * 0 + 1800, numbers * 0 - 1),
+        Standing(meter, numbers + 3, numbers * 0, numbers * 0 + 1800, numbers * 0 - 1, numbers * 0),
     )
 
 

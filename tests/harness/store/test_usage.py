@@ -49,6 +49,7 @@ def asked(place: Place, parts: Sequence[Rows], question: UsageQuestion = QUESTIO
         again = reader.usage(question)
     assert told(again) == told(answer)
     assert standing(again) == standing(answer)
+    assert again.standing.estimated.tolist() == answer.standing.estimated.tolist()
     return answer
 
 
@@ -60,7 +61,8 @@ def told(answer: Usage) -> list[tuple[int, ...]]:
 
 def standing(answer: Usage) -> list[tuple[int, ...]]:
     """Return the standing as (meter, readings, from_s, to_s, fell_at_s)."""
-    columns = (getattr(answer.standing, name).tolist() for name in answer.standing.TYPES)
+    names = list(answer.standing.TYPES)[:-1]
+    columns = (getattr(answer.standing, name).tolist() for name in names)
     return list(zip(*columns, strict=True))
 
 
@@ -198,6 +200,12 @@ def test_a_meter_that_came_later_is_counted_from_its_first_reading(place: Place)
         (1, 2, 2 * day_s, 3 * day_s, NEVER),
         (3, 4, 0, 3 * day_s, NEVER),
     ]
+
+
+def test_the_ends_of_windows_without_a_reading_are_counted(place: Place) -> None:
+    lacking = [[], [900], [1800], [1800, 3600], [0, 3600]]
+    answer = asked(place, [evenly(n, without=without) for n, without in enumerate(lacking)])
+    assert answer.standing.estimated.tolist() == [0, 0, 2, 4, 3]
 
 
 def test_only_the_meters_asked_for(place: Place) -> None:
