@@ -102,7 +102,7 @@ def billing_truth(
         accounts: of all meters, where they differ.
 
     Raises:
-        ValueError: months the plan covers do not follow one another, or begin between captures.
+        ValueError: months the plan covers begin between captures.
     """
     plan, truth = run.schedule.plan, run.truth
     months = months_of(written, ZoneInfo(zone), plan, truth, run.steps_opened())

@@ -125,8 +125,17 @@ def test_peak_hours_between_two_captures_are_refused() -> None:
         list(truth.bills())
 
 
-def test_months_with_a_gap_between_them_are_refused() -> None:
-    truth = billing([rates(2026, 3)])
-    months = [rates(2026, 3), rates(2026, 5)]
-    with pytest.raises(ValueError, match="202605 does not follow 202603"):
-        BillingTruth(truth.plan, truth.truth, "Europe/Berlin", months, truth.accounts)
+def test_a_month_without_rates_has_no_bill_and_base_bills_stay_over_it() -> None:
+    months = [rates(2026, 6), rates(2026, 8)]
+    june, august = billing(months, step="3600 s").bills()
+    assert (june.month, august.month) == (202606, 202608)
+    assert (june.next_base_cents < 1000).any()
+    assert august.base_cents.tolist() == june.next_base_cents.tolist()
+
+
+@pytest.mark.parametrize("months", [(5, 3), (3, 3)])
+def test_months_out_of_order_are_refused(months: tuple[int, int]) -> None:
+    truth = billing([rates(2026, 3), rates(2026, 5)], step="3600 s")
+    asked = [rates(2026, month) for month in months]
+    with pytest.raises(ValueError, match="202603 is not later than 20260"):
+        BillingTruth(truth.plan, truth.truth, "Europe/Berlin", asked, truth.accounts)

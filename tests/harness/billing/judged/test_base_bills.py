@@ -153,6 +153,15 @@ def test_a_month_that_was_left_out_is_named(address: str) -> None:
         assert [after for _, after in told(book)] == ["10", "7.5", "9.38"]
 
 
+def test_a_month_without_rates_has_no_bill_and_the_base_bill_stays_over_it(address: str) -> None:
+    months = (MONTHS[0], MONTHS[2], MONTHS[3])
+    town = replace(flow(-2000, 0, 0, 0, 0, 0), months=months)
+    with closing(Book.open(address)) as book:
+        town.bill(book)
+        assert booked(book, 0) == town.audit(0)
+        assert [after for _, after in told(book)] == ["7.5", "9.38", "10"]
+
+
 def test_who_is_no_customer_of_a_month_after_all_waits_no_longer(address: str) -> None:
     town = flow(0, 0, 0, 0, 0, 0)
     begins_s = span([(2026, 3)], town.zone)[0] + 9 * DAY_S
