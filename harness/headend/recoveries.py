@@ -29,10 +29,11 @@ CAPTURES_MAX: Final = 200_000
 class Recovery:
     """One span, and how far it is.
 
-    ``from_s`` and ``to_s`` are its first and its last capture, POSIX seconds; what was captured
-    before ``next_s`` is settled. Of the readings looked for so far, ``missing`` were not in the
-    store, ``read`` of these are back, and ``given_up`` their concentrators do not have or could not
-    be asked for. ``looked`` says whether ``missing`` counts those from ``next_s`` on.
+    ``from_s`` and ``to_s`` are its first and its last capture, POSIX seconds. It is gone through in
+    ``passes``, so many of which are over; in the one under way, what was captured before ``next_s``
+    is done, and ``left`` readings of what comes then were missing when it was kept last (None: it
+    was not looked at). Of the readings looked for so far, ``missing`` were not in the store,
+    ``read`` of these are back, and ``given_up`` are those that are not when it is over.
     """
 
     id: int
@@ -40,10 +41,11 @@ class Recovery:
     to_s: int
     asked_at_us: int
     next_s: int
+    passes: int = 0
+    left: int | None = None
     missing: int = 0
     read: int = 0
     given_up: int = 0
-    looked: bool = False
     ended_at_us: int | None = None
 
     @property
@@ -151,9 +153,9 @@ class Recoveries:
 
 def _recovery(line: dict[str, Any]) -> Recovery:
     known = {item.name: line[item.name] for item in fields(Recovery)}
-    ended = known.pop("ended_at_us")
+    left, ended = known.pop("left"), known.pop("ended_at_us")
     return Recovery(
-        **{name: int(value) for name, value in known.items() if name != "looked"},
-        looked=bool(known["looked"]),
+        **{name: int(value) for name, value in known.items()},
+        left=None if left is None else int(left),
         ended_at_us=None if ended is None else int(ended),
     )

@@ -88,7 +88,7 @@ def test_the_next_life_knows_them(tmp_path: Path) -> None:
     over = before.ask(at(-9), at(0), NOW_S, 1)
     over.ended_at_us = 5
     going = before.ask(at(-8), at(0), NOW_S, 2)
-    going.missing, going.read, going.given_up, going.looked = 30, 20, 4, True
+    going.missing, going.read, going.passes, going.left = 30, 20, 2, 4
     going.next_s = at(-4)
     before.keep()
     after = recoveries(file)

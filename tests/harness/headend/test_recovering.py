@@ -16,8 +16,9 @@ from harness.headend import recovering as recovering_module
 from harness.headend.dialer import Dialer
 from harness.headend.fetching import Fetcher
 from harness.headend.recoveries import Recovery
-from harness.headend.recovering import ATTEMPTS, Recoverer
+from harness.headend.recovering import PASSES, Recoverer
 from harness.headend.service import Shard
+from harness.store.errors import StoreUnavailableError
 from harness.store.interface import Store
 from harness.store.rows import Via
 from tests.support.concentrator_model import FIRST_S, STEP_S
@@ -92,7 +93,7 @@ async def test_what_a_concentrator_has_not_is_given_up(store: Store) -> None:
     async with recovering(store, served) as shard:
         asked = ask(shard)
         await until_over(asked)
-        assert shard.totals.counts["buffers read"] == ATTEMPTS
+        assert shard.totals.counts["buffers read"] == PASSES
     assert (asked.missing, asked.read, asked.given_up) == (STEPS * METERS, STEPS * METERS - 3, 3)
 
 
@@ -111,6 +112,27 @@ async def test_a_concentrator_that_stays_away_is_given_up_after_a_day(store: Sto
     assert (asked.read, asked.given_up) == (0, STEPS * METERS)
     # As many rounds as a day has: four in a quarter of an hour.
     assert shard.totals.counts["reading failed: closed by the concentrator"] == 4 * 96
+
+
+async def test_a_concentrator_that_is_away_keeps_nobody_waiting(store: Store) -> None:
+    """Of two, one is reachable; of several windows, all of its own are back in the first pass."""
+    there, away = Served(), Served(number=1, lose_requests=10_000)
+    async with serving(there) as port, serving(away) as other:
+        devices = provisioned(2, ports=[port, other])
+        clock = (time.monotonic(), float(at(STEPS)), 1e-6)
+        shard = shard_of(store, devices, clock=clock, gap_filling={"enabled": False})
+        async with committing(shard), trio.open_nursery() as nursery:
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(recovering_module, "WINDOW_OCTETS", 1)
+                nursery.start_soon(Recoverer(shard, Fetcher(shard, Dialer(shard))).run)
+                asked = ask(shard)
+                with trio.fail_after(20):
+                    while not asked.passes:
+                        await wait_all_tasks_blocked()
+            nursery.cancel_scope.cancel()
+    assert (asked.missing, asked.read) == (2 * STEPS * METERS, STEPS * METERS)
+    assert away.requests == 1
+    assert not asked.is_over
 
 
 async def test_the_next_life_goes_on_where_the_last_one_was(
@@ -143,3 +165,69 @@ async def test_the_shards_own_steps_are_told_of_what_is_back(store: Store) -> No
         assert shard.presence.missing_total(at(3)) == 4 * METERS
         await until_over(ask(shard, 0, 4))
         assert shard.presence.missing_total(at(3)) == 0
+
+
+async def test_what_is_forgotten_meanwhile_is_neither_fetched_nor_back(store: Store) -> None:
+    served = Served(lose_requests=10_000)
+    async with recovering(store, served) as shard:
+        asked = ask(shard)
+        with trio.fail_after(20):
+            while not shard.totals.counts["reading failed: closed by the concentrator"]:
+                await wait_all_tasks_blocked()
+        assert asked.missing == STEPS * METERS
+        shard.recoveries.forget(at(5))
+        served.lose_requests = 0
+        await until_over(asked)
+    assert (asked.missing, asked.read) == (STEPS * METERS, 3 * METERS)
+    assert asked.given_up == 5 * METERS
+    assert store.slots().tolist() == [at(5), at(6), at(7)]
+
+
+async def test_windows_that_were_forgotten_are_passed_over(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recovering_module, "WINDOW_OCTETS", 1)
+    served = Served()
+    async with recovering(store, served) as shard:
+        asked = ask(shard)
+        shard.recoveries.forget(at(6))
+        await until_over(asked)
+    assert (asked.missing, asked.read) == (2 * METERS, 2 * METERS)
+    assert served.connections == 2
+
+
+async def test_a_store_that_is_away_is_waited_for(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slots, failures = store.slots, [1, 2]
+
+    def away() -> Any:
+        if failures.pop():
+            raise StoreUnavailableError("hung up", where="here", mend="wait")
+        return slots()
+
+    failures.insert(0, 0)
+    async with recovering(store, Served()) as shard:
+        monkeypatch.setattr(recovering_module, "RETRY_S", 0.001)
+        monkeypatch.setattr(store, "slots", away)
+        asked = ask(shard)
+        await until_over(asked)
+    assert asked.read == STEPS * METERS
+    assert failures == []
+
+
+async def test_a_concentrator_whose_gaps_are_being_filled_has_its_turn_later(store: Store) -> None:
+    async with serving(Served()) as port:
+        clock = (time.monotonic(), float(at(STEPS)), RATE)
+        shard = shard_of(store, provisioned(1, ports=[port]), clock=clock)
+        fetcher = Fetcher(shard, Dialer(shard))
+        fetcher.busy.add(0)
+        async with committing(shard), trio.open_nursery() as nursery:
+            nursery.start_soon(Recoverer(shard, fetcher).run)
+            asked = ask(shard)
+            await shard.clock.sleep_until(at(STEPS + 3))
+            assert asked.read == shard.totals.counts["conversations opened"] == 0
+            fetcher.busy.clear()
+            await until_over(asked)
+            nursery.cancel_scope.cancel()
+    assert asked.read == STEPS * METERS

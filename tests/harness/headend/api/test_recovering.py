@@ -25,7 +25,8 @@ def told(**changes: Any) -> dict[str, Any]:
         "missing": 24,
         "read": 20,
         "given_up": 1,
-        "looked": True,
+        "left": None,
+        "passes": 0,
         "ended_at_us": None,
     }
     return recovery | changes
