@@ -51,6 +51,15 @@ class Wire:
         octets, _, self._buffer = self._buffer.partition(end)
         return octets
 
+    async def rest(self) -> bytes:
+        """Return all that comes until the peer hangs up."""
+        try:
+            while True:
+                await self._more()
+        except EOFError:
+            octets, self._buffer = self._buffer, b""
+            return octets
+
     async def is_over(self) -> bool:
         """Return whether nothing more comes."""
         try:
