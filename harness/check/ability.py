@@ -132,25 +132,33 @@ class Ability:
         )
 
     def _of_partition(self, split: Split, at_ms: int) -> Limits:
-        there, expected = self._limits(split.source, at_ms), self._expected(split.source)
+        """Return what a partition has for certain: layers disagree on what is expected of it."""
+        there = self._limits(split.source, at_ms)
         if split.proportional:
-            return there[0] * split.share_ppm // PPM, there[1] * split.share_ppm // PPM
+            return _share(there, split.share_ppm)
+        least, most = self._expected(split.source)
         charge, give = (
-            max(0, min(has - full * split.before_ppm // PPM, full * split.share_ppm // PPM))
-            for has, full in zip(there, expected, strict=True)
+            max(0, min(has - high * split.before_ppm // PPM, low * split.share_ppm // PPM))
+            for has, low, high in zip(there, least, most, strict=True)
         )
         return charge, give
 
-    def _expected(self, name: str) -> Limits:
-        """Return the limits of a battery all of whose sources can do what they are made for."""
+    def _expected(self, name: str) -> tuple[Limits, Limits]:
+        """Return the least and the most that can be expected of a battery all of which is well."""
         if name in self._parts.plates:
-            return self._limits(name, 0)
+            limits = self._limits(name, 0)
+            return limits, limits
         if name in self._splits:
             split = self._splits[name]
-            charge, give = self._expected(split.source)
-            return charge * split.share_ppm // PPM, give * split.share_ppm // PPM
-        own = [self._expected(source) for source in self._parts.aggregates[name]]
-        return sum(charge for charge, _ in own), sum(give for _, give in own)
+            least, most = self._expected(split.source)
+            return _share(least, split.share_ppm), _share(most, split.share_ppm)
+        sources = self._parts.aggregates[name]
+        own = [self._expected(source) for source in sources]
+        capacities = [self._capacity(source) for source in sources]
+        charge, give = (
+            _divided([least[way] for least, _ in own], capacities, capacities) for way in (0, 1)
+        )
+        return (charge, give), (sum(most[0] for _, most in own), sum(most[1] for _, most in own))
 
     # Charges
 
@@ -211,6 +219,10 @@ def _moving(told: Sequence[Told]) -> list[tuple[int, int, int]]:
         ends = [later.until_ms for later in told[after : after + 1]]
         moving.append((one.from_ms, min(ends, default=NEVER_MS), one.current_ma))
     return moving
+
+
+def _share(limits: Limits, share_ppm: int) -> Limits:
+    return limits[0] * share_ppm // PPM, limits[1] * share_ppm // PPM
 
 
 def _divided(limits: Sequence[int], held: Sequence[int], capacities: Sequence[int]) -> int:

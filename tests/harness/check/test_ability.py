@@ -72,14 +72,15 @@ def test_shares_policy_and_place_are_those_of_the_file(file: Path) -> None:
 
 def test_an_aggregate_does_what_every_way_to_divide_it_allows(file: Path) -> None:
     parts, splits = read_parts(file), read_splits(file)
-    # By charge 60 A : 100 Ah and 40 A : 30 Ah allow 78 A, by capacity 81.8 A, evenly 80 A. Of the
-    # 100 A that both are made for, the first partition has up to 60 A, the second what is left.
-    # Less 5 % of it, that is 57 A and 17.1 A.
+    # By charge 60 A : 100 Ah and 40 A : 30 Ah allow 78 A, by capacity 81.8 A, evenly 80 A. So 80 A
+    # to 100 A are expected of both: the first partition has 48 A, less 5 %.
     charges = held(100, 30, 50)
-    assert could(parts, splits, charges, high=57_000) == (57_000, 57_000)
-    assert could(parts, splits, charges, high=60_000) == (57_000, 60_000)
-    # By room, 10 Ah and 10 Ah allow 80 A, and by capacity 81.8 A.
-    assert could(parts, splits, charges, high=-58_000) == (-58_000, -57_000)
+    assert could(parts, splits, charges, high=45_000) == (45_000, 45_000)
+    assert could(parts, splits, charges, high=60_000) == (45_600, 60_000)
+    # By room, 10 Ah and 10 Ah allow 80 A.
+    assert could(parts, splits, charges, high=-58_000) == (-58_000, -45_600)
+    # The second one has what 60 A leave of 78 A, less 5 %.
+    assert could(parts, splits, charges, low=20_000) == (17_100, 20_000)
     # One of a partition and another: either could have to do it all.
     assert could(parts, splits, charges, mixed=9_000) == (9_000, 9_000)
     assert could(parts, splits, charges, mixed=10_000) == (9_500, 10_000)
@@ -94,10 +95,10 @@ def test_what_lacks_is_borne_by_the_last_first_or_by_all_alike(tmp_path: Path) -
         (component,) = parts.components()
         ability = Ability(parts, splits, held(10, 40, 50), component, {}, [])
         found[policy] = [ability._limits(name, 0)[1] for name in ("high", "low")]
-    # By charge 60 A : 10 Ah and 40 A : 40 Ah: both together 50 A.
+    # By charge 60 A : 10 Ah and 40 A : 40 Ah: both together 50 A, of at least 80 A expected.
     assert found == {
-        "reserved": [50_000, 0],
-        "tranched": [50_000, 0],
+        "reserved": [48_000, 0],
+        "tranched": [48_000, 0],
         "proportional": [30_000, 20_000],
     }
 
