@@ -20,16 +20,12 @@ import argparse
 import asyncio
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, closing, contextmanager
-from dataclasses import dataclass
-from datetime import datetime, timedelta
-from decimal import ROUND_HALF_UP, Decimal
-from functools import cached_property, partial
+from functools import partial
 from itertools import pairwise
 from typing import Final
-from zoneinfo import ZoneInfo
 
 import numpy as np
 from rich.console import Console
@@ -37,15 +33,19 @@ from rich.table import Table
 
 from harness.billing.accounts import Accounts
 from harness.billing.book import Book
-from harness.billing.calendar import Month
 from harness.billing.engine import Billing, Rhythm
 from harness.billing.sources import StoreSource
 from harness.billing.tariffs import Rates, Tariffs
 from harness.store.opening import is_postgres, open_store
 from harness.store.rows import Rows
 from harness.store.usage import Usage, UsageQuestion
+from tests.bench.billing_load import BASE, MARCH, OFF_PEAK, PEAK, ZONE, Load
 from tests.support.postgres import find_binaries, running_server
 
+Where = Callable[[], AbstractContextManager[tuple[str, str] | None]]
+"""A place for a store and a book, gone afterwards; `None` where there can be none."""
+
+BACK_ENDS: Final = ("DuckDB", "PostgreSQL")
 METERS: Final = (100_000, 1_000_000)
 WHOLE: Final = 3_000
 """Meters with all readings of the month."""
@@ -54,64 +54,12 @@ STEP_S: Final = 900
 ROWS_PER_LOAD: Final = 250_000
 WRITERS: Final = 2
 """Shards that fill a database at once; a file has one writer."""
-ZONE: Final = ZoneInfo("Europe/Berlin")
-MARCH: Final = Month(2026, 3)
-BEGIN: Final = datetime(2026, 3, 1, tzinfo=ZONE)
-END: Final = datetime(2026, 4, 1, tzinfo=ZONE)
 REGISTERS: Final = ("import_wh", "export_wh")
-PEAK, OFF_PEAK, BASE = Decimal("0.3245"), Decimal("0.2387"), Decimal("12.50")
 TARIFFS: Final = Tariffs(
     time_zone=ZONE.key,
     base_bill=BASE,
     rates=(Rates(month=MARCH, peak=PEAK, off_peak=OFF_PEAK, peak_hours="07:00-22:00"),),
 )
-
-
-@dataclass(frozen=True)
-class Load:
-    """So many meters, read at the bounds of peak hours and every so many seconds between."""
-
-    meters: int
-    every_s: int | None = None
-
-    @cached_property
-    def moments(self) -> list[int]:
-        """The captures, POSIX seconds."""
-        days = [BEGIN + timedelta(days=day) for day in range((END - BEGIN).days)]
-        bounds = [day.replace(hour=hour) for day in days for hour in (7, 22)]
-        moments = {int(moment.timestamp()) for moment in (BEGIN, END, *bounds)}
-        if self.every_s:
-            moments |= set(range(int(BEGIN.timestamp()), int(END.timestamp()), self.every_s))
-        return sorted(moments)
-
-    def rows(self, place: int, meters: range) -> Rows:
-        """Return the readings of one capture, by its place in the month."""
-        numbers = np.arange(meters.start, meters.stop, dtype=np.uint32)
-        ones = np.ones(len(meters), np.uint8)
-        values = np.stack([_imported(numbers, place), _exported(numbers, place)], axis=1)
-        at_s = np.full(len(meters), self.moments[place], np.int64)
-        return Rows(numbers, ones, at_s, 0 * ones, values.astype(np.uint32), 0 * ones)
-
-    def cents(self, meter: int) -> int:
-        """Return what a meter's bill is, by another way than billing's."""
-        peak_wh = off_peak_wh = 0
-        for place, (from_s, _) in enumerate(pairwise(self.moments)):
-            rise_wh = int(_imported(meter, place + 1)) - int(_imported(meter, place))
-            if 7 <= datetime.fromtimestamp(from_s, ZONE).hour < 22:
-                peak_wh += rise_wh
-            else:
-                off_peak_wh += rise_wh
-        off_peak_wh -= int(_exported(meter, len(self.moments) - 1))
-        amount = BASE + (PEAK * peak_wh + OFF_PEAK * off_peak_wh) / 1000
-        return max(0, int((amount * 100).quantize(Decimal(1), ROUND_HALF_UP)))
-
-
-def _imported(meter: np.ndarray | int, place: int) -> np.ndarray | int:
-    return meter % 1000 * place + place * place // 3
-
-
-def _exported(meter: np.ndarray | int, place: int) -> np.ndarray | int:
-    return meter % 7 * 200 * place
 
 
 class _TimedSource:
@@ -139,6 +87,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--meters", type=int, nargs="*", help="instead of 100,000 and 1,000,000")
     parser.add_argument("--every", type=int, help="fill a reading every so many seconds in, too")
+    parser.add_argument("--back-end", choices=BACK_ENDS, help="this one only")
     asked = parser.parse_args(arguments or [])
     loads = [Load(meters, asked.every) for meters in asked.meters or METERS]
     if asked.meters is None:
@@ -148,13 +97,18 @@ def main(arguments: list[str] | None = None) -> None:
         table.add_column(heading, justify="right")
     for heading in ("usage in", "bills in, all in all", "bills/s"):
         table.add_column(heading, justify="right")
-    for name, place in (("DuckDB", _file), ("PostgreSQL", _database)):
-        _check(place)
-        for load in loads:
-            with place() as addresses:
-                if addresses is not None:
-                    table.add_row(name, *_measured(*addresses, load))
+    for name in [asked.back_end] if asked.back_end else BACK_ENDS:
+        for line in _lines(name, _file if name == "DuckDB" else _database, loads):
+            table.add_row(*line)
     Console(width=120).print(table)
+
+
+def _lines(name: str, place: Where, loads: Sequence[Load]) -> Iterator[list[str]]:
+    _check(place)
+    for load in loads:
+        with place() as addresses:
+            if addresses is not None:
+                yield [name, *_measured(*addresses, load)]
 
 
 @contextmanager
@@ -174,7 +128,7 @@ def _database() -> Iterator[tuple[str, str] | None]:
         yield url, url
 
 
-def _check(place: Callable[[], AbstractContextManager[tuple[str, str] | None]]) -> None:
+def _check(place: Where) -> None:
     with place() as addresses:
         if addresses is not None:
             load = Load(CHECKED)
