@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from typing import Final, Protocol
+from urllib.parse import urlsplit
 
 import gevent
 from geventhttpclient import HTTPClient
@@ -47,6 +48,8 @@ class HttpCaller:
         if system.token_file is not None:
             token = system.token_file.read_text().splitlines()[0].strip()
             headers["Authorization"] = f"Bearer {token}"
+        # What the library makes of the path of a URL is nothing.
+        self._below = urlsplit(system.url).path.rstrip("/")
         self._client = HTTPClient.from_url(
             system.url,
             concurrency=system.connections,
@@ -59,9 +62,10 @@ class HttpCaller:
         """Return status (0: no answer), body and, unless it went well, the cause."""
         body = b"" if request.body is None else json.dumps(request.body).encode()
         headers = {"Content-Type": "application/json"} if body else {}
+        path = self._below + request.path
         try:
             with gevent.Timeout(self.system.timeout_s):
-                response = self._client.request(request.method, request.path, body, headers)
+                response = self._client.request(request.method, path, body, headers)
                 with response:
                     answer = bytes(response.read(ANSWER_OCTETS_MAX))
                     status = int(response.status_code)

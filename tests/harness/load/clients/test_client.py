@@ -202,3 +202,15 @@ def test_what_was_not_sent_is_counted() -> None:
     client.stop()
     client.run(time.monotonic())
     assert tally.counts["unsent requests"] == 10
+
+
+def test_everything_lies_below_the_path_of_a_url() -> None:
+    asked: list[str] = []
+
+    def answer(method: str, path: str, headers: dict[str, str], body: bytes) -> Answer:
+        asked.append(path)
+        return "200 OK", b"{}"
+
+    with served(answer) as url:
+        lived(config(url + "/api/v2", "bal-status"))
+    assert set(asked) == {"/api/v2/batteries/home"}
