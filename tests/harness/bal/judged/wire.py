@@ -17,6 +17,7 @@ class Wire:
 
     def __init__(self, host: str, port: int) -> None:
         self.place = host, port
+        self.stream: trio.abc.HalfCloseableStream | trio.SSLStream[trio.SocketStream]
         self._buffer = b""
 
     async def __aenter__(self) -> Self:
