@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Path, Query, Request
 
 from harness.api.asking import ControlClient
+from harness.api.problems import ProblemError
 from harness.bal.api.models import (
     Accepted,
     Batteries,
@@ -87,8 +89,7 @@ async def flows_of_one(
     layer: Asked, name: Name, from_ms: At = 0, to_ms: At | None = None
 ) -> list[Flow]:
     """What the virtual meter of one partition registered in [from_ms, to_ms)."""
-    told = await layer.ask("flows", timeout_s=ANSWER_S, from_ms=from_ms, to_ms=to_ms, name=name)
-    return [Flow.model_validate(flow) for flow in told]
+    return await _flows(layer, from_ms, to_ms, name)
 
 
 @router.get("/batteries/{name:path}")
@@ -100,7 +101,16 @@ async def status(layer: Asked, name: Name) -> Status:
 @router.get("/flows")
 async def flows(layer: Asked, from_ms: At = 0, to_ms: At | None = None) -> list[Flow]:
     """What all virtual meters registered in [from_ms, to_ms), for billing."""
-    told = await layer.ask("flows", timeout_s=ANSWER_S, from_ms=from_ms, to_ms=to_ms)
+    return await _flows(layer, from_ms, to_ms)
+
+
+async def _flows(
+    layer: ControlClient, from_ms: int, to_ms: int | None, name: str | None = None
+) -> list[Flow]:
+    if to_ms is not None and to_ms < from_ms:
+        detail = f"from {from_ms} to {to_ms} ms is no time: let it end after its start"
+        raise ProblemError(HTTPStatus.UNPROCESSABLE_ENTITY, detail, field="to_ms")
+    told = await layer.ask("flows", timeout_s=ANSWER_S, from_ms=from_ms, to_ms=to_ms, name=name)
     return [Flow.model_validate(flow) for flow in told]
 
 

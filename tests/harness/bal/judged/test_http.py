@@ -72,6 +72,8 @@ REFUSED: list[tuple[str, str, bytes, int, str]] = [
     ("GET", "/batteries?after=" + "9" * 22, b"", 422, "after"),
     ("GET", "/batteries?count=0", b"", 422, "count"),
     ("GET", "/flows?from_ms=1e3", b"", 422, "from_ms"),
+    ("GET", "/flows?from_ms=5&to_ms=4", b"", 422, "5 to 4 ms"),
+    ("GET", "/batteries/p/flows?from_ms=5&to_ms=4", b"", 422, "5 to 4 ms"),
     ("GET", f"/flows?to_ms={2**70}", b"", 422, "to_ms"),
     *(
         ("POST", f"{A}/schedule", window(*times), 422, word)
