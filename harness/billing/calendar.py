@@ -145,11 +145,15 @@ def days(first: date, end: date) -> Iterator[date]:
 
 
 def day_windows(first: date, end: date, zone: ZoneInfo) -> tuple[Window, ...]:
-    """Return a window for each day; its band is the day's number since 1970-01-01."""
-    return tuple(
-        Window(midnight_s(day, zone), midnight_s(day + timedelta(days=1), zone), day_number(day))
+    """Return a window for each day; its band is the day's number since 1970-01-01.
+
+    A day that a zone left out, as Apia did on 30 December 2011, has none.
+    """
+    spans = (
+        (midnight_s(day, zone), midnight_s(day + timedelta(days=1), zone), day_number(day))
         for day in days(first, end)
     )
+    return tuple(Window(*span) for span in spans if span[0] < span[1])
 
 
 def day_number(day: date) -> int:

@@ -148,7 +148,7 @@ class Billing:
             rates.month
             for rates in self.tariffs.rates
             if not tried or rates.month > tried[0]
-            if rates.month not in tried or rates.month in waiting
+            if rates.month in waiting or self._has_no_turn_yet(rates.month, tried)
         ]
         return month_span(min(months), self.zone)[0] - MARGIN_S if months else None
 
@@ -156,8 +156,13 @@ class Billing:
         """Ask whether each month between the first one billed and this one has had its turn."""
         tried = self.book.tried()
         for earlier in (rates.month for rates in self.tariffs.rates):
-            if tried and tried[0] < earlier < month and earlier not in tried:
+            between = tried and tried[0] < earlier < month
+            if between and self._has_no_turn_yet(earlier, tried):
                 raise EarlierMonthError(month, earlier)
+
+    def _has_no_turn_yet(self, month: Month, tried: list[Month]) -> bool:
+        """Return whether a month that is anybody's has not been billed."""
+        return month not in tried and any(True for _ in self.accounts.stays(month, self.zone))
 
     def _wait_since(self, today: date) -> Month:
         """Return the first month whose readings may still come."""
@@ -196,12 +201,12 @@ class Billing:
     def _note(self, question: UsageQuestion, usage: Usage) -> None:
         energy, standing = usage.energy, usage.standing
         place = np.searchsorted(standing.meter, energy.meter)
-        first_day = question.windows[0].band
+        days = np.searchsorted([window.band for window in question.windows], energy.band)
         begins = np.array([window.from_s for window in question.windows], np.int64)
         ends = np.array([window.to_s for window in question.windows], np.int64)
         whole = (
-            (standing.from_s[place] <= begins[energy.band - first_day])
-            & (standing.to_s[place] >= ends[energy.band - first_day])
+            (standing.from_s[place] <= begins[days])
+            & (standing.to_s[place] >= ends[days])
             & (standing.fell_at_s[place] == NEVER)
             & (energy.meter < len(self.accounts))
         )

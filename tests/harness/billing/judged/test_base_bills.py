@@ -162,6 +162,18 @@ def test_a_month_without_rates_has_no_bill_and_the_base_bill_stays_over_it(addre
         assert [after for _, after in told(book)] == ["7.5", "9.38", "10"]
 
 
+def test_a_month_that_was_nobody_s_keeps_no_later_one_waiting(address: str) -> None:
+    town = flow(0, 0, 0, 0, 0, 0)
+    twice = replace(town, readings={0: town.readings[0], 1: town.readings[0]})
+    accounts = twice.accounts()
+    accounts.until_day[0] = (date(2026, 2, 1) - date(1970, 1, 1)).days
+    accounts.since_day[1] = (date(2026, 4, 1) - date(1970, 1, 1)).days
+    with closing(Book.open(address)) as book:
+        outcomes = twice.bill(book, accounts=accounts)
+        assert [outcome.issued for outcome in outcomes] == [1, 0, 0, 1, 1, 1]
+        assert twice.billing(book, accounts=accounts).needed_since_s() is None
+
+
 def test_who_is_no_customer_of_a_month_after_all_waits_no_longer(address: str) -> None:
     town = flow(0, 0, 0, 0, 0, 0)
     begins_s = span([(2026, 3)], town.zone)[0] + 9 * DAY_S

@@ -223,6 +223,18 @@ def test_rates_change_between_months_and_customers_within_them(tmp_path: Path) -
         assert [len(booked(book, meter)) for meter in stays] == [3, 1, 0]
 
 
+def test_a_day_that_was_left_out_has_no_energy_and_stops_nobody(tmp_path: Path) -> None:
+    apia = town("Pacific/Apia", ((2011, 12),), DAYTIME)
+    with closing(Book.open(tmp_path / "book.duckdb")) as book:
+        asyncio.run(apia.billing(book).note_days(date(2011, 12, 1), date(2012, 1, 1)))
+        found = book.energy(date(2011, 12, 1), date(2012, 1, 1), count=9)
+        mine = apia.readings[0].imported
+        assert found["days"].tolist() == [30, 30, 30]
+        assert found["import_wh"][0] == mine[max(mine)] - mine[min(mine)]
+        left_out = book.energy(date(2011, 12, 30), date(2011, 12, 31), count=9)
+        assert left_out["meter"].tolist() == []
+
+
 def simple(*meters: Mapping[int, tuple[int, int]], step_s: int = 86_400) -> Town:
     """Return a town of April 2026, UTC, with what its meters registered by day of the month."""
     begins_s, _ = span([(2026, 4)], ZoneInfo("UTC"))
