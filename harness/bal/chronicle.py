@@ -23,7 +23,7 @@ from harness.bal.errors import CommandConflictError
 from harness.bal.happenings import TIME_PASSED, happen
 from harness.bal.journal import Entry, Event, Fate, Journal, JournalError, Order, Snapshot
 from harness.bal.model.batteries import Batteries
-from harness.bal.model.durable import decoded, encoded, restored, state_of
+from harness.bal.model.durable import State, decoded, encoded, restored, state_of
 from harness.bal.model.values import SourceOrder
 
 SNAPSHOT_EVENTS: Final = 20_000
@@ -38,7 +38,7 @@ class _Batch:
     orders: list[Order] = field(default_factory=list)
     fates: list[Order] = field(default_factory=list)
     learned: list[tuple[str, str]] = field(default_factory=list)
-    snapshot: Snapshot | None = None
+    state: tuple[int, State] | None = None
     durable: trio.Event = field(default_factory=trio.Event)
 
 
@@ -160,12 +160,11 @@ class Chronicle:
             self._under_way, self._batch = self._batch, _Batch()
             self._filled = trio.Event()
             # Of all that has happened, so it must go with the last of that.
-            self._under_way.snapshot = self._snapshot_to_keep()
+            self._under_way.state = self._state_to_keep()
         batch = self._under_way
-        entry = Entry(batch.events, batch.orders, batch.fates, batch.learned, batch.snapshot)
         while True:
             try:
-                await trio.to_thread.run_sync(self._journal.append, entry)
+                await trio.to_thread.run_sync(self._write, batch)
             except JournalError as error:
                 log.warning("commit failed, trying again", error=str(error))
                 await trio.sleep(RETRY_S)
@@ -177,12 +176,20 @@ class Chronicle:
         self._released(batch.orders)
         batch.durable.set()
 
-    def _snapshot_to_keep(self) -> Snapshot | None:
+    def _write(self, batch: _Batch) -> None:
+        """Write a batch; in a thread, because a state takes time to be worded."""
+        snapshot = (
+            None if batch.state is None else Snapshot(batch.state[0], encoded(batch.state[1]))
+        )
+        entry = Entry(batch.events, batch.orders, batch.fates, batch.learned, snapshot)
+        self._journal.append(entry)
+
+    def _state_to_keep(self) -> tuple[int, State] | None:
         """Return the state, now and then, with the event after which it holds: the last one."""
         if self._event - self._kept < self._snapshot_events:
             return None
         self._kept = self._event
-        return Snapshot(self._event, encoded(state_of(self.batteries)))
+        return self._event, state_of(self.batteries)
 
     def _note(
         self,

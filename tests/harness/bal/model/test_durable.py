@@ -45,6 +45,12 @@ def test_what_comes_back_is_what_was_there() -> None:
     assert again.flows(0, 9_000) == batteries.flows(0, 9_000)
 
 
+def test_names_that_look_like_the_file_are_names() -> None:
+    batteries = Batteries(ConnectionGrid([Line('"made":[]', "y", 3)]))
+    add(batteries, '"made":[],', ah=10, discharge_a=10, point='"made":[]')
+    assert state_of(back(batteries)) == state_of(batteries)
+
+
 def test_what_comes_back_goes_on_the_same_way() -> None:
     batteries = busy()
     batteries.due(4_000)
