@@ -127,6 +127,7 @@ class BillExample:
         found_cents: what it is, once for each time it was billed.
         because: the first reading that explains it; ``None`` where the store has them all right, or
             was not asked.
+        looked_for: whether all that the store has of the time was looked at for one.
     """
 
     fate: str
@@ -135,6 +136,7 @@ class BillExample:
     expected_cents: int | None
     found_cents: tuple[int, ...]
     because: ReadingFault | None = None
+    looked_for: bool = False
 
 
 @dataclass(slots=True)
@@ -251,7 +253,8 @@ def _explain(
     faults = faults_at({meter: int(first[meter]) for meter in told_of}, truth, reader)
     others = first_faults(told_of - faults.keys(), bills, truth, reader)
     explained = [
-        replace(example, because=(faults | others).get(example.meter)) for example in examples
+        replace(example, because=(faults | others).get(example.meter), looked_for=True)
+        for example in examples
     ]
     return int(np.count_nonzero(first)) + len(others), explained
 
@@ -269,6 +272,8 @@ def told(example: BillExample, truth: BillingTruth) -> str:
 
 def _reason(example: BillExample, truth: BillingTruth) -> str:
     fault = example.because
+    if fault is None and example.looked_for:
+        return "every reading of that time is in the store and right, so it is billing's own doing"
     if fault is None:
         return "no reading is known that explains it"
     when = datetime.fromtimestamp(fault.captured_at_s, truth.zone).isoformat()

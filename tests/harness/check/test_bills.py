@@ -196,6 +196,7 @@ def test_a_doubled_reading_with_other_values_explains_too() -> None:
 def test_readings_that_are_all_right_explain_nothing() -> None:
     account = check_bills(wrong_bill(4), TRUTH, reader(ROWS))
     assert one(account).because is None
+    assert told(one(account), TRUTH).endswith("so it is billing's own doing")
     assert (account.wrong, account.explained) == (1, 0)
 
 
