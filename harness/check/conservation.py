@@ -8,7 +8,8 @@ mA and mA ms.
   batteries have told or are made for.
 * **Partitions.** What the partitions of a battery registered together is what was ordered of it
   over time, to the unit. An order is of its event, and what follows by itself (a partition runs
-  empty, a window begins) is an event of its own at the moment at which it was due.
+  empty, a window begins) is an event of its own at the moment at which it was due. Where records
+  were exported and forgotten, the meters do not tell the whole, and this is not looked at.
 * **Wants.** No partition registered more than was wanted of it, in either direction, and after
   every order the orders of the batteries that depend on each other add up to no more than what was
   wanted of those that are commanded; to exactly that, where there is one and it was just commanded.
@@ -22,7 +23,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-from harness.bal.happenings import LOST, READ, REMOVE, SCHEDULE, SET_CURRENT, SETTLE
+from harness.bal.happenings import FORGET, LOST, READ, REMOVE, SCHEDULE, SET_CURRENT, SETTLE
 from harness.bal.journal import Event, Order
 from harness.bal.model.values import FlowRecord
 from harness.check.batteries import BatteryFinding
@@ -75,8 +76,9 @@ def conservation_of(
     of_source: dict[str, list[FlowRecord]] = defaultdict(list)
     for flow in flows:
         of_source[flow.source].append(flow)
+    whole = not any(event.kind == FORGET for event in events)
     courses = [
-        _Course(found, parts, component, of_source)
+        _Course(found, parts, component, of_source, whole=whole)
         for component in parts.components()
         if not component.members & changed
     ]
@@ -196,6 +198,8 @@ class _Course:
         parts: Parts,
         component: Component,
         flows: Mapping[str, Sequence[FlowRecord]],
+        *,
+        whole: bool,
     ) -> None:
         self.component = component
         self._found = found
@@ -208,7 +212,7 @@ class _Course:
         self._sums = {
             source: _Sum(*parts.below(source), to_ms=own[0].to_ms)
             for source, own in self._flows.items()
-            if own
+            if own and whole
         }
 
     def want(self, event: Event) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.bal.happenings import LOST, REMOVE, SCHEDULE, SET_CURRENT, SETTLE, TIME_PASSED
+from harness.bal.happenings import FORGET, LOST, REMOVE, SCHEDULE, SET_CURRENT, SETTLE, TIME_PASSED
 from harness.bal.journal import Event, Order
 from harness.bal.model.batteries import Batteries
 from harness.bal.model.values import FlowRecord, Kind, Nameplate, Policy, Reading, Share, Values
@@ -256,6 +256,15 @@ def test_what_was_made_or_removed_meanwhile_is_left_out(parts: Parts) -> None:
     wrong = [flow("homes"), *FLOWS[1:]]
     assert found(parts, wrong).findings
     assert not found(parts, wrong, [*EVENTS, Event(4, 9_000, REMOVE, {"name": "grid"})]).findings
+
+
+def test_meters_that_forgot_are_held_against_what_was_wanted_only(parts: Parts) -> None:
+    events = [*EVENTS, Event(4, 9_000, FORGET, {"before_ms": 5_000})]
+    rest = [flow("homes", discharged=300 * 3_000), flow("grid", charged=100 * 3_000), flow("")]
+    seen = found(parts, rest, events)
+    assert (seen.findings, seen.divided) == ([], 0)
+    assert found(parts, rest).findings
+    assert found(parts, [flow("homes", discharged=300 * 7_001), *rest[1:]], events).findings
 
 
 def test_partitions_of_partitions_are_held_against_their_meter(tmp_path: Path) -> None:
