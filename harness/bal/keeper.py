@@ -179,6 +179,10 @@ class Keeper:
                 pause_s, error = self._circle()
             except DriverError as caught:
                 error = caught
+            except Exception as caught:
+                # A bug of ours that one battery has found must not take the others with it.
+                log.exception("line failed", battery=self.name)
+                error = DriverError(self.name, "failed", f"{type(caught).__name__}: {caught}")
             self._lose(error)
             await trio.sleep(pause_s)
             self._want_reading()

@@ -207,7 +207,8 @@ async def open_driver(
     try:
         with trio.fail_after(timeout_s):
             stream = await _connected(endpoint)
-    except (OSError, trio.BrokenResourceError, trio.TooSlowError) as error:
+    except (OSError, ValueError, trio.BrokenResourceError, trio.TooSlowError) as error:
+        # A ValueError: words of an interface that no path or host can be (NUL, an empty label).
         raise DriverError(battery, "no connection", _why(error, endpoint, timeout_s)) from error
     try:
         line = Line(battery, nameplate, stream, now_ms, endpoint, timeout_s, memory)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import struct
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +11,12 @@ from typing import TypeAlias
 
 import trio
 
+from harness.bal.config import Endpoint
+from harness.bal.drivers import Driver, Memory
+from harness.bal.drivers.driver import Line
+from harness.bal.journal import Fate, Order
+from harness.bal.keeper import Keeper
+from harness.bal.model.values import Nameplate, Reading
 from tests.harness.bal.judged.rig import PATIENCE_S, Node, Pack, impatient_node
 
 Cut: TypeAlias = Callable[[bytes], int]
@@ -260,3 +267,102 @@ async def test_what_cannot_be_is_out_of_reach_and_hurts_nobody(tmp_path: Path) -
             await layer.do("/batteries/A/current", current_ma=1_000)
             assert await layer.told("A") == [1]
             nursery.cancel_scope.cancel()
+
+
+INTERFACES = [
+    "",
+    "words for people",
+    "jbd:///a\0b",
+    "jbd:///dev/zero",
+    "jbd:///dev/none",
+    "jbd://{folder}",
+    "jbd://{folder}/precious",
+    "jbd://{folder}/fifo",
+    "jbd://..:5",
+    "jbd://" + "a" * 180 + ":1",
+    "v1://a..b:5/x",
+    "v1://xn--\ud7ff:5/x",
+    "v1://\u202e:5/x",
+    "v1://256.256.256.256:5/x",
+    "v1://[::1",
+    "v1://127.0.0.1:99999/x",
+    "v1://127.0.0.1/x",
+    "v1://127.0.0.1:1/%00",
+    "v3://127.0.0.1:1/x",
+    "sunspec://127.0.0.1:1/999",
+    "http://127.0.0.1:1/",
+]
+"""Words that lead to no battery; each would be in the journal, and met again at every start."""
+
+
+async def test_an_interface_that_leads_nowhere_ends_nothing(tmp_path: Path) -> None:
+    precious = tmp_path / "precious"
+    precious.write_text("as it was")
+    os.mkfifo(tmp_path / "fifo")
+    async with impatient_node(tmp_path, 1.0, {"A": Pack(50, 100, 50, 50)}) as layer:
+        await layer.battery("A")
+        for number, interface in enumerate(INTERFACES):
+            await layer.do(
+                "/batteries",
+                name=f"bad {number}",
+                interface=interface.format(folder=tmp_path),
+                voltage_mv=1,
+                capacity_mah=1,
+                max_charge_ma=1,
+                max_discharge_ma=1,
+            )
+            status = await layer.get(f"/batteries/bad%20{number}")
+            assert status["sources_online"] == 0, interface
+        counts = (await layer.get("/status"))["counts"]
+        assert "lost: failed" not in counts
+        assert precious.read_text() == "as it was"
+        await layer.do("/batteries/A/current", current_ma=1_000)
+        assert await layer.told("A") == [1]
+
+
+class Heard:
+    """Whoever is told what became of a battery; only what was lost is kept."""
+
+    def __init__(self) -> None:
+        self.lost: list[str] = []
+
+    def was_read(self, name: str, reading: Reading) -> None:
+        raise AssertionError(name)
+
+    def was_learned(self, name: str, what: str) -> None:
+        raise AssertionError(name)
+
+    def was_lost(self, name: str, cause: str) -> None:
+        self.lost.append(cause)
+
+    async def order_leaves(self, order: Order, number: int) -> None:
+        raise AssertionError(order)
+
+    def order_ended(self, order: Order, fate: Fate, sent: int | None = None) -> None:
+        raise AssertionError(order)
+
+
+async def test_a_mistake_of_a_driver_loses_its_battery_and_nobody_else() -> None:
+    def mistaken(line: Line) -> Driver:
+        raise ZeroDivisionError(line.battery)
+
+    heard = Heard()
+    async with trio.open_nursery() as nursery:
+        port = await device(nursery, json_size, lambda request: None)
+        keeper = Keeper(
+            "A",
+            Nameplate.of(voltage_mv=1, max_charge_ma=1, max_discharge_ma=1, capacity_mah=1),
+            Endpoint(driver="v1", host="127.0.0.1", port=port),
+            heard,
+            lambda: 0,
+            timeout_s=PATIENCE_S,
+            retry_s=PATIENCE_S,
+            limit=trio.CapacityLimiter(1),
+            makers={"v1": mistaken},
+            memory=Memory(),
+        )
+        nursery.start_soon(keeper.run)
+        with trio.fail_after(PATIENCE_S):
+            await keeper.read().wait()
+        assert heard.lost == ["failed"]
+        nursery.cancel_scope.cancel()
