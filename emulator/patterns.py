@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal, InvalidOperation
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -53,6 +53,8 @@ class DailyPattern(Protocol):
     def weights(self, day: date) -> Int64Array:
         """Return (96,) relative weights, 0 <= weight < 2**31, of the quarter-hours of ``day``."""
         ...
+
+    def __hash__(self) -> int: ...
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -265,8 +267,9 @@ def _flowed(weights: Int64Array, elapsed_s: Int64Array) -> Int64Array:
     return flowed
 
 
+@lru_cache(maxsize=64)
 def year_weight(pattern: DailyPattern, year: int) -> int:
-    """Return the sum of a pattern's weights over a calendar year.
+    """Return the sum of a pattern's weights over a calendar year; a process asks again and again.
 
     Raises:
         ValueError: it is zero.
