@@ -176,10 +176,12 @@ def test_history_is_answered_from_the_truth_whoever_could_be_heard_since(aged: P
     assert len(everything) == len(batch) + len(since)
 
 
-def test_history_is_there_before_the_first_step(aged: Place) -> None:
-    aged.at(-3.5)
-    assert len(aged.device.buffer(0, 2**40)) == 50 * len(aged.meters)
-    assert aged.device.buffer_span() == (aged.captured_s(-50), aged.captured_s(-1))
+def test_history_is_there_before_the_first_step(tmp_path: Path) -> None:
+    """Of meters too that are hard to reach: it was heard long ago."""
+    bad = {"name": "bad", "share": "100 %", "reachable": "5 %", "windows_per_day": 4}
+    with closing(Place(tmp_path, -3.5, preloaded=50, meters=[bad])) as aged:
+        assert len(aged.device.buffer(0, 2**40)) == 50 * len(aged.meters)
+        assert aged.device.buffer_span() == (aged.captured_s(-50), aged.captured_s(-1))
 
 
 def test_history_that_leaves_the_buffer_is_nothing_that_was_owed(aged: Place) -> None:

@@ -87,6 +87,26 @@ async def test_a_long_span_is_settled_window_by_window(
     )
 
 
+async def test_whenever_it_is_killed_no_reading_is_counted_twice(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is kept says of each window that it was not looked at, or that it is counted."""
+    monkeypatch.setattr(recovering_module, "WINDOW_OCTETS", 1)
+    kept: list[tuple[int, int | None, int]] = []
+    async with recovering(store, Served()) as shard:
+        asked = ask(shard)
+
+        def note() -> None:
+            if not asked.passes:
+                kept.append(((asked.next_s - at(0)) // STEP_S, asked.left, asked.missing))
+
+        monkeypatch.setattr(shard.recoveries, "keep", note)
+        await until_over(asked)
+    assert len(kept) == 2 * STEPS
+    for windows, left, missing in kept:
+        assert missing == (windows + (left is not None)) * METERS
+
+
 async def test_what_a_concentrator_has_not_is_given_up(store: Store) -> None:
     served = Served()
     served.model.unheard = {(1, interval) for interval in range(3)}
@@ -225,7 +245,8 @@ async def test_a_concentrator_whose_gaps_are_being_filled_has_its_turn_later(sto
         async with committing(shard), trio.open_nursery() as nursery:
             nursery.start_soon(Recoverer(shard, fetcher).run)
             asked = ask(shard)
-            await shard.clock.sleep_until(at(STEPS + 3))
+            while not asked.passes:
+                await wait_all_tasks_blocked()
             assert asked.read == shard.totals.counts["conversations opened"] == 0
             fetcher.busy.clear()
             await until_over(asked)
