@@ -51,8 +51,8 @@ def test_pending_is_what_was_heard_and_not_confirmed(data: st.DataObject, plan: 
     with TemporaryDirectory() as folder:
         backlogs = Backlogs(world_of(plan, folder), done)
         for step in steps:
+            heard = heard_slowly(plan, concentrator, step)
             for rows_max in data.draw(st.lists(st.integers(1, 40), max_size=4)):
-                heard = heard_slowly(plan, concentrator, step)
                 pending = [pair for pair in heard if pair not in delivered]
                 batch = backlogs.next_batch(concentrator, step, rows_max)
                 assert pairs(batch) == pending[:rows_max]
