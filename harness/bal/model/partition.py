@@ -126,14 +126,18 @@ class Splitter:
             partition.forget()
 
     def settle(self, at_ms: int) -> None:
-        """Take over into the accounts what the policy says of the measured charge."""
+        """Take over into the accounts what the policy says of the measured charge.
+
+        What has flowed since the reading may leave less than that: no account goes below nothing.
+        """
         self.look()
         newest_ms = self.source.status().newest_ms
         for holding in self.holdings:
             if holding.account is not None and newest_ms is not None:
                 measured = holding.current.charge_ma_ms
                 amount = measured - holding.account.corrected_at(newest_ms)
-                holding.account.adjust(at_ms, amount, newest_ms)
+                least = -max(0, holding.account.balance_at(at_ms))
+                holding.account.adjust(at_ms, max(amount, least), newest_ms)
         self.forget()
 
     def release(self, partition: Partition) -> bool:

@@ -1,4 +1,4 @@
-"""Topologies made to be expensive."""
+"""Topologies made to be expensive, and readings that say there is nothing."""
 
 from __future__ import annotations
 
@@ -39,3 +39,28 @@ def test_partitions_that_meet_again_level_after_level_cost_what_their_number_is(
     batteries.due(5)
     read(batteries, 6, 50)
     assert [order.current_ma for order in batteries.due(7)] == [10_000]
+
+
+def test_a_settlement_leaves_no_account_below_nothing() -> None:
+    batteries = Batteries()
+    batteries.make_battery("A", Kind.PHYSICAL, "", PLATE)
+    read(batteries, 0, 50)
+    batteries.make_splitter([Share.percent("p", 60), Share.percent("q", 40)], "A")
+    batteries.set_discharge("p", 10_000, 0)
+    # It was empty at 1,000 ms, and we hear of it a second later: that second was booked.
+    empty = Values(50_000, 0, 50_000, 50_000, 0, 100 * AH)
+    batteries.source_read("A", Reading.at(1_000, empty), 2_000)
+    batteries.settle("A", 2_000)
+    batteries.due(2_000)
+    for name in ("p", "q"):
+        status = batteries.status(name)
+        assert status.current.charge_ma_ms == 0
+        assert status.expected.charge_ma_ms >= 0
+    for flow in batteries.flows(0, 3_000):
+        assert flow.closing_ma_ms >= 0
+        moved = flow.charged_ma_ms - flow.discharged_ma_ms + flow.adjusted_ma_ms
+        assert flow.opening_ma_ms + moved == flow.closing_ma_ms
+    # A reading that is newer than the last flow sets all right.
+    batteries.source_read("A", Reading.at(3_000, empty), 3_000)
+    batteries.settle("A", 3_000)
+    assert [flow.closing_ma_ms for flow in batteries.flows(0, 4_000)] == [0, 0, 0]
