@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol, TypeAlias
 
+from harness.bal.tls import TlsFiles
 from harness.load.clients.config import CONFIG_NAME, ClientsConfig, Operation, System
 from harness.load.clients.summary import LOAD_FOLDER
 from harness.run.battery_files import commanded
 from harness.run.billed_months import billed_months, bills_begin_s
 from harness.run.billing_questions import day_of
 from harness.run.preparation import Prepared
-from harness.scenario.bal import Bal, BalLoad
+from harness.scenario.bal import Bal, BalLoad, ExternalBal
 from harness.scenario.billing import Billing, BillingLoad
 from harness.scenario.model import Scenario
 
@@ -77,7 +78,12 @@ def write_clients(prepared: Prepared, workers: int, there: Mapping[str, Asked | 
     if not asks_systems(prepared.scenario):
         return
     up = {
-        name: System(url=system.url, token_file=system.token_file, timeout_s=ANSWER_S)
+        name: System(
+            url=system.url,
+            tls=_tls(prepared.scenario, name),
+            token_file=system.token_file,
+            timeout_s=ANSWER_S,
+        )
         for name, system in there.items()
         if system is not None and system.url is not None
     }
@@ -98,6 +104,12 @@ def write_clients(prepared: Prepared, workers: int, there: Mapping[str, Asked | 
 def _load(scenario: Scenario, system: str) -> BalLoad | BillingLoad | None:
     part = {BAL: scenario.bal, BILLING: scenario.billing}[system]
     return None if part is None else part.load_driver
+
+
+def _tls(scenario: Scenario, system: str) -> TlsFiles | None:
+    if system != BAL or scenario.bal is None or not isinstance(scenario.bal.target, ExternalBal):
+        return None
+    return scenario.bal.target.tls
 
 
 def _operations(prepared: Prepared, system: str) -> Iterator[Operation]:

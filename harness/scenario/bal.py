@@ -8,6 +8,7 @@ from pydantic import BeforeValidator, Field, StrictBool, model_validator
 
 from harness.bal.model.refresh import RefreshMode
 from harness.bal.model.values import Policy
+from harness.bal.tls import TlsFiles
 from harness.scenario.base import (
     Part,
     ScenarioFile,
@@ -97,11 +98,24 @@ class ExternalBal(Part):
 
     kind: Literal["external"]
     """Which system under test."""
-    url: Annotated[str, Field(pattern=r"^(https?://|v[12]://[^/]+:[0-9]+$)")]
+    url: Annotated[str, Field(pattern=r"^(https?://|v[123]://[^/]+:[0-9]+$)")]
     """Where its HTTP API is, which has the paths of ours, or where it speaks a dialect of networked
-    batteries: ``"v1://127.0.0.1:4004"``, or ``v2``. The run waits for it to listen."""
+    batteries: ``"v1://127.0.0.1:4004"``, ``v2`` or ``v3``. The run waits for it to listen."""
     token_file: ScenarioFile | None = None
     """File with the bearer token for ``url``, if that is HTTP."""
+    certificate: ScenarioFile | None = None
+    """PEM file with its users' certificate; ``v3`` needs this, ``key`` and ``authorities``."""
+    key: ScenarioFile | None = None
+    """PEM file with the certificate's private key."""
+    authorities: ScenarioFile | None = None
+    """PEM file with the certificates of those who sign its own certificate."""
+
+    @property
+    def tls(self) -> TlsFiles | None:
+        """Who its users are to one that speaks v3."""
+        if self.certificate is None or self.key is None or self.authorities is None:
+            return None
+        return TlsFiles(certificate=self.certificate, key=self.key, authorities=self.authorities)
 
     @property
     def has_api(self) -> bool:
@@ -109,9 +123,12 @@ class ExternalBal(Part):
         return self.url.startswith("http")
 
     @model_validator(mode="after")
-    def _token_for_http(self) -> Self:
+    def _who_its_users_are(self) -> Self:
         if self.token_file is not None and not self.has_api:
             raise ValueError("dialects of networked batteries know no token")
+        files = (self.certificate, self.key, self.authorities)
+        if self.url.startswith("v3://") != any(files) or any(files) != all(files):
+            raise ValueError('"certificate", "key" and "authorities" are of v3, which needs all')
         return self
 
 

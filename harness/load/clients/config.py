@@ -7,6 +7,8 @@ from typing import Annotated, Final
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from harness.bal.tls import TlsFiles
+
 CONFIG_NAME: Final = "clients.json"
 """Its name below the folder ``load`` of a run."""
 
@@ -26,12 +28,14 @@ class System(_Frozen):
     Attributes:
         url: scheme, host and port, and a path where everything lies below one; the scheme may be
             the name of a dialect: "v1://127.0.0.1:4004".
+        tls: who we are to one that speaks v3, and whom we trust.
         token_file: first line is the bearer token; None where it asks for none.
         timeout_s: real seconds an answer may take from when it was asked for.
         connections: held open at most, by each client.
     """
 
     url: str
+    tls: TlsFiles | None = None
     token_file: Path | None = None
     timeout_s: float = Field(default=30.0, gt=0)
     connections: int = Field(default=4_096, ge=1, le=65_536)

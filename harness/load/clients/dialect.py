@@ -1,9 +1,10 @@
 """Calling a battery layer that speaks a dialect of networked batteries, without HTTP.
 
 A connection carries one request at a time and is kept for the next; one whose answer did not come
-is closed. There are at most 32, as such layers turn away who comes after some: who waits for one
-has it in its latency. Commands have no name in these dialects, so none is sent twice. In v2 a
-current is set for a time: here for ten years from the moment of sending, by the scenario clock.
+is closed. In v3 it is TLS and about one battery, which is named when it is opened. There are at
+most 32, as such layers turn away who comes after some: who waits for one has it in its latency.
+Commands have no name in these dialects, so none is sent twice. In v2 and v3 a current is set for a
+time: here for ten years from the moment of sending, by the scenario clock.
 """
 
 from __future__ import annotations
@@ -20,15 +21,18 @@ from gevent import socket
 from gevent.lock import BoundedSemaphore
 from gevent.select import select
 
+from harness.bal.tls import client_context
 from harness.load.clients.config import System
 from harness.load.clients.http import named
 from harness.load.clients.operations import Request
 from protocols.batteries import (
     DIALECTS,
     V1,
+    V3,
     Answered,
     BatteryClient,
     ClientEvent,
+    Connect,
     Done,
     GetStatus,
     Refused,
@@ -49,7 +53,7 @@ class DialectCaller:
     """Calls one layer; see `harness.load.clients.http.Caller`.
 
     Args:
-        system: whom; its URL has the dialect as scheme, v1 or v2.
+        system: whom; its URL has the dialect as scheme.
         now_ms: the scenario clock.
     """
 
@@ -64,38 +68,43 @@ class DialectCaller:
         self._dialect = DIALECTS[system.dialect]
         self._now_ms = now_ms
         self._idle: list[_Line] = []
+        self._lines = 0
         self._room = BoundedSemaphore(LINES_MAX)
 
     def call(self, request: Request) -> tuple[int, bytes, str | None]:
         """Return 200, 422 for a refusal or 0, what was said as JSON, and the cause."""
         with self._room:
-            return self._call(request)
+            try:
+                return self._call(request)
+            except CodecError:
+                return 0, b"", "does not fit"
+            except OSError as error:
+                return 0, b"", named(error)
 
     def _call(self, request: Request) -> tuple[int, bytes, str | None]:
-        line: _Line | None = None
+        line = self._line(request.subject)
+        kept = False
         try:
-            line = self._line()
-            event = line.ask(self._asked(request))
-        except (OSError, CodecError) as error:
-            if line is not None:
-                line.close()
-            return 0, b"", "does not fit" if isinstance(error, CodecError) else named(error)
+            event = line.begin() or line.ask(self._asked(request))
+            kept = isinstance(event, Answered | Refused)
+        finally:
+            if kept:
+                self._idle.append(line)
+            else:
+                self._drop(line)
         match event:
             case Answered(_, reply):
-                self._idle.append(line)
                 said = {} if isinstance(reply, Done) else asdict(reply)
                 return OK, json.dumps(said).encode(), None
             case Refused(_, reason):
-                self._idle.append(line)
                 return REFUSED, json.dumps({"detail": reason}).encode(), f"answered {REFUSED}"
             case failed:
-                line.close()
                 return 0, b"", failed.fault.name.lower().replace("_", " ")
 
     def close(self) -> None:
         """Close the connections that are idle."""
         while self._idle:
-            self._idle.pop().close()
+            self._drop(self._idle.pop())
 
     def _asked(self, request: Request) -> Asked:
         if request.body is None:
@@ -104,23 +113,60 @@ class DialectCaller:
         window = (None, None) if self._dialect is V1 else (now_ms, now_ms + AGES_MS)
         return SetCurrent(request.subject, current_ma, *window)
 
-    def _line(self) -> _Line:
-        while self._idle:
-            if (line := self._idle.pop()).quiet:
+    def _line(self, subject: str) -> _Line:
+        """Return a connection that is idle and about ``subject``, or a new one."""
+        about = subject if self._dialect is V3 else None
+        for line in [one for one in self._idle if one.about == about]:
+            self._idle.remove(line)
+            if line.quiet:
                 return line
-            line.close()
-        return _Line(
-            socket.create_connection(self._place, self.system.timeout_s),
-            BatteryClient(self._dialect, timeout_s=self.system.timeout_s),
-        )
+            self._drop(line)
+        if self._lines >= LINES_MAX:
+            # Whoever holds room has a connection at most, so one of them is idle.
+            self._drop(self._idle.pop(0))
+        self._lines += 1
+        try:
+            return _Line(self._connected(), self._client(), about)
+        except BaseException:
+            self._lines -= 1
+            raise
+
+    def _client(self) -> BatteryClient:
+        return BatteryClient(self._dialect, timeout_s=self.system.timeout_s)
+
+    def _connected(self) -> socket.socket:
+        connection = socket.create_connection(self._place, self.system.timeout_s)
+        tls = self.system.tls
+        if tls is None:
+            return connection
+        try:
+            name = tls.server_name or self._place[0]
+            return client_context(tls).wrap_socket(connection, server_hostname=name)
+        except BaseException:
+            connection.close()
+            raise
+
+    def _drop(self, line: _Line) -> None:
+        self._lines -= 1
+        line.close()
 
 
 class _Line:
-    """One connection."""
+    """One connection; ``about`` a battery, where the dialect wants that."""
 
-    def __init__(self, connection: socket.socket, client: BatteryClient) -> None:
+    def __init__(self, connection: socket.socket, client: BatteryClient, about: str | None) -> None:
+        self.about = about
+        self._begun = about is None
         self._connection = connection
         self._client = client
+
+    def begin(self) -> ClientEvent | None:
+        """Name the battery, once; return what came of it unless all is well. Raises as `ask`."""
+        if self._begun or self.about is None:
+            return None
+        event = self.ask(Connect(self.about))
+        self._begun = isinstance(event, Answered)
+        return None if self._begun else event
 
     @property
     def quiet(self) -> bool:

@@ -55,6 +55,12 @@ def test_a_battery_layer_of_others_has_a_url(tmp_path: Path) -> None:
     assert spoken is not None
     assert spoken.target == ExternalBal(kind="external", url="v1://h:4004")
     assert not spoken.target.has_api
+    files = "".join(f'{name} = "x.toml"\n' for name in ("certificate", "key", "authorities"))
+    secured = load(tmp_path, BATTERIES + BAL + LAYER + 'url = "v3://h:4004"\n' + files).bal
+    assert secured is not None
+    assert isinstance(secured.target, ExternalBal)
+    assert secured.target.tls is not None
+    assert secured.target.tls.key == tmp_path / "x.toml"
     ours = load(tmp_path, BATTERIES + BAL).bal
     assert ours is not None
     assert (ours.target, ours.obeys_within) == (ReferenceBal(), 60)
@@ -140,7 +146,10 @@ def test_what_is_written_comes_back_from_the_resolved_scenario(tmp_path: Path) -
         (BATTERIES + BAL + LAYER + 'url = "http://h"\ntoken_file = "no"\n', "there is no file"),
         (BATTERIES + BAL + 'obeys_within = "0 s"\n', "obeys_within"),
         (BATTERIES + BAL + LAYER + 'url = "v1://h"\n', "url"),
-        (BATTERIES + BAL + LAYER + 'url = "v3://h:4004"\n', "url"),
+        (BATTERIES + BAL + LAYER + 'url = "v4://h:4004"\n', "url"),
+        (BATTERIES + BAL + LAYER + 'url = "v3://h:4004"\n', "are of v3"),
+        (BATTERIES + BAL + LAYER + 'url = "v3://h:4004"\nkey = "x.toml"\n', "needs all"),
+        (BATTERIES + BAL + LAYER + 'url = "v1://h:4004"\nkey = "x.toml"\n', "are of v3"),
         (BATTERIES + BAL + LAYER + 'url = "v1://h:1"\ntoken_file = "x.toml"\n', "no token"),
         (
             BATTERIES

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import socket as stdlib_socket
+import ssl
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
 
 import gevent
 import pytest
 from gevent import socket
 from gevent.server import StreamServer
 
+from harness.bal.tls import TlsFiles, server_context
 from harness.load.clients.config import System
 from harness.load.clients.dialect import LINES_MAX, DialectCaller
 from harness.load.clients.operations import Request
 from protocols.batteries import (
     DIALECTS,
     BatteryServer,
+    Connect,
     Done,
     GetStatus,
     Refusal,
@@ -26,6 +33,7 @@ from protocols.batteries import (
 )
 from protocols.batteries import Request as Asked
 from tests.harness.load.clients.test_client import config, lived
+from tests.support.faces import Authority
 
 NOW_MS = 1_774_994_400_123
 STATUS = Status(51_200, 700, 50_000, 100_000, 40_000, 30_000, NOW_MS)
@@ -161,3 +169,85 @@ def test_clients_drive_a_layer_that_speaks_a_dialect_only() -> None:
     assert not notes.snapshots
     names = {(batch["method"], batch["name"]) for batch in tally.take_batches()}
     assert names == {("V1", "bal status over bal"), ("V1", "bal current over bal")}
+
+
+class SecuredLayer(threading.Thread):
+    """A layer that speaks v3 to whoever shows a certificate, in a thread of its own."""
+
+    def __init__(self, files: TlsFiles) -> None:
+        super().__init__(daemon=True)
+        self._listener = stdlib_socket.create_server(("127.0.0.1", 0))
+        self._context = server_context(files)
+        self.url = f"v3://127.0.0.1:{self._listener.getsockname()[1]}"
+        self.asked: list[list[Asked]] = []
+
+    def run(self) -> None:
+        while True:
+            try:
+                accepted, _ = self._listener.accept()
+                accepted.settimeout(5)
+                with self._context.wrap_socket(accepted, server_side=True) as connection:
+                    self._serve(connection)
+            except OSError:
+                if self._listener.fileno() < 0:
+                    return
+
+    def stop(self) -> None:
+        # Closing does not wake who waits in accept; a caller does.
+        with stdlib_socket.create_connection(self._listener.getsockname()):
+            self._listener.close()
+        self.join()
+
+    def _serve(self, connection: ssl.SSLSocket) -> None:
+        server = BatteryServer(DIALECTS["v3"])
+        self.asked.append([])
+        while octets := connection.recv(1_000):
+            server.receive_data(octets)
+            while (request := server.next_request()) is not None:
+                self.asked[-1].append(request)
+                unknown = request == Connect("nobody")
+                server.answer(Refusal("unknown") if unknown else obliging(request))
+                connection.sendall(server.data_to_send())
+
+
+@pytest.fixture
+def authority(tmp_path: Path) -> Authority:
+    return Authority(tmp_path)
+
+
+@pytest.fixture
+def secured(authority: Authority) -> Iterator[SecuredLayer]:
+    layer = SecuredLayer(authority.files("layer"))
+    layer.start()
+    yield layer
+    layer.stop()
+
+
+def test_in_v3_a_connection_is_secured_and_about_one_battery(
+    secured: SecuredLayer, authority: Authority
+) -> None:
+    system = System(url=secured.url, tls=authority.files("user"), timeout_s=5)
+    caller = DialectCaller(system, lambda: NOW_MS)
+    assert caller.call(READ)[0] == 200
+    assert caller.call(COMMAND) == (200, b"{}", None)
+    caller.close()
+    status, _, cause = caller.call(replace(READ, subject="nobody"))
+    assert (status, cause) == (422, "answered 422")
+    caller.close()
+    assert secured.asked[0] == [
+        Connect("home"),
+        GetStatus("home"),
+        SetCurrent("home", -70, NOW_MS, NOW_MS + 3_650 * 86_400_000),
+    ]
+    assert secured.asked[1:] == [[Connect("nobody")]]
+
+
+def test_who_is_not_who_it_should_be_is_told_nothing(
+    secured: SecuredLayer, authority: Authority, tmp_path: Path
+) -> None:
+    (tmp_path / "others").mkdir()
+    stranger = authority.files("user", trusts=Authority(tmp_path / "others"))
+    caller = DialectCaller(System(url=secured.url, tls=stranger, timeout_s=5), lambda: NOW_MS)
+    status, _, cause = caller.call(READ)
+    assert (status, cause) == (0, "SSLCertVerificationError")
+    assert not any(secured.asked)
