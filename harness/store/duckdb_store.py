@@ -131,7 +131,7 @@ class DuckDbStore:
                 kept = append_counters(session, counters, self._counters)
                 reached(PutStage.COUNTERS_WRITTEN)
             self._counters = kept
-            self._seen.add(rows.take(first))
+            self._seen.add(rows if first.all() else rows.take(first))
             self._seen_alarms.add(alarms.take(first_alarms))
         return PutResult(*stored, *raised, len(registrations))
 

@@ -90,6 +90,8 @@ def keep(
 
 
 def _chosen(columns: Columns, which: NDArray[np.bool_]) -> Columns:
+    if which.all():
+        return columns if len(which) else {}
     return {name: column[which] for name, column in columns.items()} if which.any() else {}
 
 
