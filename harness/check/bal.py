@@ -106,7 +106,8 @@ def battery_figures(run: Path) -> BatteryFigures:
         accounts=None if conserved is None else conserved.accounts,
         unconserved=None if conserved is None else len(conserved.findings),
         snapshots=snapshots.held,
-        mixed_snapshots=len(snapshots.findings),
+        # A layer of others may tell none that could be held against anything.
+        mixed_snapshots=len(snapshots.findings) if ours or snapshots.held else None,
         obeyed=obedience.obeyed,
         disobeyed=len(obedience.findings),
         unjudged=obedience.unjudged,

@@ -52,7 +52,7 @@ class BatteryFigures:
     accounts: int | None = None
     unconserved: int | None = 0
     snapshots: int = 0
-    mixed_snapshots: int = 0
+    mixed_snapshots: int | None = 0
     obeyed: int = 0
     disobeyed: int | None = None
     unjudged: int = 0

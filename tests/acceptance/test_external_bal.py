@@ -131,5 +131,5 @@ def test_one_that_speaks_v1_only_is_driven_and_judged(tmp_path: Path) -> None:
     assert figures.obeyed >= 10
     assert figures.disobeyed == 0
     # What it says of a battery names no interval.
-    assert figures.snapshots == 0
+    assert (figures.snapshots, figures.mixed_snapshots) == (0, None)
     assert run.verdict.latency_s["bal.status"].p50 > 0

@@ -239,3 +239,12 @@ def test_a_command_of_somebody_who_is_no_client_leaves_nothing_certain(
     ignored(run)
     figures = battery_figures(run)
     assert (figures.disobeyed, figures.unjudged) == ((0, 1) if others else (1, 0))
+
+
+@pytest.mark.parametrize("others", [True, False])
+def test_snapshots_that_nobody_noted_are_not_said_to_be_sound(run: Path, others: bool) -> None:
+    (run / LOAD_FOLDER / "client-0.statuses.ndjson").unlink()
+    if others:
+        external(run)
+    measured = battery_measurements(battery_figures(run))
+    assert ("batteries.mixed_snapshots" in measured) is not others
