@@ -47,7 +47,7 @@ class BillingConfig(ListeningConfig):
     """Scenario seconds after a month's end until readings that are still missing at the beginning
     or end of peak hours are estimated: after a long outage all are back that late."""
     again_s: Seconds = 30.0
-    """Real seconds until bills withheld for want of readings are tried again."""
+    """Real seconds until bills withheld for want of readings that may come are tried again."""
     reading_months: Annotated[int, Field(ge=1, le=1200)] = 6
     """How long readings are kept."""
     statistics_months: Annotated[int, Field(ge=1, le=1200)] = 60

@@ -7,7 +7,7 @@ again: what is there stays (bills) or is made anew (statistics).
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from typing import Final
 
@@ -61,12 +61,16 @@ class Rhythm:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of a month: bills made now, there before, and withheld."""
+    """What became of a month: bills made now, there before, and withheld.
+
+    ``waiting`` of those withheld can be made once readings come that still may.
+    """
 
     month: Month
     issued: int
     already: int
     withheld: int
+    waiting: int = field(default=0, compare=False)
 
 
 class Billing:
@@ -131,7 +135,8 @@ class Billing:
             for stay in self.accounts.stays(month, self.zone):
                 await self._bill_stay(run, stay)
             await asyncio.to_thread(run.release_strangers)
-            outcome = Outcome(month, run.issued, run.already, run.withheld)
+            waiting = run.waiting if month >= since else 0
+            outcome = Outcome(month, run.issued, run.already, run.withheld, waiting)
         log.info("month billed", month=str(month), issued=outcome.issued, withheld=outcome.withheld)
         return outcome
 
@@ -236,7 +241,7 @@ class _Run:
         self, book: Book, accounts: Accounts, month: Month, rates: Rates, wait_since: Month
     ) -> None:
         self.rates = rates
-        self.issued = self.withheld = 0
+        self.issued = self.withheld = self.waiting = 0
         self.created_at_us = 0
         self.estimates = True
         self._book = book
@@ -323,6 +328,7 @@ class _Run:
     def _write(self, bills: Columns, withheld: Columns) -> None:
         self.issued += self._book.add_bills(bills, withheld)
         self.withheld += len(withheld["meter"])
+        self.waiting += int(np.count_nonzero(withheld["reason"] != Reason.REGISTER_FELL))
 
 
 def _known(meters: Int64Array, accounts: Accounts) -> Int64Array:

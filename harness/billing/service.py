@@ -64,7 +64,8 @@ class Standing:
     """How the service is: what was done by itself up to when, and what failed last."""
 
     next_try_s: dict[Month, float] = field(default_factory=dict)
-    """By month that has ended, when it is billed again, CLOCK_MONOTONIC; never once it is whole."""
+    """By month that has ended, when it is billed again, CLOCK_MONOTONIC; never once it waits
+    for nothing."""
     noted_until: date | None = None
     forgotten_on: date | None = None
     failure: str = ""
@@ -224,7 +225,7 @@ class BillingService:
         except RecoveringError as error:
             log.info("billing waits", error=str(error))
             return again_s
-        return again_s if outcome.withheld else math.inf
+        return again_s if outcome.waiting else math.inf
 
     async def _note_days(self, today: date) -> None:
         """Note the days up to yesterday: new ones, and the last of those noted before.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import AsyncIterator, Iterator
 from contextlib import closing, contextmanager
 from datetime import date, datetime, timedelta
@@ -214,3 +215,26 @@ def test_a_month_before_the_first_bill_needs_nothing(tmp_path: Path) -> None:
         {"time_zone": "Europe/Berlin", "base_bill": "12.34", "rates": rates}
     )
     assert forgotten(tmp_path, date(2026, 10, 1), tariffs=early) == at_s("2026-04-01")
+
+
+def next_try(folder: Path, now_s: float) -> float:
+    """Return when March is billed again by itself, once it was."""
+    with service(folder, clock=clock_at(now_s), again_s=60) as billing:
+        asyncio.run(until_quiet(billing, lambda: MARCH in billing.standing.next_try_s))
+        return billing.standing.next_try_s[MARCH]
+
+
+def test_bills_that_nothing_can_mend_are_not_tried_again(tmp_path: Path) -> None:
+    values = registers()
+    values[2, 300, 0] = 5
+    stored(str(tmp_path / "store.duckdb"), values, all_kept())
+    assert next_try(tmp_path, END_S + DAY_S) == math.inf
+
+
+def test_bills_that_lack_readings_are_tried_again_as_long_as_they_may_come(tmp_path: Path) -> None:
+    keep = all_kept()
+    keep[1, -1] = False
+    stored(str(tmp_path / "store.duckdb"), registers(), keep)
+    assert next_try(tmp_path, END_S + DAY_S) < math.inf
+    assert next_try(tmp_path, at_s("2026-09-30")) < math.inf
+    assert next_try(tmp_path, at_s("2026-10-02")) == math.inf
