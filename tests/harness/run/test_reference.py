@@ -14,6 +14,7 @@ import trio
 import harness.run.reference as module
 from harness.errors import ExitCode
 from harness.run.processes import ProcessFailedError
+from harness.run.questions import NoAnswerError
 from harness.run.reference import HeadEndShard, ReferenceTarget
 from harness.scenario import Reference
 from tests.support.push_fleet import small_run
@@ -148,3 +149,37 @@ async def test_a_run_may_stop_while(when: str, lives: Lives) -> None:
     assert "restarted" not in kinds(lives)
     assert lives.shard.process is not None
     assert not psutil.pid_exists(lives.shard.process.pid)
+
+
+async def test_a_shard_that_does_not_say_has_not_read_all_again(lives: Lives) -> None:
+    target, shard = lives.target, lives.shard
+    assert not target.recovering
+    shard.recovers = True
+    assert target.recovering
+    shard.status = {"recovering": 0}
+    assert not target.recovering
+    shard.died()
+    assert target.recovering
+
+
+async def test_what_is_lost_is_read_again_as_soon_as_the_shard_answers(
+    lives: Lives, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[str, dict[str, object]]] = []
+
+    async def answer(socket: Path, question: str, **arguments: object) -> object:
+        asked.append((question, arguments))
+        if len(asked) == 1:
+            raise NoAnswerError("away")
+        return {"lose": 7, "status": {"recovering": 0}}.get(question, {})
+
+    monkeypatch.setattr(module, "ask", answer)
+    monkeypatch.setattr(module, "RECOVERING_S", SOON_S)
+    lives.shard.status = {"recovering": 0}
+    assert await lives.target.lose(900) == 7
+    await lives.target.recover(0, 900)
+    assert lives.target.recovering
+    await lives.target.recovered()
+    assert [question for question, _ in asked] == ["lose", "lose", "recover", "status"]
+    assert asked[2][1] == {"answer_s": module.LOSE_S, "from_s": 0, "to_s": 900}
+    assert lives.shard.config.recoveries == lives.shard.file.with_name("0.recoveries.json")
