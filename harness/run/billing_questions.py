@@ -1,4 +1,4 @@
-"""What a run asks and tells a billing system over HTTP, ours or somebody's own."""
+"""What a run asks and tells systems over HTTP: billing, ours or somebody's own, and layers."""
 
 from __future__ import annotations
 
@@ -28,13 +28,24 @@ RECORDS: Final = "virtual-meters.json"
 
 
 async def asked(
-    url: str, token_file: Path | None, method: str = "GET", body: Mapping[str, Any] | None = None
+    url: str,
+    token_file: Path | None,
+    method: str = "GET",
+    body: Mapping[str, Any] | None = None,
+    *,
+    timeout_s: float = ANSWER_S,
 ) -> bytes:
-    """Return the answer to a request. Raises `OSError`."""
-    return await trio.to_thread.run_sync(partial(_asked, url, token_file, method, body))
+    """Return the answer to a request, in real seconds at most. Raises `OSError`."""
+    return await trio.to_thread.run_sync(partial(_asked, url, token_file, method, body, timeout_s))
 
 
-def _asked(url: str, token_file: Path | None, method: str, body: Mapping[str, Any] | None) -> bytes:
+def _asked(
+    url: str,
+    token_file: Path | None,
+    method: str,
+    body: Mapping[str, Any] | None,
+    timeout_s: float,
+) -> bytes:
     data = None if body is None else json.dumps(body).encode()
     headers = {"Content-Type": "application/json"}
     if token_file is not None:
@@ -42,7 +53,7 @@ def _asked(url: str, token_file: Path | None, method: str, body: Mapping[str, An
         headers["Authorization"] = f"Bearer {token}"
     request = urllib.request.Request(url, data, headers, method=method)
     try:
-        with urllib.request.urlopen(request, timeout=ANSWER_S) as answer:
+        with urllib.request.urlopen(request, timeout=timeout_s) as answer:
             told: bytes = answer.read()
             return told
     except urllib.error.HTTPError as error:

@@ -32,6 +32,8 @@ from harness.run.set_points import SetPoint, give_set_points, set_points
 from harness.scenario.bal import Bal, ExternalBal
 
 FACTS: Final = "battery-layer.json"
+ANSWER_S: Final = 120.0
+"""Real seconds for an answer: batteries behind slow links may have to be read first."""
 
 
 class ExternalBalSystem:
@@ -113,8 +115,12 @@ class ExternalBalSystem:
     async def flows(self, to_ms: int | None = None) -> list[dict[str, Any]]:
         """Return what its virtual meters registered. Raises `OSError`, `ValueError`."""
         until = "" if to_ms is None else f"&to_ms={to_ms}"
-        told = await asked(f"{self.url}/flows?from_ms=0{until}", self.token_file)
-        return [dict(flow) for flow in json.loads(told)]
+        url = f"{self.url}/flows?from_ms=0{until}"
+        told = await asked(url, self.token_file, timeout_s=ANSWER_S)
+        try:
+            return [dict(flow) for flow in json.loads(told)]
+        except TypeError as error:
+            raise ValueError(f"{url} tells no flows: {error}") from error
 
     def pids(self) -> dict[str, int]:
         """Return the process ids of the batteries by name."""
@@ -129,7 +135,7 @@ class ExternalBalSystem:
         }
         url = f"{self.url}/batteries/{quote(point.name, safe='')}/schedule"
         try:
-            await asked(url, self.token_file, "POST", body)
+            await asked(url, self.token_file, "POST", body, timeout_s=ANSWER_S)
         except OSError as error:
             return str(error)
         return None

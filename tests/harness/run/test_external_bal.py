@@ -25,7 +25,7 @@ from tests.harness.run.test_watching import until
 from tests.support.recorded_run import RecordedFolder
 
 TOKEN = "of-the-vendor"
-FLOWS = [{"name": "virtual-00001", "charged_ma_ms": 5}]
+FLOWS: Any = [{"name": "virtual-00001", "charged_ma_ms": 5}]
 
 
 class Api:
@@ -165,6 +165,15 @@ async def test_what_flowed_is_asked_for_up_to_a_time(tmp_path: Path, api: Api) -
     vendor = Vendor(tmp_path, api.url + "/")
     assert await vendor.system.flows(77) == FLOWS
     assert api.asked == [("GET", "/flows?from_ms=0&to_ms=77", None)]
+
+
+@pytest.mark.parametrize("said", [7, {"kind": "x"}, [1]])
+async def test_what_is_no_flow_is_said(
+    tmp_path: Path, api: Api, monkeypatch: pytest.MonkeyPatch, said: object
+) -> None:
+    monkeypatch.setattr(f"{__name__}.FLOWS", said)
+    with pytest.raises(ValueError, match=r"flows|sequence"):
+        await Vendor(tmp_path, api.url).system.flows()
 
 
 async def test_a_layer_that_is_not_there_is_named(
