@@ -19,7 +19,7 @@ from harness.bal import happenings
 from harness.bal.chronicle import Chronicle
 from harness.bal.config import BalConfig
 from harness.bal.drivers import DRIVERS, Memory
-from harness.bal.errors import BatteryError
+from harness.bal.errors import BatteryError, ValueRangeError
 from harness.bal.happenings import reading_details
 from harness.bal.interface import endpoint_of
 from harness.bal.journal import Fate, Journal, Kept, Order
@@ -187,6 +187,9 @@ class BatteryLayer:
         except BatteryError as error:
             self.counts["readings refused"] += 1
             log.warning("a reading that cannot be", error=str(error))
+            if isinstance(error, ValueRangeError):
+                # Nothing is known of it now, and what it said before does not hold any more.
+                self.was_lost(name, "nonsense")
 
     def was_learned(self, name: str, what: str) -> None:
         """Keep what was learned of a battery for a restart."""

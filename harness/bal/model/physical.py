@@ -4,10 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from typing import Final
 
 from harness.bal.errors import ValueRangeError
 from harness.bal.model.battery import Battery
-from harness.bal.model.values import NOTHING, Kind, Nameplate, Reading, Status, Values
+from harness.bal.model.values import (
+    MA_MS_PER_MAH,
+    NOTHING,
+    Kind,
+    Nameplate,
+    Reading,
+    Status,
+    Values,
+)
+
+VOLTAGE_MAX_MV: Final = 10**9
+CURRENT_MAX_MA: Final = 10**12
+CHARGE_MAX_MA_MS: Final = 10**12 * MA_MS_PER_MAH
+"""Beyond all batteries, also of ten thousand in one; what these bound, 64 bits hold, a power in
+milliwatts too."""
 
 
 class Physical(Battery):
@@ -127,6 +142,10 @@ def _check_nameplate(name: str, plate: Nameplate) -> None:
         raise ValueRangeError(
             name, f"no battery has this nameplate: {plate}", mend="give magnitudes above nothing"
         )
+    if not _can_be(plate.voltage_mv, max(limits[1:]), plate.capacity_ma_ms):
+        raise ValueRangeError(
+            name, f"this nameplate is beyond all batteries: {plate}", mend="look at its units"
+        )
 
 
 def _check_values(name: str, values: Values) -> None:
@@ -143,3 +162,18 @@ def _check_values(name: str, values: Values) -> None:
             f"a reading with a negative magnitude: {values}",
             mend="only a current can be negative; look at the driver",
         )
+    current_ma = max(abs(values.current_ma), values.max_charge_ma, values.max_discharge_ma)
+    if not _can_be(values.voltage_mv, current_ma, max(values.charge_ma_ms, values.capacity_ma_ms)):
+        raise ValueRangeError(
+            name,
+            f"a reading beyond all batteries: {values}",
+            mend="look at its units, or its scale factors",
+        )
+
+
+def _can_be(voltage_mv: int, current_ma: int, charge_ma_ms: int) -> bool:
+    return (
+        voltage_mv <= VOLTAGE_MAX_MV
+        and current_ma <= CURRENT_MAX_MA
+        and charge_ma_ms <= CHARGE_MAX_MA_MS
+    )

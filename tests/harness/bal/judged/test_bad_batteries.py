@@ -17,7 +17,7 @@ from harness.bal.drivers.driver import Line
 from harness.bal.journal import Fate, Order
 from harness.bal.keeper import Keeper
 from harness.bal.model.values import Nameplate, Reading
-from tests.harness.bal.judged.rig import PATIENCE_S, Node, Pack, impatient_node
+from tests.harness.bal.judged.rig import PATIENCE_S, Node, Pack, impatient_node, node
 
 Cut: TypeAlias = Callable[[bytes], int]
 Answer: TypeAlias = Callable[[bytes], bytes | None]
@@ -318,6 +318,74 @@ async def test_an_interface_that_leads_nowhere_ends_nothing(tmp_path: Path) -> N
         assert precious.read_text() == "as it was"
         await layer.do("/batteries/A/current", current_ma=1_000)
         assert await layer.told("A") == [1]
+
+
+async def test_a_battery_that_begins_to_talk_nonsense_is_lost_until_it_makes_sense(
+    tmp_path: Path,
+) -> None:
+    packs = {"A": Pack(50, 100, 50, 50), "B": Pack(50, 100, 50, 50)}
+    async with impatient_node(tmp_path, PATIENCE_S, packs) as layer:
+        for name in packs:
+            await layer.battery(name)
+        await layer.do("/aggregators", name="AB", sources=["A", "B"])
+        await layer.do("/batteries/AB/discharge", current_ma=20_000)
+        assert await layer.told("A", "B") == [10, 10]
+        layer.packs["A"].charge = -1
+        layer.later()
+        status = await layer.get("/batteries/AB")
+        assert status["sources_online"] == 1
+        assert status["current"]["max_discharge_ma"] == 50_000
+        assert status["expected"]["max_discharge_ma"] == 100_000
+        assert await layer.told("B", count=2) == [20]
+        layer.packs["A"].charge = 50
+        layer.later()
+        assert (await layer.get("/batteries/AB"))["sources_online"] == 2
+        assert await layer.told("A", count=2) == [10]
+
+
+def mapped(scale: str) -> Answer:
+    """Return a SunSpec battery with one scale factor of ten to the tenth."""
+    model = [0xFFFF] * 62
+    said = {"AHRtg": 0, "SoC": 9, "V": 32, "A": 42, "AChaMax": 43, "ADisChaMax": 44, "W": 45}
+    scales = {"AHRtg": 50, "SoC": 54, "V": 57, "A": 59, "AChaMax": 60, "W": 61}
+    for at in said.values():
+        model[at] = 100
+    for name, at in scales.items():
+        model[at] = 10 if name == scale else 0
+    registers = [0x5375, 0x6E53, 802, 62, *model, 0xFFFF, 0]
+
+    def answer(request: bytes) -> bytes:
+        address, count = struct.unpack(">HH", request[8:12])
+        at = address - 40_000
+        if not 0 <= at < at + count <= len(registers):
+            return request[:4] + b"\0\3" + request[6:7] + b"\x83\2"
+        told = struct.pack(f">{count}H", *registers[at : at + count])
+        size = struct.pack(">H", 3 + len(told))
+        return request[:4] + size + request[6:7] + bytes([3, len(told)]) + told
+
+    return answer
+
+
+async def test_scale_factors_beyond_all_batteries_end_nothing(tmp_path: Path) -> None:
+    async with node(tmp_path, A=Pack(50, 100, 50, 50)) as layer, trio.open_nursery() as nursery:
+        for scale in ("AHRtg", "SoC", "V", "A", "AChaMax"):
+            port = await device(nursery, modbus_size, mapped(scale))
+            await layer.do(
+                "/batteries",
+                name=f"scaled {scale}",
+                interface=f"sunspec://127.0.0.1:{port}/1",
+                voltage_mv=100_000,
+                capacity_mah=100_000,
+                max_charge_ma=10**12,
+                max_discharge_ma=10**12,
+            )
+            assert (await layer.get(f"/batteries/scaled%20{scale}"))["sources_online"] == 0, scale
+            status, _ = await layer.ask(
+                "POST", f"/batteries/scaled%20{scale}/current", current_ma=10**12
+            )
+            assert status == 422
+        await layer.battery("A")
+        nursery.cancel_scope.cancel()
 
 
 class Heard:
