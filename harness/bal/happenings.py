@@ -48,7 +48,9 @@ def _make_splitter(batteries: Batteries, details: Details, at_ms: int) -> Sequen
 
 
 def _remove(batteries: Batteries, details: Details, at_ms: int) -> Sequence[SourceOrder]:
-    return batteries.remove(details["name"], at_ms)
+    # What it was made of is free now, and told what is wanted of that.
+    told = [*batteries.remove(details["name"], at_ms), *batteries.due(at_ms)]
+    return list({order.source: order for order in told}.values())
 
 
 def _set_current(batteries: Batteries, details: Details, at_ms: int) -> Sequence[SourceOrder]:

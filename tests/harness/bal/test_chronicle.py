@@ -7,7 +7,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, closing
+from contextlib import asynccontextmanager, closing, suppress
 from pathlib import Path
 
 import pytest
@@ -293,3 +293,56 @@ def test_a_kill_at_any_statement_costs_nothing_that_was_told(tmp_path: Path) -> 
         assert number in (rounds, rounds + 1), path.name
         reached.add(number)
     assert len(reached) > dying.ROUNDS // 2
+
+
+# Starting again
+
+
+@pytest.mark.parametrize("seed", range(6))
+async def test_whatever_is_made_and_removed_a_restart_knows_it(tmp_path: Path, seed: int) -> None:
+    """Batteries come and go, are settled and forgotten about; snapshots come in between."""
+    draw, path = random.Random(seed), tmp_path / "journal.sqlite"
+    at_ms = 0
+    for life in range(5):
+        async with opened(path, Kept(events=25, commands=10)) as chronicle:
+            for number in range(draw.randint(5, 30)):
+                at_ms += draw.choice((0, 1, 700, 9_000, 1_000_000))
+                with suppress(BatteryError):
+                    _rearrange(chronicle, draw, at_ms, f"{life}-{number}")
+                if draw.random() < 0.3:
+                    await chronicle.flush()
+            lived = chronicle.batteries
+        async with opened(path, Kept(events=25, commands=10)) as again:
+            # Time at which nothing happened is not known; nothing follows from it.
+            again.pass_time(lived.now_ms)
+            assert state_of(again.batteries) == state_of(lived), seed
+    events, _ = read_journal(path)
+    assert [event.at_ms for event in events] == sorted(event.at_ms for event in events)
+
+
+def _rearrange(chronicle: Chronicle, draw: random.Random, at_ms: int, name: str) -> None:
+    batteries = chronicle.batteries
+    tops = batteries.tops()
+    details: dict[str, object]
+    match draw.randrange(7):
+        case 0:
+            sources = draw.sample(tops, min(len(tops), draw.randint(1, 2)))
+            details = {"name": f"made-{name}", "sources": sources}
+            chronicle.happen(happenings.MAKE_AGGREGATOR, details, at_ms)
+        case 1:
+            shares = [[f"{part}-{name}", 10**6 // 3] for part in range(2)]
+            details = {"shares": shares, "source": draw.choice(tops), "policy": "reserved"}
+            chronicle.happen(happenings.MAKE_SPLITTER, details, at_ms)
+        case 2:
+            top = draw.choice(tops)
+            if top not in ("a", "b"):
+                chronicle.happen(happenings.REMOVE, {"name": top}, at_ms, name)
+        case 3:
+            kind = draw.choice((happenings.SETTLE, happenings.FORGET))
+            details = {"name": "both"} if kind == happenings.SETTLE else {"before_ms": at_ms // 2}
+            chronicle.happen(kind, details, at_ms, name)
+        case 4:
+            details = {"name": draw.choice(tops), "current_ma": draw.randint(-500, 500)}
+            chronicle.happen(happenings.SET_CURRENT, details, at_ms, name)
+        case _:
+            _do(chronicle, draw, at_ms, name)

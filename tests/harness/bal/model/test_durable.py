@@ -2,10 +2,12 @@ from __future__ import annotations
 
 from copy import deepcopy
 from random import Random
+from unittest import mock
 
 import pytest
 from pydantic import ValidationError
 
+from harness.bal.model import accounting
 from harness.bal.model.batteries import Batteries
 from harness.bal.model.durable import decoded, encoded, restored, state_of
 from harness.bal.model.location import ConnectionGrid, Line
@@ -48,6 +50,19 @@ def test_what_comes_back_is_what_was_there() -> None:
 def test_names_that_look_like_the_file_are_names() -> None:
     batteries = Batteries(ConnectionGrid([Line('"made":[]', "y", 3)]))
     add(batteries, '"made":[],', ah=10, discharge_a=10, point='"made":[]')
+    assert state_of(back(batteries)) == state_of(batteries)
+
+
+def test_an_account_that_was_shortened_comes_back_as_such() -> None:
+    batteries = Batteries()
+    add(batteries, "a", ah=1_000, discharge_a=10, holds_ah=500)
+    batteries.make_splitter([Share.percent("p", 50), Share.percent("q", 50)], "a")
+    with mock.patch.multiple(accounting, STRETCHES_MAX=20, FINE=5, OLD_MAX=10):
+        for number in range(1, 100):
+            batteries.set_discharge("p", number, number * 400_000)
+    batteries.remove("q", 40_000_000)
+    for from_ms in (33_000_001, 39_700_001):
+        assert back(batteries).flows(from_ms, 41_000_000) == batteries.flows(from_ms, 41_000_000)
     assert state_of(back(batteries)) == state_of(batteries)
 
 
