@@ -59,7 +59,8 @@ def test_an_account_that_was_shortened_comes_back_as_such() -> None:
     batteries.make_splitter([Share.percent("p", 50), Share.percent("q", 50)], "a")
     with mock.patch.multiple(accounting, STRETCHES_MAX=20, FINE=5, OLD_MAX=10):
         for number in range(1, 100):
-            batteries.set_discharge("p", number, number * 400_000)
+            for name in ("p", "q"):
+                batteries.set_discharge(name, number, number * 400_000)
     batteries.remove("q", 40_000_000)
     for from_ms in (33_000_001, 39_700_001):
         assert back(batteries).flows(from_ms, 41_000_000) == batteries.flows(from_ms, 41_000_000)
