@@ -59,9 +59,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items[:] = spread(
             items,
             workers,
-            is_slow=lambda item: item.get_closest_marker("slow") is not None,
-            module=lambda item: item.path,
+            is_slow=lambda item: _in_kernel(item) or item.get_closest_marker("slow") is not None,
+            # One virtual machine runs all that need one: no two workers should wait for it.
+            module=lambda item: "kernel" if _in_kernel(item) else item.path,
         )
+
+
+def _in_kernel(item: pytest.Item) -> bool:
+    return item.get_closest_marker("in_kernel") is not None
 
 
 @pytest.hookimpl(trylast=True)
