@@ -25,6 +25,11 @@ from harness.store.schema import Columns, listed
 
 Int64Columns = Mapping[str, NDArray[np.int64]]
 _BILL: Final = tuple(BILLS.types)
+_FIRST_MONTH: Final = (
+    "(SELECT min(month) FROM (SELECT month FROM bills UNION ALL SELECT month FROM withheld "
+    f"WHERE reason IN ({Reason.NO_CLOSING:d}, {Reason.GAPS:d}, {Reason.NO_EARLIER_BILL:d})) "
+    "AS begun)"
+)
 STATISTICS: Final = {
     "generated_mwh": "1000 * export_wh + discharged_mwh",
     "consumed_mwh": "1000 * import_wh + discharged_mwh - charged_mwh",
@@ -96,10 +101,10 @@ class Book:
         )
 
     def tried(self) -> list[Month]:
-        """Return the months with bills, and those after them of which all are withheld."""
+        """Return the months that had their turn, from the first whose beginning is known on."""
         found = self._all(
             "SELECT month FROM bills UNION SELECT month FROM withheld "
-            "WHERE month >= (SELECT min(month) FROM bills)",
+            f"WHERE month >= {_FIRST_MONTH}",
             ("month",),
         )
         return sorted(map(Month.of_number, found["month"].tolist()))
@@ -108,13 +113,14 @@ class Book:
         """Return the meters that miss a bill which may still come and ``month`` follows from.
 
         Readings of before the month ``since`` come no more, and a register that fell does not rise
-        again: nobody waits for such a bill. Nor for months before the first that was billed at all.
+        again: nobody waits for such a bill. Nor for months of whose beginning nobody has readings,
+        and of no month before: they may well be from before there were any.
         """
         missing = listed([f"{reason:d}" for reason in READINGS_MISSING])
         query = (
             f"SELECT DISTINCT meter FROM withheld WHERE month >= {since.number:d} "
             f"AND month < {month.number:d} AND reason IN ({missing}) "
-            "AND month >= (SELECT min(month) FROM bills)"
+            f"AND month >= {_FIRST_MONTH}"
         )
         return self._all(query, ("meter",))["meter"]
 

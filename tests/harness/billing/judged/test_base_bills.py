@@ -141,6 +141,19 @@ def test_months_before_the_first_bill_keep_nobody_waiting(address: str) -> None:
         assert [outcome.withheld for outcome in outcomes] == [1, 0, 0, 0, 0, 0, 0]
 
 
+def test_a_first_month_that_nobody_has_a_bill_of_yet_is_waited_for(address: str) -> None:
+    town = flow(-2000, 0, 0, 0, 0, 0)
+    days = {span([(2026, 2)], town.zone)[0] + day * DAY_S for day in (-1, 0, 1)}
+    mine = town.readings[0]
+    imported = {at_s: wh for at_s, wh in mine.imported.items() if at_s not in days}
+    with closing(Book.open(address)) as book:
+        # Of January the beginning is there, so it is a month to be billed.
+        lacking = replace(town, readings={0: Readings(imported, mine.exported)})
+        assert [outcome.withheld for outcome in lacking.bill(book)] == [1] * 6
+        town.bill(book)
+        assert booked(book, 0) == town.audit(0)
+
+
 def test_a_month_that_was_left_out_is_named(address: str) -> None:
     town = flow(0, -2000, 0, 0, 0, 0)
     with closing(Book.open(address)) as book:
