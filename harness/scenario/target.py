@@ -8,7 +8,7 @@ from typing import Annotated, Final, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, StrictBool
 
 from harness.headend.hooks import Point
-from harness.scenario.base import Part
+from harness.scenario.base import Part, reference_by_default
 from netem.units import Duration
 
 READ_BACK_COLUMNS: Final = ("meter", "captured_at", "stored_at", "status")
@@ -186,12 +186,8 @@ class External(Part):
     """Wall time it gets after the drain to finish storing before it is read back."""
 
 
-def _reference_by_default(value: object) -> object:
-    return {"kind": "reference", **value} if isinstance(value, dict) else value
-
-
 Target = Annotated[
     Reference | External,
     Field(discriminator="kind"),
-    BeforeValidator(_reference_by_default),
+    BeforeValidator(reference_by_default),
 ]
