@@ -39,7 +39,7 @@ def test_a_second_export_is_refused_and_a_next_one_is_made(tmp_path: Path) -> No
         exporting = asyncio.Semaphore(1)
         async with one_at_a_time(exporting, tmp_path):
             with pytest.raises(ProblemError, match="another export") as refused:
-                async with one_at_a_time(exporting, tmp_path):
+                async with asyncio.timeout(5), one_at_a_time(exporting, tmp_path):
                     pass
             assert refused.value.status == 503
             assert refused.value.headers == {"Retry-After": "2"}
