@@ -324,7 +324,7 @@ def test_a_wrong_seed_is_named_by_its_option(folder: Path) -> None:
         pytest.param(
             SMALL + '[[timeline]]\ndo = "outaeg"\n',
             "x.toml:5: timeline.0.do: must be one of 'outage', 'flap', 'partition', 'degrade', "
-            "'kill', 'freeze', 'event'; did you mean \"outage\"?",
+            "'kill', 'freeze', 'lose', 'event'; did you mean \"outage\"?",
             id="kind-of-event",
         ),
         pytest.param(
