@@ -19,7 +19,7 @@ import trio
 from emulator.messages import MessageStream
 from harness.bal.config import BalConfig
 from harness.bal.faces.config import DialectFace
-from harness.bal.happenings import SET_CURRENT
+from harness.bal.happenings import FORGET, SET_CURRENT
 from harness.bal.journal import read_journal
 from harness.check.batteries import account_of_batteries
 from harness.run.preparation import free_ports
@@ -143,6 +143,11 @@ async def test_questions_that_cannot_be_answered_say_why(tmp_path: Path) -> None
         assert (await layer.ask("status", name="x"))["kind"] == "UnknownBatteryError"
         assert (await layer.ask("nonsense"))["kind"] == "unknown"
         assert (await layer.ask("command", kind="read", details={}))["kind"] == "invalid"
+        assert (await layer.ask("command", kind=FORGET, details={}))["kind"] == "unknown"
+        wrong = await layer.ask("command", kind=FORGET, details={"before_ms": "x"})
+        assert wrong["kind"] == "invalid"
+        forgotten = await layer.ask("command", kind=FORGET, details={"before_ms": 10**15})
+        assert forgotten == {"answer": {}}
         over = await layer.set_current("c", "battery-0000001", 10**9)
         assert over["kind"] == "CurrentOutOfRangeError"
         assert "battery-0000001" in over["error"]
