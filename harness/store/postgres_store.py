@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -95,6 +95,7 @@ class PostgresStore:
         self._lock = threading.Lock()
         self._session: psycopg.Connection | None = None
         self._closed = False
+        self._loaded = False
         with self._lock:
             self._open()
 
@@ -128,6 +129,7 @@ class PostgresStore:
         columns = to_columns(checked_rows(rows, self._registers), stored_at_us, self._registers)
         with self._holding() as session, session.transaction():
             stored = load(session, self._readings, columns)
+        self._loaded = self._loaded or stored[0] > 0
         return PutResult(*stored)
 
     def counters(self) -> dict[bytes, int]:
@@ -252,6 +254,11 @@ class PostgresStore:
         """See `Store.close`."""
         with self._lock:
             self._closed = True
+            if self._loaded and self._session is not None:
+                # The planner takes a table that was filled a moment ago for an empty one. Where
+                # this fails, the server finds out by itself, a minute or so later.
+                with suppress(psycopg.Error):
+                    self._session.execute(f"ANALYZE {self._readings.name}".encode())
             self._drop()
 
     def _fetch(self, query: str) -> list[tuple[Any, ...]]:

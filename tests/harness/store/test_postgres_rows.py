@@ -123,3 +123,31 @@ def test_a_batch_of_nothing_is_nothing(place: Place) -> None:
     with opened(place) as store:
         assert store.load(push([], 900), 10) == PutResult(0, 0, 0)
     assert statements(place) == []
+
+
+def rows_known(place: Place) -> int:
+    """Return how many readings the planner reckons with; -1: it knows nothing of the table."""
+    with psycopg.connect(place.address) as connection:
+        query = b"SELECT reltuples::bigint FROM pg_class WHERE oid = 'readings'::regclass"
+        return int(connection.execute(query).fetchall()[0][0])
+
+
+def test_the_planner_knows_of_what_was_loaded_once_the_store_is_closed(place: Place) -> None:
+    with opened(place) as store:
+        store.put(push([1], 900), {}, 5)
+    assert rows_known(place) == -1
+    with opened(place) as store:
+        store.load(push([1], 900), 10)
+    assert rows_known(place) == -1, "nothing was new"
+    with opened(place) as store:
+        store.load(push(range(2, 5_000), 900), 10)
+    assert rows_known(place) == 4_999
+
+
+def test_a_store_whose_connection_is_gone_is_closed_all_the_same(place: Place) -> None:
+    with opened(place) as store:
+        store.load(push([1], 900), 10)
+        place.tamper(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
