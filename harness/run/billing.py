@@ -15,7 +15,8 @@ from emulator.clock import ScenarioClock
 from harness.billing.config import BillingConfig
 from harness.run.api import TOKEN_OCTETS, write_private
 from harness.run.billed_months import AFTER_S, billed_months, ended_days
-from harness.run.billing_questions import asked, batched, keep_records, virtual_meters
+from harness.run.billing_questions import batched, keep_records, virtual_meters
+from harness.run.http import asked
 from harness.run.preparation import Prepared, free_ports
 from harness.run.processes import python
 from harness.run.revived import RevivedProcess

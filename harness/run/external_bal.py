@@ -25,7 +25,7 @@ from emulator.atomic import write_json
 from emulator.clock import ScenarioClock
 from harness.run.battery_files import FLOWS, FOLDER, export_batteries, write_topology
 from harness.run.battery_processes import BatteryProcesses
-from harness.run.billing_questions import asked
+from harness.run.http import asked
 from harness.run.listening import url_listens
 from harness.run.preparation import Prepared
 from harness.run.set_points import SetPoint, give_set_points, set_points

@@ -12,7 +12,8 @@ import trio
 
 from harness.run.billed_months import billed_months
 from harness.run.billing import BILLS, FINISHED, FOLDER
-from harness.run.billing_questions import asked, batched, keep_records, virtual_meters
+from harness.run.billing_questions import batched, keep_records, virtual_meters
+from harness.run.http import asked
 from harness.run.listening import url_listens
 from harness.run.preparation import Prepared
 from harness.run.virtual_meters import Record
