@@ -34,6 +34,12 @@ class _Asked(BaseModel):
     id: CommandName = None
 
 
+class ForgetFlows(_Asked):
+    """What virtual meters registered before a moment has been exported: let go of it."""
+
+    before_ms: Moment
+
+
 class SetCurrent(_Asked):
     """Let a battery do a current until further notice."""
 

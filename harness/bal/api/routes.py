@@ -15,6 +15,7 @@ from harness.bal.api.models import (
     Batteries,
     Counts,
     Flow,
+    ForgetFlows,
     Listed,
     Located,
     MakeAggregator,
@@ -26,6 +27,7 @@ from harness.bal.api.models import (
     Status,
 )
 from harness.bal.happenings import (
+    FORGET,
     MAKE_AGGREGATOR,
     MAKE_BATTERY,
     MAKE_SPLITTER,
@@ -102,6 +104,12 @@ async def status(layer: Asked, name: Name) -> Status:
 async def flows(layer: Asked, from_ms: At = 0, to_ms: At | None = None) -> list[Flow]:
     """What all virtual meters registered in [from_ms, to_ms), for billing."""
     return await _flows(layer, from_ms, to_ms)
+
+
+@router.post("/flows/forget")
+async def forget_flows(layer: Asked, asked: ForgetFlows) -> Accepted:
+    """Let go of what virtual meters registered before a moment, once it has been exported."""
+    return await _command(layer, FORGET, {"before_ms": asked.before_ms}, asked.id)
 
 
 async def _flows(

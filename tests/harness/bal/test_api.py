@@ -103,6 +103,12 @@ async def test_batteries_are_made_read_and_commanded(tmp_path: Path) -> None:
         _, flows = await api("GET", "/flows")
         assert {flow["name"] for flow in flows} >= {"home/high", "home/low"}
         assert await api("GET", f"/flows?to_ms={2**53}") == await api("GET", "/flows")
+        before_ms = flows[0]["to_ms"]
+        forgotten = await api("POST", "/flows/forget", before_ms=before_ms, id="exported")
+        assert forgotten == (200, {"id": "exported"})
+        _, kept = await api("GET", "/flows")
+        assert {flow["name"] for flow in kept} == {flow["name"] for flow in flows}
+        assert min(flow["from_ms"] for flow in kept) >= before_ms
         _, page = await api("GET", "/docs")
         assert "/batteries/{name}/schedule" in page
         _, counts = await api("GET", "/status")
@@ -115,6 +121,7 @@ REFUSED: list[tuple[str, str, dict[str, Any], int, str]] = [
     ("POST", f"/batteries/{FIRST}/current", {"current_ma": 10**9}, 422, "out of range"),
     ("POST", f"/batteries/{FIRST}/charge", {"current_ma": -1}, 422, "current_ma"),
     ("POST", f"/batteries/{FIRST}/current", {"current_mA": 1}, 422, "current_mA"),
+    ("POST", "/flows/forget", {"before_ms": -1}, 422, "before_ms"),
     ("POST", "/aggregators", {"name": "x", "sources": ["x"]}, 422, "x"),
     ("POST", "/aggregators", {"name": FIRST, "sources": [SECOND]}, 409, FIRST),
     (
