@@ -34,7 +34,7 @@ from harness.run.outcomes import link_of, record_commands
 from harness.run.preparation import Prepared
 from harness.run.probing import probed
 from harness.run.processes import RunProcess
-from harness.run.progress import Progress
+from harness.run.progress import Filled, Filling, Progress
 from harness.run.reference import ReferenceTarget
 from harness.run.replaying import Replaying
 from harness.run.target import Target
@@ -358,8 +358,12 @@ class Conductor:
                 sockets,
                 self._journal.head_end_lives,
                 self._api(target) if target.api.enabled else None,
+                self._show_filled,
             )
         return ExternalTarget(self._prepared, target)
+
+    def _show_filled(self, filled: Filled) -> None:
+        self._progress.show(Filling(self._journal.now(), filled))
 
     def _api(self, target: Reference) -> ApiProcess:
         return ApiProcess(

@@ -24,6 +24,7 @@ from harness.run.monitor import Monitor
 from harness.run.preloading import preload
 from harness.run.preparation import Prepared
 from harness.run.processes import ProcessFailedError, RunProcess, python
+from harness.run.progress import Filled
 from harness.run.questions import NoAnswerError, ask
 from harness.scenario import DuckDbStore, Reference
 from harness.store.postgres_session import connected
@@ -103,6 +104,7 @@ class ReferenceTarget:
         sockets: folder for control sockets (a short path).
         note: called with (what, shard, status or pid) as lives begin and end.
         api: the HTTP API in front of the shards, if there is one.
+        filled: told how far the stores are filled with history, if there is any.
     """
 
     def __init__(
@@ -113,9 +115,11 @@ class ReferenceTarget:
         sockets: Path,
         note: Callable[[str, HeadEndShard, int], None],
         api: ApiProcess | None = None,
+        filled: Callable[[Filled], None] = lambda filled: None,
     ) -> None:
         self._prepared = prepared
         self._note = note
+        self._filled = filled
         self._api = api
         self._nursery: trio.Nursery | None = None
         self._stopping = False
@@ -152,9 +156,9 @@ class ReferenceTarget:
     async def start(self, nursery: trio.Nursery) -> None:
         """Fill the stores, start every shard, then the API, and wait until all listen.
 
-        Raises `ProcessFailedError`.
+        Raises `ProcessFailedError`, or `NoRoomError` before anything is written.
         """
-        await preload(self._prepared, self.stores)
+        await preload(self._prepared, self.stores, self._filled)
         self._nursery = nursery
         for shard in self.shards:
             await self._live(shard)

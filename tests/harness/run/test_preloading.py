@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -25,7 +26,8 @@ from harness.run.preloading import NoRoomError, preload
 from harness.run.preparation import Prepared, prepare
 from harness.run.processes import ProcessFailedError
 from harness.run.progress import Filled
-from harness.scenario import Scenario
+from harness.run.reference import ReferenceTarget
+from harness.scenario import Reference, Scenario
 from harness.store.opening import open_reader
 from harness.store.room import octets_of
 from harness.store.rows import Via
@@ -132,6 +134,25 @@ def free(monkeypatch: pytest.MonkeyPatch, octets: int) -> None:
     """Let every disk have so much room."""
     usage = shutil.disk_usage("/")._replace(free=octets)
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: usage)
+
+
+async def test_the_head_end_of_a_run_tells_how_far_its_stores_are_filled(tmp_path: Path) -> None:
+    run = prepared(tmp_path)
+    assert isinstance(run.scenario.target, Reference)
+    shown: list[Filled] = []
+    with tempfile.TemporaryDirectory() as sockets, trio.fail_after(60):
+        target = ReferenceTarget(
+            run,
+            run.scenario.target,
+            0.0,
+            Path(sockets),
+            lambda what, shard, number: None,
+            filled=shown.append,
+        )
+        async with trio.open_nursery() as nursery:
+            await target.start(nursery)
+            await target.stop()
+    assert [filled.readings for filled in (shown[0], shown[-1])] == [0, PRELOADED * run.grid.meters]
 
 
 def written(folder: Path) -> set[str]:
