@@ -26,7 +26,7 @@ class FleetSide(BaseModel):
     """Path of the network namespace, for `netem.namespaces.enter`."""
 
     def write(self, run: Path) -> None:
-        """Tell the shards of the run in ``run``."""
+        """Tell the shards and the processes of batteries of the run in ``run``."""
         (run / LAB_FILE).write_text(self.model_dump_json() + "\n")
 
     @classmethod

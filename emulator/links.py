@@ -11,7 +11,7 @@ import trio
 from emulator import congestion
 from emulator.capturing import Captures
 from emulator.fleet_config import Endpoint
-from emulator.identity import addresses_of, is_loopback
+from emulator.identity import Addresses, addresses_of, is_loopback
 from emulator.linked import LinkedFleet, LinkedGrid
 from netem.links import Links
 from netem.shaper import ShapedStream
@@ -33,10 +33,16 @@ class FleetLinks:
         config: the fleet.
         grid: its grid.
         captures: where what crosses the links of chosen concentrators is kept.
+        addresses: who is where; as concentrators are when left out.
     """
 
     def __init__(
-        self, links: Links, config: LinkedFleet, grid: LinkedGrid, captures: Captures | None = None
+        self,
+        links: Links,
+        config: LinkedFleet,
+        grid: LinkedGrid,
+        captures: Captures | None = None,
+        addresses: Addresses | None = None,
     ) -> None:
         self._links = links
         self._captures = captures
@@ -44,7 +50,7 @@ class FleetLinks:
         self._profiles = [link.profile for link in grid.parameters.links]
         self._category: list[int] = grid.link_category.tolist()
         self._in_lab = config.in_lab
-        self._addresses = addresses_of(grid.link_category, in_lab=config.in_lab)
+        self._addresses = addresses or addresses_of(grid.link_category, in_lab=config.in_lab)
         self._wanted = config.congestion
         self.congestion: Counter[str] = Counter()
 

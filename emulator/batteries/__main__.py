@@ -3,8 +3,8 @@
 It obeys whoever started it over an inherited socket: ``start`` with the scenario clock, ``status``,
 ``terminal`` to open a battery's line on a pseudo-terminal, ``stop``. It answers ``ready`` with the
 port it listens on, ``status``, ``terminal``, and ``stopped`` once its record is complete. When the
-other end closes, it ends, its record complete too. Battery n is reached at the address that
-concentrator n of a fleet would have (`emulator.identity.concentrator_address`).
+other end closes, it ends, its record complete too. In a lab it lives on the fleet's side. Where
+battery n is reached, `emulator.batteries.config.BatteryFleetConfig.addresses` says.
 """
 
 from __future__ import annotations
@@ -20,27 +20,26 @@ from emulator.batteries.fleet import BatteryFleet, open_batteries
 from emulator.batteries.jbd import LINE_SILENCE_S, JbdSession
 from emulator.batteries.terminal import serve_terminal
 from emulator.clock import ScenarioClock
+from emulator.lab import move_to_fleet_side
 from emulator.parent import STOP, Parent, begin_obeying, keep_what_exists
-from emulator.serving import listen_on_loopback
+from emulator.serving import listen_in_lab, listen_on_loopback
 from protocols.framing import Message
 
 
 class BatteryService:
     """Obeys one parent; owns one process's batteries."""
 
-    def __init__(self, run: Path, process: int, parent: Parent) -> None:
+    def __init__(self, run: Path, config: BatteryFleetConfig, process: int, parent: Parent) -> None:
         self._run = run
+        self._config = config
         self._process = process
         self._parent = parent
-        text = (run / BATTERIES_FILE).read_text()
-        self._config = BatteryFleetConfig.model_validate_json(text)
 
     async def run(self) -> None:
         """Serve until the parent says stop or goes away."""
         clock = ScenarioClock()
-        port = self._config.listen_ports[self._process]
         async with (
-            listen_on_loopback(port, self._config.congestion) as listener,
+            self._listen() as listener,
             open_batteries(self._run, self._config, self._process, clock) as fleet,
         ):
             keep_what_exists()
@@ -56,6 +55,10 @@ class BatteryService:
                 nursery.cancel_scope.cancel()
         await self._parent.tell({"state": "stopped", **_status(fleet)})
         await self._parent.aclose()
+
+    def _listen(self) -> trio.SocketListener:
+        listen = listen_in_lab if self._config.in_lab else listen_on_loopback
+        return listen(self._config.listen_ports[self._process], self._config.congestion)
 
     async def _answer(self, order: Message, fleet: BatteryFleet, nursery: trio.Nursery) -> Message:
         match order["do"]:
@@ -93,15 +96,20 @@ async def _open_terminal(number: int, fleet: BatteryFleet, nursery: trio.Nursery
     return {"state": "terminal", "path": opened.path}
 
 
-async def _main(run: Path, process: int, descriptor: int) -> None:
-    await BatteryService(run, process, Parent(descriptor)).run()
+async def _main(run: Path, config: BatteryFleetConfig, process: int, descriptor: int) -> None:
+    await BatteryService(run, config, process, Parent(descriptor)).run()
 
 
 def main() -> None:
     """Run the process named on the command line."""
     run, process, descriptor = sys.argv[1:]
     begin_obeying()
-    trio.run(_main, Path(run), int(process), int(descriptor))
+    folder = Path(run)
+    config = BatteryFleetConfig.model_validate_json((folder / BATTERIES_FILE).read_bytes())
+    if config.in_lab:
+        # Before there is a socket, or a thread that opens one.
+        move_to_fleet_side(folder)
+    trio.run(_main, folder, config, int(process), int(descriptor))
 
 
 if __name__ == "__main__":

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from emulator.batteries.grid import BatteryGrid
 from emulator.batteries.parameters import BatteryParameters
-from emulator.fleet_config import OutageSpan, part_of
+from emulator.fleet_config import LAB_TIERS, LinkTier, OutageSpan, part_of
+from emulator.identity import Addresses, addresses_of
 from netem.conditions import ConditionSpan
+from netem.draws import stream_key
 from netem.profiles import LinkOptions, LinkProfile
 
 BATTERIES_FILE: Final = "batteries.json"
@@ -28,8 +31,10 @@ class BatteryFleetConfig(BaseModel):
     first_s: int
     """POSIX seconds of step 0, when the batteries begin."""
     grid: BatteryParameters
-    link: Literal["model", "none"] = "model"
-    """What brings the links about; in a lab, batteries have no links of their own."""
+    link: LinkTier = "model"
+    """What brings the links about."""
+    first_class: Annotated[int, Field(ge=0)] = 0
+    """In a lab, the link class of the first of ``grid.links``, after those of concentrators."""
     links: LinkOptions = LinkOptions()
     congestion: str | None = None
     """TCP congestion control of every connection; the kernel's own choice when ``None``."""
@@ -43,8 +48,23 @@ class BatteryFleetConfig(BaseModel):
 
     @property
     def in_lab(self) -> bool:
-        """Whether links are real ones: never, for batteries."""
-        return False
+        """Whether links are real ones, between two network namespaces."""
+        return self.link in LAB_TIERS
+
+    @property
+    def apart(self) -> BatteryFleetConfig:
+        """The same with a seed for links and what befalls them.
+
+        What befalls battery 7 has nothing to do with what befalls concentrator 7.
+        """
+        return self.model_copy(update={"seed": stream_key(self.seed, "battery links")})
+
+    def addresses(self, grid: BatteryGrid) -> Addresses:
+        """Return where each battery is reached: on loopback, or in the lab.
+
+        Others in the lab have classes of their own, so that they move none of these.
+        """
+        return addresses_of(grid.link_category + self.first_class, in_lab=self.in_lab)
 
     def numbers_of(self, process: int) -> range:
         """Return which batteries live in a process; those that share a medium live in one."""

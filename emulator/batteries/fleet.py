@@ -29,7 +29,6 @@ from emulator.schedule import Outage
 from emulator.serving import Servers
 from emulator.tally import Tally
 from netem.conditions import Conditions
-from netem.draws import stream_key
 from netem.links import Links, open_links
 from protocols.sunspec import Image
 
@@ -128,7 +127,7 @@ class BatteryFleet:
         self._clock = clock
         self._outages = tuple(Outage(span, grid, config.seed) for span in config.outages)
         self.tally = Tally()
-        self.links = FleetLinks(links, config, grid)
+        self.links = FleetLinks(links, config, grid, addresses=config.addresses(grid))
         self.batteries = Batteries(grid, numbers, config.first_s, clock, self._outages, record)
         self.servers = Servers(self.batteries, self.links, self.tally)
         self._conditions = ConditionsPlayer(config, grid, conditions, links, numbers, clock)
@@ -161,8 +160,7 @@ async def open_batteries(
         OSError: the record cannot be written.
     """
     grid = generate_batteries(config.grid, config.seed)
-    # What befalls battery 7 has nothing to do with what befalls concentrator 7.
-    apart = config.model_copy(update={"seed": stream_key(config.seed, "battery links")})
+    apart = config.apart
     conditions = fleet_conditions(apart, grid)
     links_of_process = open_links(
         config.profiles,

@@ -10,12 +10,12 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, TypeAlias
 
-from emulator.conditions import fleet_conditions
 from harness.check.lab import loss_counted
 from harness.check.recorded import RecordedRun
+from harness.run.stations import lab_changes, lab_parts
 from netem.model.delay import delay_law
 from netem.probe import Bucket, Train, read_record
 from netem.profiles import GilbertElliottLoss, LinkDirection, LinkProfile
@@ -52,13 +52,15 @@ def probed(run: RecordedRun) -> tuple[LinkMeasurement, ...]:
     path = RunFiles(run.folder.path).probes
     if not path.is_file():
         return ()
+    classes = link_classes(run)
     with path.open() as lines:
         seen = _gathered(read_record(lines), changed_spans(run))
     counted = loss_counted(run.lab)
     return tuple(
-        measurement
+        replace(measurement, link=name)
         for key, it in sorted(seen.items(), key=lambda item: (item[0][0], item[0][1] != "up"))
-        for measurement in judged(_profile(run, key[0]), it, counted.get(key))
+        for name, profile in [classes[key[0]]]
+        for measurement in judged(profile, it, counted.get(key))
     )
 
 
@@ -67,11 +69,12 @@ def changed_spans(run: RecordedRun) -> dict[int, Spans]:
     clock, first_s = run.facts.scenario_clock, run.fleet.first_s
     spans: dict[int, list[tuple[float, float]]] = {}
     began: dict[int, float] = {}
-    for change in fleet_conditions(run.fleet, run.grid).changes(cut_is_loss=True):
+    classes = link_classes(run)
+    for change in lab_changes(lab_parts(run)):
         if change.numbers is not None:
             continue
         at_s = clock.monotonic_at(first_s + change.at_s)
-        if change.profile == _profile(run, change.category):
+        if change.profile == classes[change.category][1]:
             began_s = began.pop(change.category, at_s)
             spans.setdefault(change.category, []).append((began_s, at_s))
         else:
@@ -84,9 +87,11 @@ def changed_spans(run: RecordedRun) -> dict[int, Spans]:
     }
 
 
-def _profile(run: RecordedRun, category: int) -> LinkProfile:
-    name = run.fleet.grid.links[category].profile
-    return run.fleet.profiles[name].each_way(run.fleet.links)
+def link_classes(run: RecordedRun) -> list[tuple[str, LinkProfile]]:
+    """Return what each link class of the lab is called, and its profile."""
+    return [
+        named for part in lab_parts(run) for named in zip(part.names, part.profiles, strict=True)
+    ]
 
 
 def _gathered(

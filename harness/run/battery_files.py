@@ -12,7 +12,7 @@ import numpy as np
 
 from emulator.batteries.config import BatteryFleetConfig
 from emulator.batteries.grid import BatteryGrid, battery_name
-from emulator.identity import concentrator_address
+from emulator.fleet_config import LAB_TIERS
 from harness.bal.config import BalConfig, Endpoint, Refresh
 from harness.bal.faces.config import DialectFace, SunSpecFace
 from harness.bal.tls import TlsFiles
@@ -40,10 +40,7 @@ PERCENT_PPM: Final = 10_000
 
 
 def battery_fleet(scenario: Scenario, first_s: int, ports: Sequence[int]) -> BatteryFleetConfig:
-    """Return the batteries of a scenario, one process for each of ``ports``.
-
-    In a lab batteries have no links of their own: theirs are modelled.
-    """
+    """Return the batteries of a scenario, one process for each of ``ports``."""
     assert scenario.batteries is not None, "there are batteries"
     known = load_profiles(scenario.link_profiles)
     used = {link.profile for link in scenario.batteries.links} | {PERFECT}
@@ -51,7 +48,8 @@ def battery_fleet(scenario: Scenario, first_s: int, ports: Sequence[int]) -> Bat
         seed=scenario.seed,
         first_s=first_s,
         grid=scenario.batteries,
-        link="none" if scenario.link == "none" else "model",
+        link=scenario.link,
+        first_class=len(scenario.grid.links) if scenario.link in LAB_TIERS else 0,
         links=scenario.links.options,
         congestion=scenario.links.congestion,
         profiles={name: known[name] for name in sorted(used)},
@@ -130,6 +128,7 @@ def bal_config(
 ) -> BalConfig:
     """Write the topology into the run folder and return what the layer is told."""
     folder = prepared.folder.path / FOLDER
+    addresses = fleet.addresses(grid)
     return BalConfig(
         control_socket=socket,
         journal=folder / JOURNAL,
@@ -137,7 +136,7 @@ def bal_config(
         topology=write_topology(folder, bal, grid),
         endpoints={
             battery_name(number): Endpoint(
-                driver=grid.interface(number), host=concentrator_address(number), port=port
+                driver=grid.interface(number), host=addresses.address(number), port=port
             )
             for process, port in enumerate(fleet.listen_ports)
             for number in fleet.numbers_of(process)
@@ -165,6 +164,7 @@ def export_batteries(folder: Path, grid: BatteryGrid, fleet: BatteryFleetConfig)
         for number in fleet.numbers_of(process)
     }
     links = [link.profile for link in grid.parameters.links]
+    addresses = fleet.addresses(grid)
     with (folder / BATTERIES).open("w", newline="") as file:
         lines = csv.writer(file)
         lines.writerow(BATTERY_COLUMNS)
@@ -174,10 +174,10 @@ def export_batteries(folder: Path, grid: BatteryGrid, fleet: BatteryFleetConfig)
                 (
                     battery_name(number),
                     grid.interface(number),
-                    concentrator_address(number),
+                    addresses.address(number),
                     port,
                     MODBUS_UNIT if grid.interface(number) == "sunspec" else "",
-                    links[grid.link_category[number]] if fleet.link == "model" else "",
+                    links[grid.link_category[number]] if fleet.link != "none" else "",
                     ratings.nominal_mv,
                     ratings.capacity_mah,
                     ratings.charge_ma_max,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any, Final
 
@@ -52,7 +52,8 @@ class BatteryProcesses:
         self._doubt = doubt
         self._running: list[tuple[RunProcess, MessageStream]] = []
         count = -(-scenario.batteries.count // BATTERIES_A_PROCESS)
-        self.fleet = battery_fleet(scenario, prepared.fleet.first_s, free_ports(count))
+        ports = _ports_beside(count, prepared.fleet.listen_ports)
+        self.fleet = battery_fleet(scenario, prepared.fleet.first_s, ports)
         self.grid = generate_batteries(scenario.batteries, scenario.seed)
 
     async def start(self, nursery: trio.Nursery) -> None:
@@ -115,6 +116,13 @@ class BatteryProcesses:
             self._doubt(f"{process.name} was gone before it was told to stop")
         await messages.aclose()
         await process.stop(ask=lambda: None)
+
+
+def _ports_beside(count: int, taken: Collection[int]) -> list[int]:
+    """Return free ports, none of them ``taken``: nobody listens there yet, or not on this side."""
+    while set(ports := free_ports(count)).intersection(taken):
+        pass
+    return ports
 
 
 def keep_counts(folder: Path, name: str, counts: dict[str, Any]) -> None:

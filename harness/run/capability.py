@@ -23,6 +23,7 @@ from harness import probes
 from harness.errors import ArgumentsError, Problem, ScenarioError, links_unfit
 from harness.run.congestion import check_congestion
 from harness.scenario import External, PostgreSqlStore, Reference, Scenario
+from harness.scenario.bal import ExternalBal
 from netem.namespaces import NotCapableError, become_capable, is_capable
 
 OWN_NAMESPACE: Final = "METERSTORM_OWN_NAMESPACE"
@@ -127,6 +128,8 @@ def refuse_out_of_reach(
 def _out_of_reach(scenario: Scenario, *, serves: bool) -> Iterator[tuple[str, str]]:
     """Yield the keys of what a run in namespaces of its own cannot reach, and why."""
     own, target = _own(scenario), scenario.target
+    if scenario.bal is not None and isinstance(scenario.bal.target, ExternalBal):
+        yield "bal.target.kind", f"{own}, and your battery layer is not in it: {ENTER_FIRST}"
     if serves:
         yield "link", f"{own}, and nobody outside could reach the fleet: {ENTER_FIRST}"
     elif isinstance(target, External):

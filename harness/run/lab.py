@@ -12,13 +12,13 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Final, TypeAlias
 
+import numpy as np
 import trio
 
-from emulator.conditions import fleet_conditions
 from emulator.lab import FleetSide, leave_no_trace
 from harness.errors import links_unfit
 from harness.run.preparation import Prepared
-from harness.run.probing import with_probe_links
+from harness.run.stations import lab_changes, lab_parts
 from netem.lab import Lab, LabCounters, LabError, LabPlan
 from reports.recording import (
     FaultCount,
@@ -60,15 +60,13 @@ OPENERS: Final[dict[str, Opener]] = {"packet": _packet, "netem": _netem}
 
 def plan_of(prepared: Prepared) -> LabPlan:
     """Return what the lab of a run is to be."""
-    fleet, grid = prepared.fleet, prepared.grid
-    changes = fleet_conditions(fleet, grid).changes(cut_is_loss=True)
-    profiles = [fleet.profiles[link.profile] for link in grid.parameters.links]
+    fleet, parts = prepared.fleet, lab_parts(prepared)
     return LabPlan(
-        profiles=tuple(profile.each_way(fleet.links) for profile in profiles),
-        category=with_probe_links(grid),
+        profiles=tuple(profile for part in parts for profile in part.profiles),
+        category=np.concatenate([part.stations for part in parts]),
         options=fleet.links,
         seed=fleet.seed,
-        individually=any(change.numbers is not None for change in changes),
+        individually=any(change.numbers is not None for change in lab_changes(parts)),
     )
 
 
@@ -123,7 +121,7 @@ class LabWatch:
         self._written_s = -math.inf
         self.record = LabRecord(
             tier=prepared.fleet.link,  # type: ignore[arg-type]
-            profiles=tuple(link.profile for link in prepared.grid.parameters.links),
+            profiles=tuple(name for part in lab_parts(prepared) for name in part.names),
             notes=tuple(lab.notes),
         )
 

@@ -7,8 +7,8 @@ after the last step ends there, too.
 from __future__ import annotations
 
 from emulator.clock import ScenarioClock
-from emulator.conditions import fleet_conditions
 from harness.run.preparation import Prepared
+from harness.run.stations import lab_changes, lab_parts
 from netem.lab import Lab
 
 
@@ -17,8 +17,7 @@ async def change_lab(lab: Lab, prepared: Prepared, clock: ScenarioClock) -> None
 
     Cancellation: what holds goes on holding. Raises what `Lab.change` raises.
     """
-    conditions = fleet_conditions(prepared.fleet, prepared.grid)
-    for change in conditions.changes(cut_is_loss=True):
+    for change in lab_changes(lab_parts(prepared)):
         await clock.sleep_until(prepared.fleet.first_s + change.at_s)
         numbers = None if change.numbers is None else change.numbers.tolist()
         await lab.change(change.category, change.profile, numbers)

@@ -12,6 +12,7 @@ from pydantic_core import InitErrorDetails
 from emulator.capture import capture_profile
 from emulator.fleet_config import LAB_TIERS
 from emulator.grid import PROTOCOLS, generate_grid
+from emulator.grid_parameters import LinkShare
 from emulator.identity import (
     concentrator_name,
     concentrator_system_title,
@@ -97,33 +98,47 @@ def _unknown_links(scenario: Scenario) -> Iterator[InitErrorDetails]:
     except ProfileError as error:
         yield complaint(("link_profiles",), None, str(error))
         return
-    for index, link in enumerate(scenario.grid.links):
-        if link.profile not in profiles:
-            meant = nearest(link.profile, profiles)
-            path = ("grid", "links", index, "profile")
-            yield complaint(path, link.profile, "there is no such link profile", meant)
-            continue
-        try:
-            profiles[link.profile].each_way(scenario.links).check_tier(scenario.link)
-        except TierUnfitError as error:
-            yield complaint(("grid", "links", index, "profile"), link.profile, str(error))
+    for part, links in _links(scenario).items():
+        for index, link in enumerate(links):
+            path = (part, "links", index, "profile")
+            if link.profile not in profiles:
+                meant = nearest(link.profile, profiles)
+                yield complaint(path, link.profile, "there is no such link profile", meant)
+                continue
+            try:
+                profiles[link.profile].each_way(scenario.links).check_tier(scenario.link)
+            except TierUnfitError as error:
+                yield complaint(path, link.profile, str(error))
+
+
+def _links(scenario: Scenario) -> dict[str, tuple[LinkShare, ...]]:
+    """Return the links of concentrators and of batteries, by the part of the scenario."""
+    batteries = scenario.batteries
+    own = {} if batteries is None else {"batteries": batteries.links}
+    return {"grid": scenario.grid.links, **own}
 
 
 def _beyond_a_lab(scenario: Scenario) -> Iterator[InitErrorDetails]:
-    """Yield links with more concentrators than a lab has addresses for."""
+    """Yield links with more concentrators or batteries than a lab has addresses for."""
     if scenario.link not in LAB_TIERS:
         return
-    if len(scenario.grid.links) > MOST_CLASSES:
-        message = f"a lab has room for {MOST_CLASSES} of them"
-        yield complaint(("grid", "links"), None, message)
-    for index, link in enumerate(scenario.grid.links):
-        concentrators = scenario.grid.transformer_stations * link.share // WHOLE_PPM
-        if concentrators > MOST_OF_A_CLASS:
-            message = (
-                f"a lab has room for {MOST_OF_A_CLASS:,} concentrators on one of them, and these "
-                f"are {concentrators:,}: give more than one the same profile"
-            )
-            yield complaint(("grid", "links", index, "share"), link.share, message)
+    batteries = scenario.batteries
+    there = {"grid": ("concentrators", scenario.grid.transformer_stations)}
+    there |= {} if batteries is None else {"batteries": ("batteries", batteries.count)}
+    classes = 0
+    for part, links in _links(scenario).items():
+        classes += len(links)
+        if classes > MOST_CLASSES:
+            yield complaint((part, "links"), None, f"a lab has room for {MOST_CLASSES} of them")
+        whose, total = there[part]
+        for index, link in enumerate(links):
+            count = total * link.share // WHOLE_PPM
+            if count > MOST_OF_A_CLASS:
+                message = (
+                    f"a lab has room for {MOST_OF_A_CLASS:,} {whose} on one of them, and these "
+                    f"are {count:,}: give more than one the same profile"
+                )
+                yield complaint((part, "links", index, "share"), link.share, message)
 
 
 def _unfit_target(scenario: Scenario) -> Iterator[InitErrorDetails]:
@@ -189,14 +204,6 @@ def _impossible_batteries(scenario: Scenario) -> Iterator[InitErrorDetails]:
         yield complaint(("bal", "virtual"), bal.virtual, message)
     if bal is not None and isinstance(bal.target, ExternalBal):
         yield from _not_ours_to_kill(scenario, "bal", "an external battery layer")
-    if scenario.link == "none":
-        return
-    profiles = load_profiles(scenario.link_profiles)
-    for index, link in enumerate(batteries.links):
-        if link.profile not in profiles:
-            meant = nearest(link.profile, profiles)
-            path = ("batteries", "links", index, "profile")
-            yield complaint(path, link.profile, "there is no such link profile", meant)
 
 
 def _impossible_billing(scenario: Scenario) -> Iterator[InitErrorDetails]:

@@ -167,15 +167,13 @@ def _is_without_effect(scenario: Scenario, event: Degrade) -> bool:
 
 def _beyond_the_tier(scenario: Scenario, event: Degrade) -> str:
     """Return what links of the tier cannot become; empty where they can, alone as it is."""
-    # The links of batteries are modelled, in a lab too.
-    tier = "model" if event.of == "batteries" else scenario.link
     for profile in _profiles_hit(scenario, event):
         try:
-            profile.check_tier(tier)
+            profile.check_tier(scenario.link)
         except TierUnfitError:
             continue  # it is refused where it is named
         try:
-            event.worse.applied(profile).check_tier(tier)
+            event.worse.applied(profile).check_tier(scenario.link)
         except TierUnfitError as error:
             return f"makes of links what they cannot be: {error}"
     return ""

@@ -8,6 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from emulator.batteries.config import BatteryFleetConfig, record_path
+from emulator.batteries.grid import generate_batteries
 from tests.support.batteries import battery_config
 
 
@@ -37,9 +38,21 @@ def test_batteries_that_share_a_medium_live_in_one_process() -> None:
     assert unshared.numbers_of(1) == range(505, 1_010)
 
 
-def test_a_lab_is_refused() -> None:
-    with pytest.raises(ValidationError, match="'model' or 'none'"):
-        battery_config(link="packet")
+def test_in_a_lab_they_have_its_addresses_and_otherwise_those_of_loopback() -> None:
+    config = battery_config(3)
+    grid = generate_batteries(config.grid, config.seed)
+    assert config.addresses(grid).address(2) == "127.1.0.3"
+    assert not config.in_lab
+    lab = battery_config(3, link="packet", first_class=4)
+    assert lab.in_lab
+    assert lab.addresses(grid).address(2) == "10.5.0.3"
+    assert lab.addresses(grid).number_of("10.5.0.3") == 2
+    assert lab.numbers_of(0) == range(3)
+
+
+def test_a_tier_that_there_is_not_is_refused() -> None:
+    with pytest.raises(ValidationError, match="'netem'"):
+        battery_config(link="pigeon")
 
 
 def test_each_process_has_a_record_of_its_own() -> None:

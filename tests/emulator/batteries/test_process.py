@@ -156,3 +156,13 @@ async def test_an_order_that_nobody_knows_is_an_error(tmp_path: Path) -> None:
         await batteries.tell(do="dance")
         assert await batteries.parent.receive() is None
         assert await batteries.ended() == 1
+
+
+async def test_without_the_lab_it_was_told_of_it_does_not_live_on_loopback(tmp_path: Path) -> None:
+    """It must not answer where nothing delays it."""
+    config = battery_config(link="packet")
+    (tmp_path / BATTERIES_FILE).write_text(config.model_dump_json())
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        process = spawn(tmp_path, theirs)
+        assert await trio.to_thread.run_sync(process.wait, PATIENCE_S) == 1

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from harness.check.command import judge_run
+from harness.check.links import links
 from harness.check.probes import packets_per_s
 from harness.check.recorded import RecordedRun
 from netem.draws import generator
@@ -138,6 +139,47 @@ def test_what_the_scenario_changed_is_not_held_against_the_link(tmp_path: Path) 
     )
     RunFiles(run.path).probes.write_text(moved)
     assert verdict_of(run).links == ()
+
+
+def of_batteries(path: Path, timeline: list[dict[str, object]]) -> RecordedFolder:
+    """Return a run whose batteries have the links of `folder_of`, and probes of those only."""
+    lte = [{"profile": "lte", "share": "100 %"}]
+    seed = [{"profile": "seed-1", "share": "100 %"}]
+    changes = {
+        "link": "packet",
+        "grid": {**SCENARIO["grid"], "links": lte},
+        "batteries": {"count": 3, "links": seed},
+        "bal": {"virtual": 1},
+        "timeline": timeline,
+    }
+    run = RecordedFolder(path, changes)
+    write_probes(run)
+    probes = RunFiles(run.path).probes
+    probes.write_text(probes.read_text().replace('"category": 0', '"category": 1'))
+    return run
+
+
+def measured(run: RecordedFolder) -> dict[str, bool | None]:
+    recorded = RecordedRun.open(run.path)
+    return {f"{one.link}: {one.quantity}": one.agrees for one in links(recorded)}
+
+
+def test_links_of_batteries_are_measured_by_their_own_profile(tmp_path: Path) -> None:
+    found = measured(of_batteries(tmp_path, []))
+    assert found["seed-1 of batteries: up delay, mean"] is True
+    assert found["seed-1 of batteries: down rate"] is True
+    assert all(name.startswith("seed-1 of batteries: ") for name in found)
+
+
+def test_what_befalls_all_batteries_is_not_held_against_their_links(tmp_path: Path) -> None:
+    cut: dict[str, object] = {"do": "partition", "at": "00:00", "for": "30 min"}
+    for whose, judged in (("batteries", False), ("concentrators", True)):
+        run = of_batteries(tmp_path / whose, [{**cut, "of": whose}])
+        probes = RunFiles(run.path).probes
+        began_ns = int(run_began_s(run) * 1e9) + 20 * SECOND_NS
+        text = probes.read_text()
+        probes.write_text(text.replace(f'"starts_ns": {SECOND_NS}', f'"starts_ns": {began_ns}'))
+        assert bool(measured(run)) is judged
 
 
 def run_began_s(run: RecordedFolder) -> float:

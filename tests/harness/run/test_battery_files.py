@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+import csv
 from pathlib import Path
 
 import pytest
 
 from emulator.batteries.grid import generate_batteries
 from harness.bal.topology_file import load_topology
-from harness.run.battery_files import battery_fleet, commanded, topology
+from harness.run.battery_files import battery_fleet, commanded, export_batteries, topology
 from harness.scenario import Scenario
 from tests.support.scenario_files import SMALL, load
 
@@ -57,13 +58,31 @@ def test_a_topology_of_ones_own_says_who_is_commanded(scenario: Scenario, tmp_pa
     assert commanded(own, 10) == commanded(scenario.bal, 10)
 
 
-def test_links_of_batteries_are_modelled_unless_there_are_none(scenario: Scenario) -> None:
+def test_links_of_batteries_are_brought_about_as_those_of_concentrators(scenario: Scenario) -> None:
     tiers = {}
     for tier in ("model", "packet", "netem", "none"):
         changed = scenario.model_copy(update={"link": tier})
         tiers[tier] = battery_fleet(changed, 0, [1, 2]).link
-    assert tiers == {"model": "model", "packet": "model", "netem": "model", "none": "none"}
+    assert all(link == tier for tier, link in tiers.items())
     bare = battery_fleet(scenario.model_copy(update={"link": "none"}), 0, [1])
     assert "none" in bare.profiles
     fleet = battery_fleet(scenario, 0, [1, 2])
     assert [*fleet.numbers_of(0), *fleet.numbers_of(1)] == list(range(10))
+
+
+@pytest.mark.parametrize(
+    ("tier", "networks"), [("packet", {"10.5", "10.6", "10.7", "10.8"}), ("model", {"127.1"})]
+)
+def test_somebody_elses_layer_is_told_where_batteries_are(
+    tier: str, networks: set[str], scenario: Scenario, tmp_path: Path
+) -> None:
+    """Four classes of the grid are before those of the batteries."""
+    there = scenario.model_copy(update={"link": tier})
+    assert there.batteries is not None
+    grid = generate_batteries(there.batteries, there.seed)
+    export_batteries(tmp_path, grid, battery_fleet(there, 0, [4_000]))
+    with (tmp_path / "batteries.csv").open(newline="") as file:
+        lines = list(csv.DictReader(file))
+    assert {line["host"].rsplit(".", 2)[0] for line in lines} == networks
+    assert len({line["host"] for line in lines}) == len(lines) == 10
+    assert {line["link"] for line in lines} == {"seed-1", "seed-2", "seed-3", "seed-4"}

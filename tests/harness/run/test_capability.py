@@ -38,6 +38,15 @@ def test_somebody_elses_head_end_is_not() -> None:
         refuse_out_of_reach(scenario(target=EXTERNAL), FILE)
 
 
+def test_somebody_elses_battery_layer_is_not() -> None:
+    layer = {"virtual": 1, "target": {"kind": "external", "url": "http://127.0.0.1:8000"}}
+    theirs = scenario(batteries={"count": 2}, bal=layer)
+    wanted = r"x\.toml: bal\.target\.kind: .*your battery layer is not in it"
+    with pytest.raises(ScenarioError, match=wanted):
+        refuse_out_of_reach(theirs, FILE)
+    refuse_out_of_reach(scenario(batteries={"count": 2}, bal={"virtual": 1}), FILE)
+
+
 @pytest.mark.parametrize(
     "url",
     [

@@ -16,6 +16,7 @@ from emulator.lab import LAB_FILE, FleetSide
 from harness.errors import EnvironmentUnfitError
 from harness.run.lab import OPENERS, SAMPLES_MAX, LabWatch, open_lab, plan_of
 from harness.run.preparation import Prepared
+from harness.run.stations import PROBES_PER_CLASS
 from netem.addresses import HEAD_END_ADDRESS, AddressPlan
 from netem.lab import (
     ConnectionTracking,
@@ -114,6 +115,28 @@ def test_a_lab_has_the_links_of_the_grid(tmp_path: Path) -> None:
 def test_a_lab_of_which_a_share_gets_worse_keeps_its_links_apart(tmp_path: Path) -> None:
     outage = {"do": "outage", "at": "00:10", "for": "5 min", "share": "50 %"}
     assert plan_of(prepared(tmp_path, timeline=[outage])).individually
+
+
+def test_a_lab_has_the_links_of_batteries_behind_those_of_the_grid(tmp_path: Path) -> None:
+    there: dict[str, Any] = {
+        "batteries": {"count": 5, "links": [{"profile": "seed-2", "share": "100 %"}]},
+        "bal": {"virtual": 1},
+    }
+    run = prepared(tmp_path, **there)
+    plan = plan_of(run)
+    assert [profile.name for profile in plan.profiles] == ["seed-1", "seed-2", "seed-2"]
+    assert plan.category.tolist().count(2) == 5 + PROBES_PER_CLASS
+    assert not plan.individually
+    names = watch_of(run, CountingLab(plan), []).record.profiles
+    assert names == ("seed-1", "seed-2", "seed-2 of batteries")
+    one_of_five = {
+        "do": "outage",
+        "of": "batteries",
+        "at": "00:10",
+        "for": "5 min",
+        "share": "20 %",
+    }
+    assert plan_of(prepared(tmp_path / "cut", **there, timeline=[one_of_five])).individually
 
 
 async def test_a_lab_that_cannot_be_had_says_what_mends_it(

@@ -120,6 +120,20 @@ def test_it_is_foreseen_of_whom_and_how_many(tmp_path: Path) -> None:
         (SMALL + event("kill", 'part = "bal"', 'at = "00:01"'), "part: there is nothing"),
         (SMALL + event("kill", 'part = "billing"', 'at = "00:01"'), "in [billing]"),
         (HEAD + event("outage", 'of = "meters"', AT), "timeline.0.of"),
+        (
+            'link = "netem"\n' + HEAD + event("degrade", OF, AT, 'jitter = "3 s"'),
+            "timeline.0.do: makes of links what they cannot be: ",
+        ),
+        (
+            'link = "netem"\n' + HEAD.replace("seed-2", "g3-plc-cell"),
+            "batteries.links.1.profile: link profile g3-plc-cell: up.shared: the kernel's netem",
+        ),
+        (HEAD.replace("seed-2", "sed-2"), "links.1.profile: there is no such link profile; did"),
+        (
+            'link = "packet"\n' + HEAD.replace("count = 30", "count = 140_000"),
+            "batteries.links.0.share: a lab has room for 65,534 batteries on one of them, and "
+            "these are 70,000",
+        ),
     ],
 )
 def test_what_cannot_be_is_said_with_its_place(tmp_path: Path, text: str, said: str) -> None:
