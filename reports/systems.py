@@ -8,7 +8,7 @@ from typing import Final
 
 from reports.recording import BatteryFigures, BillFigures, Verdict
 from reports.story import AccountLine, Tone
-from reports.text import count, counted, seconds, share
+from reports.text import count, counted, figure, seconds, share
 
 __all__ = ["SystemPart", "SystemTable", "battery_facts", "examples_of", "systems"]
 
@@ -247,10 +247,9 @@ def _battery_sentence(figures: BatteryFigures) -> str:
 
 def _bills(figures: BillFigures) -> SystemPart:
     due = figures.due
-    answered = "" if figures.made_s is None else f"; billing told them in {seconds(figures.made_s)}"
     table = SystemTable(
         "Bills",
-        _count("Due", due, f"of whole months that the plan covers{answered}"),
+        _count("Due", due, f"of whole months that the plan covers{_made(figures)}"),
         (
             _line("correct", figures.correct, due, "right to the cent", Tone.GOOD),
             _line("wrong", figures.wrong, due, "another amount than the plan comes to", Tone.BAD),
@@ -279,8 +278,16 @@ def _bills(figures: BillFigures) -> SystemPart:
 
 def _bill_sentence(figures: BillFigures) -> str:
     months = f" for {', '.join(figures.months)}" if figures.months else ""
-    said = "" if figures.made_s is None else f"; told in {seconds(figures.made_s)}"
-    return f"{counted(figures.due, 'bill')} due{months}, {', '.join(_bill_fates(figures))}{said}"
+    fates = ", ".join(_bill_fates(figures))
+    return f"{counted(figures.due, 'bill')} due{months}, {fates}{_made(figures)}"
+
+
+def _made(figures: BillFigures) -> str:
+    """Return how long the making of bills took, where billing says so, and how many a second."""
+    if not figures.made_s:
+        return ""
+    made = figures.due - figures.missing
+    return f"; made in {seconds(figures.made_s)}, {figure(made / figures.made_s)} bills/s"
 
 
 def _bill_fates(figures: BillFigures) -> Iterator[str]:

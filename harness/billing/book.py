@@ -18,7 +18,15 @@ from numpy.typing import NDArray
 from harness.billing.backends import BackEnd, open_back_end
 from harness.billing.calendar import Month, day_number, day_numbered
 from harness.billing.errors import READINGS_MISSING, RatesChangedError, Reason
-from harness.billing.tables import BILLS, DAILY, EXPORTED, RATES, VIRTUAL_METERS, WITHHELD
+from harness.billing.tables import (
+    BILL_RUNS,
+    BILLS,
+    DAILY,
+    EXPORTED,
+    RATES,
+    VIRTUAL_METERS,
+    WITHHELD,
+)
 from harness.billing.tariffs import Rates
 from harness.store.interface import ExportFormat
 from harness.store.schema import Columns, listed
@@ -147,14 +155,17 @@ class Book:
                 f"DELETE FROM withheld WHERE month = {month.number:d} AND meter IN ({numbers})"
             )
 
-    def add_bills(self, bills: Columns, withheld: Columns) -> int:
+    def add_bills(self, bills: Columns, withheld: Columns, *, took_us: int = 0) -> int:
         """Add bills where there is none, and note those withheld; return how many were added.
 
-        One transaction; of a meter that is billed now, what was withheld is forgotten.
+        One transaction; of a meter that is billed now, what was withheld is forgotten. ``took_us``
+        is the time since their ``created_at``: what it took to make them.
         """
         with self._back_end.writing() as writing:
             added = writing.add(BILLS, bills)
             writing.replace(WITHHELD, withheld)
+            if added:
+                writing.replace(BILL_RUNS, _bill_runs(bills, took_us))
             months = sorted(set(np.asarray(bills["month"]).tolist()))
             for month in months:
                 writing.execute(
@@ -200,6 +211,16 @@ class Book:
             ("bills", "withheld", *names),
         )
         return MonthTotals(**{name: int(column[0]) for name, column in found.items()})
+
+    def made_us(self, month: Month) -> int | None:
+        """Return how long the making of a month's bills took, in real time; None without any."""
+        found = self._all(
+            "SELECT coalesce(sum(ended_at - began_at), -1) AS us FROM bill_runs "
+            f"WHERE month = {month.number:d}",
+            ("us",),
+        )
+        us = int(found["us"][0])
+        return None if us < 0 else us
 
     def put_daily(self, columns: Columns) -> None:
         """Note energy by meter and day, in place of what was noted of them."""
@@ -326,3 +347,10 @@ def _rates_columns(rates: list[Rates]) -> dict[str, NDArray[np.int64]]:
         for item in rates
     ]
     return dict(zip(RATES.types, np.array(rows, np.int64).T, strict=True))
+
+
+def _bill_runs(bills: Columns, took_us: int) -> Columns:
+    """Return when bills were made, by month and when somebody set out to make them."""
+    rows = np.stack([np.asarray(bills["month"]), np.asarray(bills["created_at"])], axis=1)
+    month, began_at = np.unique(rows, axis=0).T
+    return {"month": month, "began_at": began_at, "ended_at": began_at + took_us}

@@ -5,6 +5,8 @@ Bills go into the book as each store answers, so a run that was broken off left 
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -30,6 +32,7 @@ class MonthRun:
         self.rates = rates
         self.issued = self.withheld = self.waiting = 0
         self.created_at_us = 0
+        self._began_s = time.monotonic()
         self.estimates = True
         self._book = book
         self._accounts = accounts
@@ -113,7 +116,8 @@ class MonthRun:
         return dict(zip(WITHHELD.types, cells, strict=True))
 
     def _write(self, bills: Columns, withheld: Columns) -> None:
-        self.issued += self._book.add_bills(bills, withheld)
+        took_us = round((time.monotonic() - self._began_s) * 1_000_000)
+        self.issued += self._book.add_bills(bills, withheld, took_us=took_us)
         self.withheld += len(withheld["meter"])
         self.waiting += int(np.count_nonzero(withheld["reason"] != Reason.REGISTER_FELL))
 

@@ -70,5 +70,11 @@ VIRTUAL_METERS: Final = Table(
 )
 """What partitions of batteries behind meters took in and gave out; ``day`` is where it begins."""
 
-TABLES: Final = (BILLS, WITHHELD, RATES, DAILY, VIRTUAL_METERS)
+BILL_RUNS: Final = Table(
+    "bill_runs", {"month": "i8", "began_at": "i8", "ended_at": "i8"}, key=("month", "began_at")
+)
+"""When bills of a month were made, POSIX microseconds (UTC): each time one went into the book, from
+when somebody set out to make them to the last of them."""
+
+TABLES: Final = (BILLS, WITHHELD, RATES, DAILY, VIRTUAL_METERS, BILL_RUNS)
 EXPORTED: Final = {table.name: table for table in TABLES}

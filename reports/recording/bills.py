@@ -17,7 +17,7 @@ class BillFigures:
     ``due`` splits into correct, wrong and missing. ``twice`` counts bills beyond the first of a
     meter and month, ``invented`` those of no meter or month of the plan. ``explained`` of the wrong
     and missing ones follow from readings that the store lacks or has otherwise. ``made_s`` is how
-    long billing took for all of them at the end, in real seconds; None where it was not asked.
+    long the making of all of them took, in real seconds, as billing says; None where it does not.
     ``examples`` are sentences.
     """
 

@@ -101,7 +101,8 @@ def test_faults_of_bills_are_counted_one_by_one() -> None:
         made_s=2.0,
     )  # fmt: skip
     assert of_bills(bills).sentence == (
-        "9 bills due for 2026-09, 2026-10, 3 wrong, 1 missing, 2 twice, 4 invented; told in 2 s"
+        "9 bills due for 2026-09, 2026-10, 3 wrong, 1 missing, 2 twice, 4 invented; "
+        "made in 2 s, 4 bills/s"
     )
 
 

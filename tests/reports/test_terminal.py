@@ -49,7 +49,7 @@ def test_alarms_and_registrations_are_a_line_each(tmp_path: Path) -> None:
 def test_each_system_beside_the_head_end_is_a_line(tmp_path: Path) -> None:
     printed = " ".join(_printed(tmp_path, systems_verdict()).split())
     assert "batteries 200 batteries, 34 virtual ones commanded: 72 of 80" in printed
-    assert "bills 1,000 bills due for 2026-10, 2 wrong, 1 missing; told in 1.34 s" in printed
+    assert "bills 1,000 bills due for 2026-10, 2 wrong, 1 missing; made in 1.34 s" in printed
     assert "battery status (bal.status) 2 s 3 s 4 s 5 s 6 s" in printed
     assert "batteries" not in _printed(tmp_path / "dlms", failed_verdict())
 

@@ -161,6 +161,8 @@ class MonthStanding(BaseModel):
     off_peak_wh: int
     export_wh: int
     missing: int
+    made_s: float | None
+    """Real seconds that making them took, up to the last one; null without any."""
 
 
 class BillingStatus(BaseModel):

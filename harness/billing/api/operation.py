@@ -95,7 +95,13 @@ async def _recovery(service: BillingService, month: Month) -> Recovery:
 
 async def _standing(service: BillingService, month: Month) -> MonthStanding:
     totals = asdict(await asyncio.to_thread(service.book.totals, month))
+    made_us = await asyncio.to_thread(service.book.made_us, month)
     amount = totals.pop("amount_cents")
     return MonthStanding.model_validate(
-        {"month": str(month), "amount": f"{amount // 100}.{amount % 100:02}", **totals}
+        {
+            "month": str(month),
+            "amount": f"{amount // 100}.{amount % 100:02}",
+            "made_s": None if made_us is None else made_us / 1_000_000,
+            **totals,
+        }
     )

@@ -71,6 +71,21 @@ def test_the_first_bill_of_a_meter_and_month_stays(book: Book, address: str) -> 
     again.close()
 
 
+def test_how_long_bills_took_outlives_billing(book: Book, address: str) -> None:
+    assert book.made_us(MARCH) is None
+    book.add_bills(bills(bill(1), bill(1, APRIL)), withheld(), took_us=400)
+    # The same bills took longer until the last of them; others were made another time.
+    book.add_bills(bills(bill(2)), withheld(), took_us=1_000)
+    later = bills(bill(3))
+    later["created_at"] = later["created_at"] + 5
+    book.add_bills(later, withheld(), took_us=30)
+    book.add_bills(later, withheld(), took_us=2_000)
+    book.close()
+    again = Book.open(address)
+    assert (again.made_us(MARCH), again.made_us(APRIL)) == (1_030, 400)
+    again.close()
+
+
 def test_an_exception_undoes_bills_and_what_was_withheld(book: Book) -> None:
     broken = withheld([7, MARCH.number, Reason.NO_CLOSING, 5])
     del broken["at_s"]

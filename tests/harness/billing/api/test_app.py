@@ -143,6 +143,8 @@ def test_rates_and_status(client: TestClient) -> None:
     bills = told(client, "/bills", month="2026-03")["bills"]
     assert Decimal(march["amount"]) == sum(Decimal(bill["amount"]) for bill in bills)
     assert (march["bills"], march["withheld"], may["bills"]) == (3, 2, 0)
+    assert march["made_s"] >= 0
+    assert may["made_s"] is None
 
 
 def test_a_month_that_is_not_over_is_refused_once_there_is_a_clock(client: TestClient) -> None:
@@ -207,7 +209,7 @@ def test_exports_are_files_that_leave_nothing_behind(
     with zipfile.ZipFile(io.BytesIO(answer.content)) as packed:
         assert sorted(packed.namelist()) == [
             f"{name}.{file_format}"
-            for name in ("bills", "daily", "rates", "virtual_meters", "withheld")
+            for name in ("bill_runs", "bills", "daily", "rates", "virtual_meters", "withheld")
         ]
     assert list((folder / "files").iterdir()) == []
 
