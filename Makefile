@@ -41,10 +41,10 @@ run: setup  ## the quickstart: 1,000 concentrators, 70,000 meters, a verdict in 
 	$(BIN)/meterstorm run scenarios/quickstart.toml
 
 test: setup-test  ## everything that must hold
-	$(BIN)/python -m pytest -n 2 --dist worksteal tests
+	$(BIN)/python -m pytest -n auto --dist worksteal tests
 
 degradation: setup-test  ## every link class under every fault, and the planted defects (half an hour)
-	METERSTORM_DEGRADATION=all $(BIN)/python -m pytest -n 2 --dist worksteal tests/degradation --junitxml=degradation.xml
+	METERSTORM_DEGRADATION=all $(BIN)/python -m pytest -n auto --dist worksteal tests/degradation --junitxml=degradation.xml
 
 calibrate: setup-test  ## the same link in the three tiers, side by side
 	$(BIN)/python -m tests.calibration

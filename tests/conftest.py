@@ -21,6 +21,7 @@ from tests.support.spread import spread
 hypothesis.settings.register_profile("meterstorm", deadline=None, print_blob=True)
 hypothesis.settings.load_profile("meterstorm")
 
+WORKERS_MAX: Final = 8
 PACKAGES: Final = ("protocols", "netem", "emulator", "reports", "harness")
 _SESSION: Final = pytest.StashKey[tuple[str, set[str]]]()
 
@@ -47,8 +48,11 @@ def _compile_packages(root: Path) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
-    """Return how many workers ``-n auto`` means: two a processor, as whole runs mostly wait."""
-    return 2 * len(os.sched_getaffinity(0))
+    """Return how many workers ``-n auto`` means: two a processor, as whole runs mostly wait.
+
+    Each run is several processes: beyond some, memory and not processors is what lacks.
+    """
+    return min(WORKERS_MAX, 2 * len(os.sched_getaffinity(0)))
 
 
 @pytest.hookimpl(trylast=True)
