@@ -144,9 +144,7 @@ def test_what_is_loaded_and_what_is_put_keep_the_same_rules(
     with closing(place.open()) as store:
         for stored_at_us, (loaded, readings) in enumerate(steps):
             rows = rows_of(readings)
-            found = (
-                store.load(rows, stored_at_us) if loaded else store.put(rows, {}, stored_at_us)
-            )
+            found = store.load(rows, stored_at_us) if loaded else store.put(rows, {}, stored_at_us)
             assert found == model.put(readings, {}, stored_at_us)
     with closing(place.reader()) as reader:
         for slot in SLOTS:
