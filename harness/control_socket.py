@@ -18,7 +18,8 @@ from emulator.messages import MessageStream
 from protocols.errors import CodecError, ProtocolError
 from protocols.framing import Message
 
-BACKLOG: Final = 128
+BACKLOG: Final = 4_096
+"""Connections that wait to be let in: an API passes on what all its clients ask at once."""
 UNKNOWN: Final = "unknown"
 INVALID: Final = "invalid"
 STOP: Final = "stop"

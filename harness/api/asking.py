@@ -6,6 +6,7 @@ The trio side of the same conversation is `harness.run.questions`.
 from __future__ import annotations
 
 import asyncio
+import socket
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
@@ -17,6 +18,8 @@ ANSWER_S: Final = 30.0
 QUESTIONS_MAX: Final = 16
 """Questions to one process at the same time: it has other work."""
 RECEIVE_SIZE: Final = 256 * 1024
+FULL_S: Final = 0.01
+"""Real seconds between attempts to connect where too many wait to be let in already."""
 
 
 class AwayError(Exception):
@@ -70,7 +73,7 @@ class ControlClient:
         return answer["answer"]
 
     async def _exchange(self, question: Message) -> Message:
-        reader, writer = await asyncio.open_unix_connection(str(self._path))
+        reader, writer = await self._connected()
         try:
             writer.write(encode_message(question))
             await writer.drain()
@@ -85,3 +88,24 @@ class ControlClient:
             writer.close()
             with suppress(OSError):
                 await writer.wait_closed()
+
+    async def _connected(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        connection = socket.socket(socket.AF_UNIX)
+        connection.setblocking(False)
+        try:
+            await self._connect(connection)
+            return await asyncio.open_unix_connection(sock=connection)
+        except BaseException:
+            connection.close()
+            raise
+
+    async def _connect(self, connection: socket.socket) -> None:
+        while True:
+            try:
+                connection.connect(str(self._path))
+            except BlockingIOError:
+                # Unlike over TCP, nobody waits in the kernel when its list is full (unix(7)), and
+                # asyncio's own way takes who was not let in for connected.
+                await asyncio.sleep(FULL_S)
+            else:
+                return
