@@ -48,11 +48,11 @@ def _compile_packages(root: Path) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
-    """Return how many workers ``-n auto`` means: two a processor, as whole runs mostly wait.
+    """Return how many workers ``-n auto`` means: one a processor, and never one alone.
 
-    Each run is several processes: beyond some, memory and not processors is what lacks.
+    Whole runs mostly wait, but those that count milliseconds had better not wait for each other.
     """
-    return min(WORKERS_MAX, 2 * len(os.sched_getaffinity(0)))
+    return max(2, min(WORKERS_MAX, len(os.sched_getaffinity(0))))
 
 
 @pytest.hookimpl(trylast=True)
